@@ -1,0 +1,244 @@
+//! Rows in columns: how rows travel between node, coordinator and client.
+
+use crate::{Value, ValueRef};
+
+/// The storage class of a cell, as a byte of [`Column::kinds`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ValueKind {
+    /// Takes nothing.
+    Null = 0,
+    /// Takes the next integer.
+    Integer = 1,
+    /// Takes the next real.
+    Real = 2,
+    /// Takes the next length and as many bytes.
+    Text = 3,
+    /// Takes the next length and as many bytes.
+    Blob = 4,
+}
+
+/// One column of a batch. Cells are read in order, each from where its kind says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Column {
+    /// One [`ValueKind`] a row.
+    pub kinds: Vec<u8>,
+    /// The integers, in row order.
+    pub integers: Vec<i64>,
+    /// The reals, in row order.
+    pub reals: Vec<f64>,
+    /// All texts and blobs, one after the other.
+    pub data: Vec<u8>,
+    /// The length in bytes of each text or blob.
+    pub lengths: Vec<u32>,
+}
+
+/// Rows, column by column. Every column holds the same number of cells.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    columns: Vec<Column>,
+    rows: usize,
+}
+
+/// A batch whose parts do not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("column {column} of a batch is malformed: {what}")]
+pub struct BatchError {
+    /// The column, from 0.
+    pub column: usize,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+impl Column {
+    fn push(&mut self, value: ValueRef<'_>) {
+        let kind = match value {
+            ValueRef::Null => ValueKind::Null,
+            ValueRef::Integer(integer) => {
+                self.integers.push(integer);
+                ValueKind::Integer
+            }
+            ValueRef::Real(real) => {
+                self.reals.push(real);
+                ValueKind::Real
+            }
+            ValueRef::Text(bytes) => {
+                self.push_bytes(bytes);
+                ValueKind::Text
+            }
+            ValueRef::Blob(bytes) => {
+                self.push_bytes(bytes);
+                ValueKind::Blob
+            }
+        };
+        self.kinds.push(kind as u8);
+    }
+
+    fn push_bytes(&mut self, bytes: &[u8]) {
+        let length = u32::try_from(bytes.len()).expect("SQLite values are under 2 GiB");
+        self.lengths.push(length);
+        self.data.extend_from_slice(bytes);
+    }
+
+    /// Bytes held: one a cell, and what the cells take.
+    fn byte_size(&self) -> usize {
+        self.kinds.len() + 8 * (self.integers.len() + self.reals.len()) + 4 * self.lengths.len() + self.data.len()
+    }
+
+    fn check(&self, column: usize, rows: usize) -> Result<(), BatchError> {
+        let fail = |what| Err(BatchError { column, what });
+        if self.kinds.len() != rows {
+            return fail("not one kind a row");
+        }
+        let mut counts = [0usize; 5];
+        for kind in &self.kinds {
+            match counts.get_mut(*kind as usize) {
+                Some(count) => *count += 1,
+                None => return fail("unknown kind"),
+            }
+        }
+        if counts[1] != self.integers.len() || counts[2] != self.reals.len() {
+            return fail("not one number for each numeric kind");
+        }
+        if counts[3] + counts[4] != self.lengths.len() {
+            return fail("not one length for each text or blob");
+        }
+        if self.lengths.iter().map(|length| *length as usize).sum::<usize>() != self.data.len() {
+            return fail("lengths do not add up to the data");
+        }
+        Ok(())
+    }
+}
+
+impl Batch {
+    /// No rows of `width` columns.
+    pub fn new(width: usize) -> Batch {
+        Batch { columns: vec![Column::default(); width], rows: 0 }
+    }
+
+    /// A batch from its columns, checked: kinds, counts and lengths fit together.
+    pub fn from_columns(columns: Vec<Column>, rows: usize) -> Result<Batch, BatchError> {
+        for (index, column) in columns.iter().enumerate() {
+            column.check(index, rows)?;
+        }
+        Ok(Batch { columns, rows })
+    }
+
+    /// The columns, by value.
+    pub fn into_columns(self) -> Vec<Column> {
+        self.columns
+    }
+
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many columns.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Bytes held by all cells.
+    pub fn byte_size(&self) -> usize {
+        self.columns.iter().map(Column::byte_size).sum()
+    }
+
+    /// Adds a row, which must give exactly [`Batch::width`] values.
+    pub fn push_row<'a>(&mut self, row: impl IntoIterator<Item = ValueRef<'a>>) {
+        let mut row = row.into_iter();
+        for column in &mut self.columns {
+            column.push(row.next().expect("a row has as many values as its batch has columns"));
+        }
+        debug_assert!(row.next().is_none(), "a row has no more values than its batch has columns");
+        self.rows += 1;
+    }
+
+    /// Keeps the first `width` columns.
+    pub fn truncate_columns(&mut self, width: usize) {
+        self.columns.truncate(width);
+    }
+
+    /// A cursor before the first row.
+    pub fn into_cursor(self) -> BatchCursor {
+        let positions = vec![Position::default(); self.width()];
+        BatchCursor { batch: self, row: 0, started: false, positions }
+    }
+
+    /// All rows as owned values: for tests and small results.
+    pub fn into_rows(self) -> Vec<Vec<Value>> {
+        let mut rows = Vec::with_capacity(self.rows);
+        let mut cursor = self.into_cursor();
+        while cursor.advance() {
+            rows.push(cursor.values().map(ValueRef::to_owned).collect());
+        }
+        rows
+    }
+}
+
+/// Where the next cell of a column lies.
+#[derive(Debug, Clone, Copy, Default)]
+struct Position {
+    integer: usize,
+    real: usize,
+    length: usize,
+    data: usize,
+}
+
+/// Reads a batch row by row, without copying a cell.
+#[derive(Debug)]
+pub struct BatchCursor {
+    batch: Batch,
+    row: usize,
+    started: bool,
+    positions: Vec<Position>,
+}
+
+impl BatchCursor {
+    /// Moves to the next row; false when there is none.
+    pub fn advance(&mut self) -> bool {
+        if self.started && self.row < self.batch.rows {
+            for (position, column) in self.positions.iter_mut().zip(&self.batch.columns) {
+                match column.kinds[self.row] {
+                    1 => position.integer += 1,
+                    2 => position.real += 1,
+                    3 | 4 => {
+                        position.data += column.lengths[position.length] as usize;
+                        position.length += 1;
+                    }
+                    _ => {}
+                }
+            }
+            self.row += 1;
+        }
+        self.started = true;
+        self.row < self.batch.rows
+    }
+
+    /// The current row's value in `column`.
+    pub fn value(&self, column: usize) -> ValueRef<'_> {
+        let cells = &self.batch.columns[column];
+        let position = self.positions[column];
+        let bytes = || {
+            let length = cells.lengths[position.length] as usize;
+            &cells.data[position.data..position.data + length]
+        };
+        match cells.kinds[self.row] {
+            1 => ValueRef::Integer(cells.integers[position.integer]),
+            2 => ValueRef::Real(cells.reals[position.real]),
+            3 => ValueRef::Text(bytes()),
+            4 => ValueRef::Blob(bytes()),
+            _ => ValueRef::Null,
+        }
+    }
+
+    /// The current row's values.
+    pub fn values(&self) -> impl Iterator<Item = ValueRef<'_>> {
+        (0..self.batch.width()).map(|column| self.value(column))
+    }
+}

@@ -1,0 +1,35 @@
+//! The algebra of partial answers: pure, synchronous, without I/O.
+//!
+//! A shard answers a fragment with rows or with aggregate states. A node merges its shards and the
+//! coordinator merges its nodes, with the same operators, in an order fixed by the position of the sources: the
+//! same partials give the same answer, bit for bit, however they were grouped on the way.
+//!
+//! - [`value`]: the five storage classes, owned and borrowed.
+//! - [`batch`]: rows in columns, as they travel.
+//! - [`order`]: SQLite's order of values, its collations, the keys of an ORDER BY.
+//! - [`spec`]: what a plan says about merging, as plain data.
+//! - [`sum`]: exact sums.
+//! - [`state`]: aggregate states and what becomes of them at the end.
+//! - [`groups`]: GROUP BY and DISTINCT over partials.
+//! - [`top`]: the first n rows of an order.
+//! - [`ordered`]: the k-way merge of sorted batches.
+
+mod batch;
+mod groups;
+mod order;
+mod ordered;
+mod spec;
+mod state;
+mod sum;
+mod top;
+mod value;
+
+pub use batch::{Batch, BatchCursor, BatchError, Column, ValueKind};
+pub use groups::Groups;
+pub use order::{Collation, SortKey, compare_values};
+pub use ordered::{OrderedMerge, Step, Unsorted};
+pub use spec::{MergeSpec, StateKind};
+pub use state::{Finish, Number, SetBuilder, finish_state};
+pub use sum::{StateError, Sum};
+pub use top::Top;
+pub use value::{Value, ValueRef};

@@ -1,0 +1,2 @@
+//! The `souk` command.
+fn main() {}
