@@ -78,7 +78,9 @@ fn push(moves: &mut Vec<RangeMove>, range: RangeMove) {
         return;
     }
     match moves.last_mut() {
-        Some(last) if last.end.checked_add(1) == Some(range.start) && (last.from, last.to) == (range.from, range.to) => {
+        Some(last)
+            if last.end.checked_add(1) == Some(range.start) && (last.from, last.to) == (range.from, range.to) =>
+        {
             last.end = range.end;
         }
         _ => moves.push(range),
@@ -87,10 +89,7 @@ fn push(moves: &mut Vec<RangeMove>, range: RangeMove) {
 
 fn pin_moves(current: &Placement, next: &Placement) -> Vec<PinMove> {
     let pinned: BTreeSet<&Vec<u8>> = current.pins.keys().chain(next.pins.keys()).collect();
-    let moves = pinned.into_iter().map(|key| PinMove {
-        key: key.clone(),
-        from: current.owner_of(key),
-        to: next.owner_of(key),
-    });
+    let moves =
+        pinned.into_iter().map(|key| PinMove { key: key.clone(), from: current.owner_of(key), to: next.owner_of(key) });
     moves.filter(|pin| pin.from != pin.to).collect()
 }

@@ -33,7 +33,10 @@ pub enum RingError {
     #[error("`0` points a shard leave the ring's members nothing to own: use `{}`", Ring::POINTS_DEFAULT)]
     NoPoints,
     /// The points of all members together pass [`Ring::POINTS_MAX`].
-    #[error("the ring would have `{points}` points, over the limit of `{}`: lower the weights or the points a shard", Ring::POINTS_MAX)]
+    #[error(
+        "the ring would have `{points}` points, over the limit of `{}`: lower the weights or the points a shard",
+        Ring::POINTS_MAX
+    )]
     TooManyPoints {
         /// Points of all members together.
         points: u128,
@@ -71,9 +74,9 @@ impl Ring {
         let mut members = members.to_vec();
         members.sort_unstable_by_key(|member| member.shard);
         check(&members, points)?;
-        let hashes = (0u32..).zip(&members).flat_map(|(number, member)| {
-            point_hashes(*member, points).map(move |hash| (hash, number))
-        });
+        let hashes = (0u32..)
+            .zip(&members)
+            .flat_map(|(number, member)| point_hashes(*member, points).map(move |hash| (hash, number)));
         let table = Table::new(hashes);
         Ok(Ring { shards: members.into_iter().map(|member| member.shard).collect(), table })
     }

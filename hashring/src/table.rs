@@ -79,3 +79,53 @@ fn spread(sorted: &[u64], width: usize) -> Box<[u64]> {
     }
     cells.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(points: &[(u64, u32)], hash: u64, member: Option<usize>) {
+        assert_eq!(Table::new(points.iter().copied()).find(hash), member, "{hash:#x} in {points:x?}");
+    }
+
+    #[test]
+    fn the_lower_member_counts_where_two_points_share_a_place() {
+        for points in [[(0x50_0000, 2), (0x5f_ffff, 1)], [(0x5f_ffff, 1), (0x50_0000, 2)]] {
+            check(&points, 0x50_0000, Some(1));
+            check(&points, 0x5f_ffff, Some(1));
+        }
+    }
+
+    #[test]
+    fn a_place_behind_the_last_point_is_the_first_points() {
+        let points = [(0x50_0000, 1), (0x90_0000, 2)];
+        check(&points, 0x5f_ffff, Some(1));
+        check(&points, 0x60_0000, Some(2));
+        check(&points, 0xa0_0000, Some(1));
+        check(&points, u64::MAX, Some(1));
+    }
+
+    #[test]
+    fn a_point_at_the_last_place_ends_the_ring() {
+        let points = [(0, 1), (u64::MAX, 2)];
+        check(&points, 0, Some(1));
+        check(&points, 1 << 20, Some(2));
+        check(&points, u64::MAX, Some(2));
+        assert_eq!(Table::new(points.into_iter()).arcs().collect::<Vec<_>>(), [(0xf_ffff, 1), (u64::MAX, 2)]);
+    }
+
+    #[test]
+    fn points_that_crowd_one_end_are_found() {
+        let points: Vec<(u64, u32)> = (0..1_000).map(|number| (u64::MAX - (u64::from(number) << 20), number)).collect();
+        for &(hash, number) in &points {
+            check(&points, hash, Some(number as usize));
+        }
+        check(&points, 0, Some(999));
+    }
+
+    #[test]
+    fn without_points_nothing_is_found() {
+        check(&[], 0, None);
+        check(&[], u64::MAX, None);
+    }
+}
