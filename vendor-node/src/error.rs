@@ -30,7 +30,9 @@ pub enum NodeError {
     #[error("the folder `{0}` is in use by another process: stop it, or give this node a folder of its own")]
     InUse(PathBuf),
     /// The folder was made by a node with another name.
-    #[error("the folder `{folder}` belongs to node `{owner}`, not to `{id}`: start it as `{owner}`, or use another folder")]
+    #[error(
+        "the folder `{folder}` belongs to node `{owner}`, not to `{id}`: start it as `{owner}`, or use another folder"
+    )]
     OtherNode {
         /// The folder.
         folder: PathBuf,

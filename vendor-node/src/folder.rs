@@ -79,7 +79,9 @@ impl Folder {
         held.check_extended_by(&longer)?;
         if longer.version() > held.version() {
             let stored = store_schema(&mut file, &longer, held.version());
-            stored.map_err(|error| Fault::new(Reason::ShardUnavailable, format!("node `{}`: node.db: {error}", self.node)))?;
+            stored.map_err(|error| {
+                Fault::new(Reason::ShardUnavailable, format!("node `{}`: node.db: {error}", self.node))
+            })?;
             *self.schema.write() = Arc::new(longer);
         }
         Ok(self.schema())

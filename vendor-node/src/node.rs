@@ -70,6 +70,11 @@ impl Node {
         Ok(Node { folder, shards, pool, stopping: Arc::default(), administration: Mutex::default() })
     }
 
+    /// The node's name.
+    pub(crate) fn name(&self) -> &str {
+        self.folder.node()
+    }
+
     /// A ticket for a call with so much time left.
     pub(crate) fn ticket(&self, time_left: Duration) -> Arc<Ticket> {
         Arc::new(Ticket::new(time_left, Arc::clone(&self.stopping)))
@@ -89,8 +94,9 @@ impl Node {
     pub(crate) fn describe(&self) -> Result<Description, Fault> {
         let node = self.folder.node();
         let shards = self.folder.shards();
-        let shards = shards
-            .map_err(|error| Fault::new(Reason::ShardUnavailable, format!("node `{node}` cannot list shards: {error}")))?;
+        let shards = shards.map_err(|error| {
+            Fault::new(Reason::ShardUnavailable, format!("node `{node}` cannot list shards: {error}"))
+        })?;
         Ok(Description {
             node: node.to_owned(),
             compile_options: compile_options().map_err(|error| Fault::internal(error.to_string()))?,
@@ -131,7 +137,8 @@ impl Node {
         let _alone = self.administration.lock();
         let schema = self.folder.extend_schema(schema)?;
         let shards = self.folder.shards();
-        let shards = shards.map_err(|error| Fault::new(Reason::ShardUnavailable, format!("cannot list shards: {error}")))?;
+        let shards =
+            shards.map_err(|error| Fault::new(Reason::ShardUnavailable, format!("cannot list shards: {error}")))?;
         let outcomes: Vec<Result<(), Failure>> = self.pool.install(|| {
             shards
                 .par_iter()

@@ -4,11 +4,11 @@
 //! which no safe wrapper offers. Both ignore NULL and give the state of an aggregate as a blob, also over no rows.
 #![allow(unsafe_code)]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{
     ffi::{CStr, c_int},
     mem, ptr, slice,
 };
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::{Connection, ffi};
 use souk_merge::{Number, SetBuilder, Sum, Value};
@@ -133,11 +133,7 @@ fn register<S: State>(connection: &Connection, name: &CStr) -> rusqlite::Result<
 }
 
 fn check(code: c_int) -> rusqlite::Result<()> {
-    if code == ffi::SQLITE_OK {
-        Ok(())
-    } else {
-        Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
-    }
+    if code == ffi::SQLITE_OK { Ok(()) } else { Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)) }
 }
 
 /// xStep: the aggregate's context holds a pointer to the boxed state, null until the first argument that counts.
@@ -242,7 +238,8 @@ mod tests {
     #[test]
     fn a_set_keeps_the_value_and_the_number() {
         let connection = connection();
-        let given = blob(&connection, "SELECT souk_set(DISTINCT column1) FROM (VALUES ('7'), (x''), (''), (NULL), ('7'))");
+        let given =
+            blob(&connection, "SELECT souk_set(DISTINCT column1) FROM (VALUES ('7'), (x''), (''), (NULL), ('7'))");
         let mut wanted = SetBuilder::default();
         wanted.add(Value::text("7").as_ref(), Number::Integer(7));
         wanted.add(Value::Blob(Box::default()).as_ref(), Number::Real(0.0));

@@ -24,7 +24,9 @@ impl SchemaLog {
         for (version, sql) in numbered {
             if version != log.version() + 1 {
                 let wanted = log.version() + 1;
-                return Err(Fault::invalid(format!("schema change `{version}` stands where `{wanted}` must: send the whole log")));
+                return Err(Fault::invalid(format!(
+                    "schema change `{version}` stands where `{wanted}` must: send the whole log"
+                )));
             }
             log.changes.push(Change { sql });
         }
@@ -70,7 +72,9 @@ impl SchemaLog {
         let held = self.version();
         Err(Fault::new(
             Reason::SchemaMismatch,
-            format!("the call was planned for schema {planned}, the node is at {held}: apply the schema and plan again"),
+            format!(
+                "the call was planned for schema {planned}, the node is at {held}: apply the schema and plan again"
+            ),
         ))
     }
 }

@@ -35,7 +35,8 @@ impl Authorizer {
             AuthAction::Select | AuthAction::Recursive => true,
             AuthAction::Function { function_name } => allows_function(function_name),
             AuthAction::Read { table_name, column_name } => {
-                let reach = Reach { table_name, column_name, database: context.database_name, accessor: context.accessor };
+                let reach =
+                    Reach { table_name, column_name, database: context.database_name, accessor: context.accessor };
                 self.allows_read(&reach)
             }
             _ => false,
@@ -77,7 +78,7 @@ fn allows_function(name: &str) -> bool {
 }
 
 /// Tables that are SQLite's or the node's own, and table-valued functions that look at more than rows.
-fn is_internal(table: &str) -> bool {
+pub(crate) fn is_internal(table: &str) -> bool {
     ["sqlite_", "_souk_", "pragma_", "fts3tokenize"].iter().any(|prefix| has_prefix(table, prefix))
         || table.eq_ignore_ascii_case("dbstat")
 }

@@ -167,11 +167,7 @@ impl Shard {
     }
 
     /// Writes at the schema of `log`, one writer at a time.
-    fn write<T>(
-        &self,
-        log: &SchemaLog,
-        body: impl FnOnce(&mut Writer) -> Result<T, WriteFault>,
-    ) -> Result<T, Trouble> {
+    fn write<T>(&self, log: &SchemaLog, body: impl FnOnce(&mut Writer) -> Result<T, WriteFault>) -> Result<T, Trouble> {
         let mut held = self.writer.lock();
         self.check_inode()?;
         let writer = match &mut *held {
@@ -271,7 +267,9 @@ impl Reading<'_> {
     fn new(shard: &Shard) -> Result<Reading<'_>, Fault> {
         let counted = Reading(shard);
         if shard.reading.fetch_add(1, Ordering::Relaxed) >= READERS_MAX {
-            return Err(shard.place.fault(Reason::Overloaded, format!("`{READERS_MAX}` calls read it: try again later")));
+            return Err(shard
+                .place
+                .fault(Reason::Overloaded, format!("`{READERS_MAX}` calls read it: try again later")));
         }
         Ok(counted)
     }

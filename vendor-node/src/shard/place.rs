@@ -62,14 +62,20 @@ impl Place {
     pub(crate) fn sqlite(&self, phase: Phase, error: &rusqlite::Error) -> Fault {
         let message = words(error);
         match code(error) {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => self.damaged(format!("is damaged ({message})")),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                self.damaged(format!("is damaged ({message})"))
+            }
             Some(ErrorCode::CannotOpen) if self.is_missing() => self.damaged("is missing"),
             Some(ErrorCode::TooBig) => Fault::new(Reason::TooLarge, message),
             Some(ErrorCode::AuthorizationForStatementDenied) => Fault::new(Reason::UnsupportedSql, message),
             Some(ErrorCode::ConstraintViolation) => Fault::new(Reason::Constraint, message),
             Some(ErrorCode::OutOfMemory) => self.fault(Reason::Overloaded, "out of memory: try again later"),
-            Some(ErrorCode::Unknown | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange) => statement(phase, message),
-            Some(_) => self.fault(Reason::ShardUnavailable, format!("{message}: look at the node's disk and try again")),
+            Some(ErrorCode::Unknown | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange) => {
+                statement(phase, message)
+            }
+            Some(_) => {
+                self.fault(Reason::ShardUnavailable, format!("{message}: look at the node's disk and try again"))
+            }
             None => statement(phase, message),
         }
     }
@@ -91,7 +97,8 @@ impl Place {
 
 /// What is wrong with the statement itself.
 fn statement(phase: Phase, message: String) -> Fault {
-    let missing = ["no such table", "no such column", "has no column named"].iter().any(|words| message.contains(words));
+    let missing =
+        ["no such table", "no such column", "has no column named"].iter().any(|words| message.contains(words));
     match phase {
         Phase::Open => Fault::internal(message),
         Phase::Prepare if missing => Fault::new(Reason::NoSuchTable, message),

@@ -11,11 +11,14 @@ use std::{
 
 use souk_merge::Value;
 
+use super::authorizer::is_internal;
+use crate::error::Fault;
+
 /// The rows that a statement may see.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Scope {
-    pub(crate) tables: Vec<ScopedTable>,
-    pub(crate) key: Value,
+    tables: Vec<ScopedTable>,
+    key: Value,
 }
 
 /// A table of which only the key's rows are seen.
@@ -35,10 +38,27 @@ pub(crate) struct ScopeNames {
 }
 
 impl Scope {
+    /// A scope over these tables, checked.
+    pub(crate) fn new(tables: Vec<ScopedTable>, key: Value) -> Result<Scope, Fault> {
+        for (index, scoped) in tables.iter().enumerate() {
+            if is_internal(&scoped.table) {
+                return Err(Fault::invalid(format!(
+                    "`{}` cannot be scoped: it is no table of the schema",
+                    scoped.table
+                )));
+            }
+            if tables[..index].iter().any(|other| other.table.eq_ignore_ascii_case(&scoped.table)) {
+                return Err(Fault::invalid(format!("table `{}` is scoped twice", scoped.table)));
+            }
+        }
+        Ok(Scope { tables, key })
+    }
+
     /// Names for the views of a new connection.
     pub(crate) fn names(&self) -> ScopeNames {
         let secret = RandomState::new();
-        let gate = |index: usize| format!("_souk_scope_{:016x}{:016x}", secret.hash_one(index), secret.hash_one((index, 0)));
+        let gate =
+            |index: usize| format!("_souk_scope_{:016x}{:016x}", secret.hash_one(index), secret.hash_one((index, 0)));
         ScopeNames {
             tables: self.tables.iter().map(|scoped| scoped.table.clone()).collect(),
             gates: (0..self.tables.len()).map(gate).collect(),
@@ -114,7 +134,10 @@ mod tests {
     fn value() -> impl Strategy<Value = Value> {
         prop_oneof![
             any::<i64>().prop_map(Value::Integer),
-            any::<u64>().prop_map(f64::from_bits).prop_filter("no NaN in SQLite", |real| !real.is_nan()).prop_map(Value::Real),
+            any::<u64>()
+                .prop_map(f64::from_bits)
+                .prop_filter("no NaN in SQLite", |real| !real.is_nan())
+                .prop_map(Value::Real),
             (-1e6..1e6).prop_map(Value::Real),
             any::<Vec<u8>>().prop_map(|bytes| Value::Text(bytes.into())),
             any::<Vec<u8>>().prop_map(|bytes| Value::Blob(bytes.into())),
@@ -145,10 +168,8 @@ mod tests {
 
     #[test]
     fn names_differ_from_connection_to_connection() {
-        let scope = Scope {
-            tables: vec![ScopedTable { table: "t".into(), key_column: "k".into() }],
-            key: Value::Integer(1),
-        };
+        let scope =
+            Scope { tables: vec![ScopedTable { table: "t".into(), key_column: "k".into() }], key: Value::Integer(1) };
         assert_ne!(scope.names().gates, scope.names().gates);
     }
 }

@@ -6,10 +6,11 @@ use std::sync::{
 };
 
 use rusqlite::{CachedStatement, Connection, ErrorCode, ffi, hooks::Wal, wal::CheckpointMode};
-use souk_merge::BatchCursor;
+use souk_merge::{Batch, BatchCursor};
 use souk_proto::Reason;
 
 use super::{
+    authorizer::is_internal,
     connection::{self, Counted, OpenConnections},
     file,
     place::{Phase, Place, Trouble, code, words},
@@ -30,9 +31,23 @@ const WAL_BYTES_KEPT: u64 = 4 << 20;
 /// Rows for one table.
 #[derive(Debug)]
 pub(crate) struct TableRows {
-    pub(crate) table: String,
-    pub(crate) columns: Vec<String>,
-    pub(crate) batch: souk_merge::Batch,
+    table: String,
+    columns: Vec<String>,
+    batch: Batch,
+}
+
+impl TableRows {
+    /// Rows of a batch that has one column for each of `columns`.
+    pub(crate) fn new(table: String, columns: Vec<String>, batch: Batch) -> Result<TableRows, Fault> {
+        if is_internal(&table) {
+            return Err(Fault::invalid(format!("`{table}` takes no rows: it is no table of the schema")));
+        }
+        if columns.is_empty() || columns.len() != batch.width() {
+            let (names, width) = (columns.len(), batch.width());
+            return Err(Fault::invalid(format!("rows for `{table}` name `{names}` columns and hold `{width}`")));
+        }
+        Ok(TableRows { table, columns, batch })
+    }
 }
 
 /// What became of a shard's rows.
@@ -109,7 +124,8 @@ impl Writer {
     pub(crate) fn catch_up(&mut self, log: &SchemaLog) -> Result<(), WriteFault> {
         let held = self.schema_version;
         let Some(missing) = log.after(held) else {
-            let words = format!("its schema is at {held}, the node's log ends at {}: restore the node's log", log.version());
+            let words =
+                format!("its schema is at {held}, the node's log ends at {}: restore the node's log", log.version());
             return Err(self.place.fault(Reason::SchemaMismatch, words).into());
         };
         if missing.is_empty() {
@@ -120,7 +136,8 @@ impl Writer {
                 let applied = writer.connection.execute_batch(&change.sql);
                 applied.map_err(|error| writer.schema_fault(number, &error))?;
             }
-            let set = writer.connection.execute("UPDATE _souk_shard SET schema_version = ?1", [log.version().cast_signed()]);
+            let set =
+                writer.connection.execute("UPDATE _souk_shard SET schema_version = ?1", [log.version().cast_signed()]);
             set.map_err(|error| writer.schema_fault(log.version(), &error))
         })?;
         self.connection.flush_prepared_statement_cache();
@@ -147,7 +164,13 @@ impl Writer {
         })
     }
 
-    fn insert_table(&self, table: usize, rows: TableRows, keep_going: bool, inserted: &mut Inserted) -> Result<(), Fault> {
+    fn insert_table(
+        &self,
+        table: usize,
+        rows: TableRows,
+        keep_going: bool,
+        inserted: &mut Inserted,
+    ) -> Result<(), Fault> {
         let name = rows.table.clone();
         let prepared = self.connection.prepare_cached(&insert_sql(&rows));
         let mut prepared = prepared.map_err(|error| self.place.sqlite(Phase::Prepare, &error))?;
@@ -199,7 +222,8 @@ impl Writer {
             let fault = self.place.sqlite(Phase::Run, &error);
             return Err(WriteFault { fault, close: self.roll_back().is_err() });
         }
-        let what = format!("whether the rows were written is unknown ({}): read them back before trying again", words(&error));
+        let what =
+            format!("whether the rows were written is unknown ({}): read them back before trying again", words(&error));
         Err(WriteFault { fault: self.place.fault(Reason::ShardUnavailable, what), close: true })
     }
 
