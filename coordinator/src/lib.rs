@@ -1,4 +1,7 @@
 //! The coordinator. Placeholder signatures.
+#![allow(dead_code)]
+
+mod sql;
 
 use std::{future::Future, path::PathBuf};
 

@@ -53,6 +53,7 @@ pub struct BatchError {
 impl Column {
     fn push(&mut self, value: ValueRef<'_>) {
         let kind = match value {
+            _ if value.is_null() => ValueKind::Null,
             ValueRef::Null => ValueKind::Null,
             ValueRef::Integer(integer) => {
                 self.integers.push(integer);
@@ -106,6 +107,9 @@ impl Column {
         if self.lengths.iter().map(|length| *length as usize).sum::<usize>() != self.data.len() {
             return fail("lengths do not add up to the data");
         }
+        if self.reals.iter().any(|real| real.is_nan()) {
+            return fail("a real is NaN, which SQLite holds as NULL");
+        }
         Ok(())
     }
 }
@@ -116,8 +120,15 @@ impl Batch {
         Batch { columns: vec![Column::default(); width], rows: 0 }
     }
 
-    /// A batch from its columns, checked: kinds, counts and lengths fit together.
+    /// A batch from its columns, checked: kinds, counts and lengths fit together, so that no read of it can fail.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError`] names the first column that does not fit; rows of no columns are refused as column 0.
     pub fn from_columns(columns: Vec<Column>, rows: usize) -> Result<Batch, BatchError> {
+        if columns.is_empty() && rows > 0 {
+            return Err(BatchError { column: 0, what: "there are rows but no columns" });
+        }
         for (index, column) in columns.iter().enumerate() {
             column.check(index, rows)?;
         }
@@ -149,7 +160,11 @@ impl Batch {
         self.columns.iter().map(Column::byte_size).sum()
     }
 
-    /// Adds a row, which must give exactly [`Batch::width`] values.
+    /// Adds a row, which must give exactly [`Batch::width`] values. A NaN becomes NULL, as in SQLite.
+    ///
+    /// # Panics
+    ///
+    /// When the row gives fewer values.
     pub fn push_row<'a>(&mut self, row: impl IntoIterator<Item = ValueRef<'a>>) {
         let mut row = row.into_iter();
         for column in &mut self.columns {
@@ -157,6 +172,27 @@ impl Batch {
         }
         debug_assert!(row.next().is_none(), "a row has no more values than its batch has columns");
         self.rows += 1;
+    }
+
+    /// Adds a column at the end, which must give exactly [`Batch::rows`] values.
+    pub(crate) fn push_column<'a>(&mut self, values: impl IntoIterator<Item = ValueRef<'a>>) {
+        let mut column = Column::default();
+        values.into_iter().for_each(|value| column.push(value));
+        debug_assert_eq!(column.kinds.len(), self.rows, "a column has one value a row");
+        self.columns.push(column);
+    }
+
+    /// The last row's value in `column`.
+    pub(crate) fn last_value(&self, column: usize) -> ValueRef<'_> {
+        let Column { kinds, integers, reals, data, lengths } = &self.columns[column];
+        let bytes = || &data[data.len() - lengths[lengths.len() - 1] as usize..];
+        match kinds[self.rows - 1] {
+            1 => ValueRef::Integer(integers[integers.len() - 1]),
+            2 => ValueRef::Real(reals[reals.len() - 1]),
+            3 => ValueRef::Text(bytes()),
+            4 => ValueRef::Blob(bytes()),
+            _ => ValueRef::Null,
+        }
     }
 
     /// Keeps the first `width` columns.
@@ -221,6 +257,10 @@ impl BatchCursor {
     }
 
     /// The current row's value in `column`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no current row or no such column.
     pub fn value(&self, column: usize) -> ValueRef<'_> {
         let cells = &self.batch.columns[column];
         let position = self.positions[column];
@@ -237,8 +277,72 @@ impl BatchCursor {
         }
     }
 
-    /// The current row's values.
+    /// The current row's values. Panics as [`BatchCursor::value`].
     pub fn values(&self) -> impl Iterator<Item = ValueRef<'_>> {
         (0..self.batch.width()).map(|column| self.value(column))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::*;
+
+    fn check_refused(column: Column, rows: usize, what: &str) {
+        let refused = Batch::from_columns(vec![column], rows).expect_err(what);
+        assert_eq!((refused.column, refused.what), (0, what));
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_are_refused() {
+        let column = |kinds: &[u8]| Column { kinds: kinds.to_vec(), ..Column::default() };
+        check_refused(column(&[0]), 2, "not one kind a row");
+        check_refused(column(&[5]), 1, "unknown kind");
+        check_refused(column(&[1]), 1, "not one number for each numeric kind");
+        check_refused(column(&[3]), 1, "not one length for each text or blob");
+        let short = Column { lengths: vec![2], data: vec![0], ..column(&[3]) };
+        check_refused(short, 1, "lengths do not add up to the data");
+        let nan = Column { reals: vec![f64::NAN], ..column(&[2]) };
+        check_refused(nan, 1, "a real is NaN, which SQLite holds as NULL");
+        assert!(Batch::from_columns(vec![], usize::MAX).is_err());
+        assert!(Batch::from_columns(vec![], 0).is_ok());
+    }
+
+    #[test]
+    fn a_nan_becomes_null() {
+        let mut batch = Batch::new(1);
+        batch.push_row([ValueRef::Real(f64::NAN)]);
+        assert_eq!(batch.into_rows(), [[Value::Null]]);
+    }
+
+    proptest! {
+        #[test]
+        fn rows_come_back_through_columns(rows in rows(3, 20)) {
+            let batch = batch_of(3, &rows);
+            if let Some(last) = rows.last() {
+                for (column, value) in last.iter().enumerate() {
+                    prop_assert_eq!(batch.last_value(column), value.as_ref());
+                }
+            }
+            let again = Batch::from_columns(batch.clone().into_columns(), rows.len());
+            prop_assert_eq!(again.as_ref(), Ok(&batch));
+            prop_assert_eq!(batch.into_rows(), rows);
+        }
+
+        #[test]
+        fn columns_that_pass_the_check_read_without_panic(
+            kinds in prop::collection::vec(0u8..5, 0..6),
+            integers in prop::collection::vec(any::<i64>(), 0..3),
+            reals in prop::collection::vec(any::<f64>(), 0..3),
+            lengths in prop::collection::vec(0u32..3, 0..3),
+            data in prop::collection::vec(any::<u8>(), 0..4),
+        ) {
+            let rows = kinds.len();
+            if let Ok(batch) = Batch::from_columns(vec![Column { kinds, integers, reals, data, lengths }], rows) {
+                prop_assert_eq!(batch.into_rows().len(), rows);
+            }
+        }
     }
 }

@@ -4,31 +4,44 @@
 //! coordinator merges its nodes, with the same operators, in an order fixed by the position of the sources: the
 //! same partials give the same answer, bit for bit, however they were grouped on the way.
 //!
-//! - [`value`]: the five storage classes, owned and borrowed.
-//! - [`batch`]: rows in columns, as they travel.
-//! - [`order`]: SQLite's order of values, its collations, the keys of an ORDER BY.
-//! - [`spec`]: what a plan says about merging, as plain data.
-//! - [`sum`]: exact sums.
-//! - [`state`]: aggregate states and what becomes of them at the end.
-//! - [`groups`]: GROUP BY and DISTINCT over partials.
-//! - [`top`]: the first n rows of an order.
-//! - [`ordered`]: the k-way merge of sorted batches.
+//! - `value`: the five storage classes, owned and borrowed.
+//! - `batch`: rows in columns, as they travel.
+//! - `order`: SQLite's order of values, its collations, the keys of an ORDER BY.
+//! - `spec`: what a plan says about merging, as plain data.
+//! - `bytes`: reading and writing the blobs of aggregate states.
+//! - `accumulator`: exact sums of reals, in fixed point.
+//! - `sum`: exact sums: the state of SUM, TOTAL and AVG.
+//! - `state`: aggregate states and what becomes of them at the end.
+//! - `groups`: GROUP BY and DISTINCT over partials.
+//! - `top`: the first n rows of an order.
+//! - `ordered`: the k-way merge of sorted batches.
+//! - `slice`: OFFSET and LIMIT over a stream of batches.
+
+mod value;
 
 mod batch;
-mod groups;
 mod order;
-mod ordered;
 mod spec;
+
+mod accumulator;
+mod bytes;
 mod state;
 mod sum;
+
+mod groups;
+mod ordered;
+mod slice;
 mod top;
-mod value;
+
+#[cfg(test)]
+mod testing;
 
 pub use batch::{Batch, BatchCursor, BatchError, Column, ValueKind};
 pub use groups::Groups;
-pub use order::{Collation, SortKey, compare_values};
+pub use order::{Collation, SortKey, compare_rows, compare_values, encode_key};
 pub use ordered::{OrderedMerge, Step, Unsorted};
-pub use spec::{MergeSpec, StateKind};
+pub use slice::Slice;
+pub use spec::{MergeSpec, SpecError, StateKind};
 pub use state::{Finish, Number, SetBuilder, finish_state};
 pub use sum::{StateError, Sum};
 pub use top::Top;

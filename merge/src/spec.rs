@@ -13,8 +13,9 @@ pub enum MergeSpec {
         /// How many rows of the front are wanted (LIMIT plus OFFSET).
         limit: Option<u64>,
     },
-    /// Rows are groups: the key columns, then one state a column. Groups with equal keys are merged; without keys there
-    /// is exactly one group, also over no source at all. The result's order is that of first appearance in source order.
+    /// Rows are groups: the key columns, then one state a column. Groups with equal keys are merged; without keys
+    /// there is exactly one group, also over no source at all. The result's order is that of first appearance in
+    /// source order.
     Groups {
         /// The collation of each key column.
         keys: Vec<Collation>,
@@ -36,4 +37,67 @@ pub enum StateKind {
     Maximum(Collation),
     /// The blob of `souk_set`, a set of values that are not NULL: every DISTINCT aggregate.
     Set(Collation),
+}
+
+/// A merge that names columns which its rows do not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// A key of the order lies beyond the last column.
+    #[error("the order names column {column} of rows that have {width} columns")]
+    NoSuchColumn {
+        /// The column, from 0.
+        column: usize,
+        /// How many columns there are.
+        width: usize,
+    },
+    /// The keys and the states are not the columns.
+    #[error("{keys} keys and {states} states do not make up rows of {width} columns")]
+    Width {
+        /// How many keys.
+        keys: usize,
+        /// How many states.
+        states: usize,
+        /// How many columns there are.
+        width: usize,
+    },
+}
+
+impl MergeSpec {
+    /// Whether rows of `width` columns can be merged like this: to be asked of a plan that came over the wire.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError`] says what does not fit.
+    pub fn check(&self, width: usize) -> Result<(), SpecError> {
+        match self {
+            MergeSpec::Rows { order, limit: _ } => match order.iter().find(|key| key.column >= width) {
+                Some(key) => Err(SpecError::NoSuchColumn { column: key.column, width }),
+                None => Ok(()),
+            },
+            MergeSpec::Groups { keys, states } if keys.len() + states.len() != width => {
+                Err(SpecError::Width { keys: keys.len(), states: states.len(), width })
+            }
+            MergeSpec::Groups { .. } => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_names_columns_that_exist() {
+        let key = SortKey { column: 2, descending: false, nulls_last: false, collation: Collation::Binary };
+        let spec = MergeSpec::Rows { order: vec![key], limit: None };
+        assert_eq!(spec.check(3), Ok(()));
+        assert_eq!(spec.check(2), Err(SpecError::NoSuchColumn { column: 2, width: 2 }));
+    }
+
+    #[test]
+    fn keys_and_states_are_all_columns() {
+        let spec = MergeSpec::Groups { keys: vec![Collation::Binary], states: vec![StateKind::Count] };
+        assert_eq!(spec.check(2), Ok(()));
+        assert_eq!(spec.check(3), Err(SpecError::Width { keys: 1, states: 1, width: 3 }));
+    }
 }

@@ -73,6 +73,23 @@ impl PartialEq for ValueRef<'_> {
 }
 
 impl ValueRef<'_> {
+    /// Whether this is NULL, or a NaN, which SQLite makes NULL of.
+    pub fn is_null(self) -> bool {
+        match self {
+            ValueRef::Null => true,
+            ValueRef::Real(real) => real.is_nan(),
+            ValueRef::Integer(_) | ValueRef::Text(_) | ValueRef::Blob(_) => false,
+        }
+    }
+
+    /// Bytes that the value takes outside its enum when it is owned.
+    pub(crate) fn heap_bytes(self) -> usize {
+        match self {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
+        }
+    }
+
     /// The same value, owned.
     pub fn to_owned(self) -> Value {
         match self {

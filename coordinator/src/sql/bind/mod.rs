@@ -1,0 +1,369 @@
+//! sqlparser's tree to ours: names resolved as SQLite resolves them, stars expanded, parameters numbered.
+//!
+//! What SQLite's grammar does not know is an error here, and so is what is rare: the statement is opaque then.
+
+mod expr;
+mod from;
+mod scope;
+
+use sqlparser::ast as sp;
+
+use self::scope::{CteName, Scope};
+use super::ast::*;
+use super::schema::Schema;
+
+/// Why a statement has no tree: a phrase.
+type Result<T> = std::result::Result<T, String>;
+
+/// Binds a statement that SQLite accepted.
+pub(crate) fn bind(query: &sp::Query, schema: &Schema) -> Result<Query> {
+    let mut binder = Binder { schema, sources: 0, scopes: Vec::new(), ctes: Vec::new() };
+    binder.query(query, Naming::Free)
+}
+
+struct Binder<'a> {
+    schema: &'a Schema,
+    /// Sources numbered so far.
+    sources: usize,
+    /// From the outermost query to the one being bound.
+    scopes: Vec<Scope>,
+    /// Tables of WITH clauses in sight, inner ones last.
+    ctes: Vec<CteName>,
+}
+
+/// Whether the result columns need names that the print can refer to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    Free,
+    Named,
+}
+
+fn unsupported<T>(what: impl std::fmt::Display) -> Result<T> {
+    Err(format!("{what} is not in the tree"))
+}
+
+fn ident(name: &sp::ObjectName) -> Result<&str> {
+    match name.0.as_slice() {
+        [sp::ObjectNamePart::Identifier(ident)] => Ok(&ident.value),
+        [sp::ObjectNamePart::Identifier(schema), sp::ObjectNamePart::Identifier(ident)]
+            if schema.value.eq_ignore_ascii_case("main") =>
+        {
+            Ok(&ident.value)
+        }
+        _ => unsupported(format_args!("the name {name}")),
+    }
+}
+
+impl Binder<'_> {
+    fn query(&mut self, query: &sp::Query, naming: Naming) -> Result<Query> {
+        let ctes_before = self.ctes.len();
+        let bound = self.query_with_ctes(query, naming);
+        self.ctes.truncate(ctes_before);
+        bound
+    }
+
+    fn query_with_ctes(&mut self, query: &sp::Query, naming: Naming) -> Result<Query> {
+        if query.fetch.is_some() || !query.locks.is_empty() || !query.pipe_operators.is_empty() {
+            return unsupported("FETCH or FOR");
+        }
+        let mut ctes = Vec::new();
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            ctes.push(self.cte(cte)?);
+        }
+        let recursive = query.with.as_ref().is_some_and(|with| with.recursive);
+        let (limit, offset) = match &query.limit_clause {
+            None => (None, None),
+            Some(sp::LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
+                (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
+            }
+            Some(sp::LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
+            Some(_) => return unsupported("LIMIT BY"),
+        };
+        let terms = order_terms(query.order_by.as_ref())?;
+        let (body, order) = match query.body.as_ref() {
+            sp::SetExpr::Select(select) => {
+                let (select, order) = self.select(select, terms, naming)?;
+                (Body::Select(Box::new(select)), order)
+            }
+            other => {
+                let body = self.body(other, naming)?;
+                let order = self.compound_order(&body, terms)?;
+                (body, order)
+            }
+        };
+        // LIMIT sees no columns of its own query, and in SQLite none of an outer one either.
+        let limit = limit.map(|expr| self.expr(expr)).transpose()?;
+        let offset = offset.map(|expr| self.expr(expr)).transpose()?;
+        Ok(Query { ctes, recursive, body, order, limit, offset })
+    }
+
+    fn cte(&mut self, cte: &sp::Cte) -> Result<Cte> {
+        let name = cte.alias.name.value.clone();
+        let given: Vec<String> = cte.alias.columns.iter().map(|column| column.name.value.clone()).collect();
+        let outer_scopes = std::mem::take(&mut self.scopes);
+        let bound = self.cte_query(&name, &given, &cte.query);
+        self.scopes = outer_scopes;
+        let (columns, query) = bound?;
+        self.ctes.push(CteName { name: name.clone(), columns: columns.clone() });
+        let materialized = cte.materialized.as_ref().map(|how| matches!(how, sp::CteAsMaterialized::Materialized));
+        Ok(Cte { name, columns, query, materialized })
+    }
+
+    fn cte_query(&mut self, name: &str, given: &[String], query: &sp::Query) -> Result<(Vec<String>, Query)> {
+        // A recursive table is in sight of its own right side, so its column names come from the left side first.
+        if let sp::SetExpr::SetOperation { left, .. } = query.body.as_ref() {
+            let columns = match given {
+                [] => output_names(&self.body(left, Naming::Named)?),
+                given => given.to_vec(),
+            };
+            self.ctes.push(CteName { name: name.to_owned(), columns });
+        }
+        let bound = self.query(query, Naming::Named)?;
+        self.ctes.retain(|known| known.name != name);
+        let columns = if given.is_empty() { output_names(&bound.body) } else { given.to_vec() };
+        Ok((columns, bound))
+    }
+
+    fn body(&mut self, body: &sp::SetExpr, naming: Naming) -> Result<Body> {
+        match body {
+            sp::SetExpr::Select(select) => Ok(Body::Select(Box::new(self.select(select, Vec::new(), naming)?.0))),
+            sp::SetExpr::Values(values) => {
+                let rows = values.rows.iter().map(|row| self.exprs(&row.content)).collect::<Result<_>>()?;
+                Ok(Body::Values(rows))
+            }
+            sp::SetExpr::SetOperation { .. } => self.compound(body, naming),
+            _ => unsupported("this body"),
+        }
+    }
+
+    /// SQLite reads compounds strictly from the left, whatever the operators.
+    fn compound(&mut self, body: &sp::SetExpr, naming: Naming) -> Result<Body> {
+        let mut arms = Vec::new();
+        flatten(body, None, &mut arms)?;
+        let mut arms = arms.into_iter();
+        let (_, first) = arms.next().ok_or("an empty compound")?;
+        let mut left = self.body(first, naming)?;
+        for (op, arm) in arms {
+            let op = op.ok_or("a compound without an operator")?;
+            left = Body::Compound { op, left: Box::new(left), right: Box::new(self.body(arm, Naming::Free)?) };
+        }
+        Ok(left)
+    }
+
+    /// A SELECT with the ORDER BY that follows it, which may speak of its sources.
+    fn select(
+        &mut self,
+        select: &sp::Select,
+        terms: Vec<&sp::OrderByExpr>,
+        naming: Naming,
+    ) -> Result<(Select, Vec<OrderTerm>)> {
+        self.scopes.push(Scope::default());
+        let bound = self.select_in_scope(select, terms, naming);
+        self.scopes.pop();
+        bound
+    }
+
+    fn select_in_scope(
+        &mut self,
+        select: &sp::Select,
+        terms: Vec<&sp::OrderByExpr>,
+        naming: Naming,
+    ) -> Result<(Select, Vec<OrderTerm>)> {
+        let distinct = match &select.distinct {
+            None | Some(sp::Distinct::All) => false,
+            Some(sp::Distinct::Distinct) => true,
+            Some(sp::Distinct::On(_)) => return unsupported("DISTINCT ON"),
+        };
+        let from = self.from(&select.from)?;
+        let mut outputs = self.outputs(&select.projection)?;
+        self.scope().aliases = outputs
+            .iter()
+            .filter_map(|output| output.name.clone().map(|name| (name, output.expr.clone())))
+            .collect();
+        let filter = select.selection.as_ref().map(|expr| self.expr(expr)).transpose()?;
+        let group = match &select.group_by {
+            sp::GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => {
+                exprs.iter().map(|expr| self.group_term(expr, &outputs)).collect::<Result<Vec<_>>>()?
+            }
+            _ => return unsupported("GROUP BY ALL"),
+        };
+        let having = select.having.as_ref().map(|expr| self.expr(expr)).transpose()?;
+        let windows = select.named_window.iter().map(|window| self.named_window(window)).collect::<Result<_>>()?;
+        let order = terms.iter().map(|term| self.order_term(term, &outputs)).collect::<Result<_>>()?;
+        match naming {
+            Naming::Free => outputs.iter_mut().for_each(|output| output.name = None),
+            Naming::Named => name_outputs(&mut outputs),
+        }
+        Ok((Select { distinct, outputs, from, filter, group, having, windows }, order))
+    }
+
+    fn scope(&mut self) -> &mut Scope {
+        self.scopes.last_mut().expect("a scope is pushed before anything in it is bound")
+    }
+
+    fn outputs(&mut self, items: &[sp::SelectItem]) -> Result<Vec<Output>> {
+        let mut outputs = Vec::new();
+        for item in items {
+            match item {
+                sp::SelectItem::UnnamedExpr(expr) => outputs.push(Output { expr: self.expr(expr)?, name: None }),
+                sp::SelectItem::ExprWithAlias { expr, alias } => {
+                    outputs.push(Output { expr: self.expr(expr)?, name: Some(alias.value.clone()) });
+                }
+                sp::SelectItem::Wildcard(_) => outputs.extend(self.star(None)?),
+                sp::SelectItem::QualifiedWildcard(sp::SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                    outputs.extend(self.star(Some(ident(name)?))?);
+                }
+                other => return unsupported(other),
+            }
+        }
+        Ok(outputs)
+    }
+
+    fn star(&mut self, table: Option<&str>) -> Result<Vec<Output>> {
+        let columns = self.scope().star(table)?;
+        Ok(columns.into_iter().map(|column| Output { expr: Expr::Column(column), name: None }).collect())
+    }
+
+    /// A number names a result column; anything else is an expression over the sources, then over the aliases.
+    fn group_term(&mut self, expr: &sp::Expr, outputs: &[Output]) -> Result<Expr> {
+        match ordinal(expr) {
+            Some(index) => Ok(outputs.get(index).ok_or("GROUP BY term out of range")?.expr.clone()),
+            None => self.expr(expr),
+        }
+    }
+
+    /// A number or an alias names a result column; anything else is an expression.
+    fn order_term(&mut self, term: &sp::OrderByExpr, outputs: &[Output]) -> Result<OrderTerm> {
+        let (bare, collation) = peel_collation(&term.expr)?;
+        let key = match (ordinal(bare), bare) {
+            (Some(index), _) if index < outputs.len() => OrderKey::Output(index),
+            (None, sp::Expr::Identifier(name)) if let Some(index) = alias_index(outputs, &name.value) => {
+                OrderKey::Output(index)
+            }
+            (Some(_), _) => return Err("ORDER BY term out of range".into()),
+            (None, _) => {
+                let expr = self.expr(bare)?;
+                match outputs.iter().position(|output| output.expr == expr) {
+                    Some(index) => OrderKey::Output(index),
+                    None => OrderKey::Expr(expr),
+                }
+            }
+        };
+        with_options(key, collation, &term.options)
+    }
+
+    /// The ORDER BY of a compound: its terms are result columns, by number, by name, or by the expression of an arm.
+    fn compound_order(&mut self, body: &Body, terms: Vec<&sp::OrderByExpr>) -> Result<Vec<OrderTerm>> {
+        let first = first_outputs(body);
+        terms
+            .into_iter()
+            .map(|term| {
+                let (bare, collation) = peel_collation(&term.expr)?;
+                let index = match (ordinal(bare), bare) {
+                    (Some(index), _) => Some(index),
+                    (None, sp::Expr::Identifier(name)) => first.iter().position(|output| {
+                        output.name.as_deref().or(column_name(&output.expr)).is_some_and(|known| known.eq_ignore_ascii_case(&name.value))
+                    }),
+                    _ => None,
+                };
+                let index = index.ok_or("an ORDER BY of a compound that names no column of its first part")?;
+                with_options(OrderKey::Output(index), collation, &term.options)
+            })
+            .collect()
+    }
+}
+
+/// The arms of a compound from left to right, each with the operator before it.
+fn flatten<'a>(body: &'a sp::SetExpr, before: Option<SetOp>, arms: &mut Vec<(Option<SetOp>, &'a sp::SetExpr)>) -> Result<()> {
+    let sp::SetExpr::SetOperation { left, op, set_quantifier, right } = body else {
+        arms.push((before, body));
+        return Ok(());
+    };
+    let op = match (op, set_quantifier) {
+        (sp::SetOperator::Union, sp::SetQuantifier::All) => SetOp::UnionAll,
+        (sp::SetOperator::Union, sp::SetQuantifier::None) => SetOp::Union,
+        (sp::SetOperator::Except, sp::SetQuantifier::None) => SetOp::Except,
+        (sp::SetOperator::Intersect, sp::SetQuantifier::None) => SetOp::Intersect,
+        _ => return unsupported(format_args!("{op} {set_quantifier}")),
+    };
+    flatten(left, before, arms)?;
+    flatten(right, Some(op), arms)
+}
+
+fn order_terms(order: Option<&sp::OrderBy>) -> Result<Vec<&sp::OrderByExpr>> {
+    match order.map(|order| &order.kind) {
+        None => Ok(Vec::new()),
+        Some(sp::OrderByKind::Expressions(terms)) => Ok(terms.iter().collect()),
+        Some(sp::OrderByKind::All(_)) => unsupported("ORDER BY ALL"),
+    }
+}
+
+fn with_options(key: OrderKey, collation: Option<String>, options: &sp::OrderByOptions) -> Result<OrderTerm> {
+    let descending = match &options.sort {
+        None | Some(sp::OrderBySort::Asc) => false,
+        Some(sp::OrderBySort::Desc) => true,
+        Some(sp::OrderBySort::Using(_)) => return unsupported("ORDER BY USING"),
+    };
+    Ok(OrderTerm { key, collation, descending, nulls_last: options.nulls_first.map(|first| !first) })
+}
+
+/// The place of the result column that an integer literal names, from 0.
+fn ordinal(expr: &sp::Expr) -> Option<usize> {
+    match expr {
+        sp::Expr::Nested(inner) => ordinal(inner),
+        sp::Expr::Value(value) => match &value.value {
+            sp::Value::Number(digits, _) => digits.parse::<usize>().ok()?.checked_sub(1),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn peel_collation(expr: &sp::Expr) -> Result<(&sp::Expr, Option<String>)> {
+    match expr {
+        sp::Expr::Nested(inner) => peel_collation(inner),
+        sp::Expr::Collate { expr, collation } => Ok((expr, Some(ident(collation)?.to_owned()))),
+        other => Ok((other, None)),
+    }
+}
+
+fn alias_index(outputs: &[Output], name: &str) -> Option<usize> {
+    outputs.iter().position(|output| output.name.as_deref().is_some_and(|alias| alias.eq_ignore_ascii_case(name)))
+}
+
+fn column_name(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Column(column) => Some(&column.name),
+        _ => None,
+    }
+}
+
+/// Gives every result column a name that is its own: the alias, the column's name, or one that no text can guess.
+fn name_outputs(outputs: &mut [Output]) {
+    for index in 0..outputs.len() {
+        let wanted = outputs[index].name.clone().or_else(|| column_name(&outputs[index].expr).map(str::to_owned));
+        let taken = |name: &str| {
+            outputs[..index].iter().any(|other| other.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name)))
+        };
+        let name = wanted.filter(|name| !taken(name)).unwrap_or_else(|| format!("_column {}", index + 1));
+        outputs[index].name = Some(name);
+    }
+}
+
+/// The result columns of the leftmost SELECT.
+fn first_outputs(body: &Body) -> &[Output] {
+    match body {
+        Body::Select(select) => &select.outputs,
+        Body::Values(_) => &[],
+        Body::Compound { left, .. } => first_outputs(left),
+    }
+}
+
+/// The names of a body's result columns, which must have been named.
+fn output_names(body: &Body) -> Vec<String> {
+    match body {
+        Body::Select(select) => select.outputs.iter().filter_map(|output| output.name.clone()).collect(),
+        Body::Values(rows) => (1..=rows.first().map_or(0, Vec::len)).map(|index| format!("column{index}")).collect(),
+        Body::Compound { left, .. } => output_names(left),
+    }
+}

@@ -1,0 +1,225 @@
+//! Stage 3: text to statement.
+//!
+//! SQLite (the [twin](Twin)) says what a text is; sqlparser and the [binder](bind) make a tree of it; the [judge](judge())
+//! believes the tree only when SQLite reads both alike.
+
+mod tokens;
+
+mod ast;
+mod bind;
+mod dialect;
+mod judge;
+mod print;
+mod schema;
+mod twin;
+
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+pub(crate) use ast::*;
+pub(crate) use judge::Verdict;
+pub(crate) use print::quote;
+pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo};
+pub(crate) use tokens::{first_word, tokenize};
+pub(crate) use twin::{Described, Twin};
+
+/// How deep sqlparser may recurse. Its own default of 50 is below what SQLite accepts.
+const PARSE_DEPTH_MAX: usize = 400;
+
+/// What a statement may be before it is parsed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) bytes_max: usize,
+    pub(crate) tokens_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { bytes_max: 32 * 1024, tokens_max: 10_000 }
+    }
+}
+
+/// Why a text is no statement that can be planned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SqlError {
+    /// SQLite does not accept it; its own words.
+    #[error("{0}")]
+    Syntax(String),
+    /// A name that the schema does not know; SQLite's own words.
+    #[error("{0}")]
+    NoSuchName(String),
+    /// Valid, and refused.
+    #[error("{0} is not supported")]
+    Unsupported(String),
+    #[error("the statement has {has} {what}; at most {max} are accepted: bind long values as parameters")]
+    TooLarge { what: &'static str, has: usize, max: usize },
+    /// Not tokenized here; SQLite has the last word.
+    #[error("{0}")]
+    Unparsed(String),
+}
+
+impl SqlError {
+    /// What SQLite said while it prepared a statement.
+    pub(crate) fn from_sqlite(error: rusqlite::Error) -> SqlError {
+        let message = match &error {
+            rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+            rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+            rusqlite::Error::MultipleStatement => "more than one statement; send them one by one".into(),
+            other => other.to_string(),
+        };
+        if message.starts_with("no such table") || message.starts_with("no such column") {
+            SqlError::NoSuchName(message)
+        } else {
+            SqlError::Syntax(message)
+        }
+    }
+}
+
+/// A SELECT that SQLite accepts.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(crate) described: Described,
+    pub(crate) verdict: Verdict,
+}
+
+/// Prepares a text that should be one SELECT: bounds, SQLite's own view, and the tree when there is one to believe.
+///
+/// Runs sqlparser, whose trees are deep: call it on a thread with a large stack.
+pub(crate) fn prepare(twin: &Twin, schema: &Schema, text: &str, bounds: &Bounds) -> Result<Statement, SqlError> {
+    let tokens = tokenize(text, bounds);
+    if let Err(error @ (SqlError::TooLarge { .. } | SqlError::Syntax(_))) = tokens {
+        return Err(error);
+    }
+    let described = twin.describe(text)?;
+    if described.columns.is_empty() || !described.readonly {
+        return Err(SqlError::Unsupported("a statement that gives no rows".into()));
+    }
+    let verdict = match tokens.map_err(|error| error.to_string()).and_then(|tokens| tree(tokens, schema)) {
+        Ok(tree) => judge::judge(twin, text, tree)?,
+        Err(reason) => Verdict::Opaque(reason),
+    };
+    Ok(Statement { described, verdict })
+}
+
+/// The bound tree, or why there is none.
+fn tree(tokens: Vec<TokenWithSpan>, schema: &Schema) -> Result<Query, String> {
+    let mut parser =
+        Parser::new(&dialect::Dialect).with_recursion_limit(PARSE_DEPTH_MAX).with_tokens_with_locations(tokens);
+    let parsed = parser.parse_query().map_err(|error| error.to_string())?;
+    while parser.consume_token(&Token::SemiColon) {}
+    if parser.peek_token_ref().token != Token::EOF {
+        return Err(format!("unexpected `{}`", parser.peek_token_ref().token));
+    }
+    bind::bind(&parsed, schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = "CREATE TABLE t(k TEXT, a INTEGER, b REAL, c TEXT COLLATE NOCASE, d); \
+                          CREATE TABLE u(k TEXT, id INTEGER PRIMARY KEY, a, j)";
+
+    fn column(name: &str, declared: &str) -> ColumnInfo {
+        ColumnInfo {
+            name: name.into(),
+            declared_type: declared.into(),
+            affinity: Affinity::of_declared(declared),
+            collation: Some(souk_merge::Collation::Binary),
+            not_null: false,
+            primary_key: 0,
+            hidden: false,
+            generated: false,
+        }
+    }
+
+    fn table(name: &str, columns: &[(&str, &str)]) -> TableInfo {
+        TableInfo {
+            name: name.into(),
+            columns: columns.iter().map(|(name, declared)| column(name, declared)).collect(),
+            distribution: Distribution::Sharded { key: 0 },
+            rowid_alias: None,
+            without_rowid: false,
+        }
+    }
+
+    fn check(text: &str) -> Result<Statement, SqlError> {
+        let twin = Twin::new([SCHEMA]).expect("twin");
+        let schema = Schema::new(vec![
+            table("t", &[("k", "TEXT"), ("a", "INTEGER"), ("b", "REAL"), ("c", "TEXT"), ("d", "")]),
+            table("u", &[("k", "TEXT"), ("id", "INTEGER"), ("a", ""), ("j", "")]),
+        ]);
+        prepare(&twin, &schema, text, &Bounds::default())
+    }
+
+    fn check_judged(text: &str) {
+        match check(text).expect(text).verdict {
+            Verdict::Judged(_) => {}
+            Verdict::Opaque(reason) => panic!("{text}: opaque: {reason}"),
+        }
+    }
+
+    #[test]
+    fn what_sqlparser_reads_otherwise_is_read_as_sqlite_does() {
+        for text in [
+            "SELECT a || b = c FROM t",
+            "SELECT d ->> '$.k' + 1 FROM t",
+            "SELECT a LIKE b = 1 FROM t",
+            "SELECT 0xFF, 0x7fffffffffffffff & a FROM t",
+            "SELECT a IS b, a IS NOT b, a IS NULL, a IS NOT NULL, a ISNULL, a NOTNULL, a NOT NULL FROM t",
+            "SELECT a IS DISTINCT FROM b, a IS NOT DISTINCT FROM b FROM t",
+            "SELECT -a || b, - -a, ~a + 1, NOT a = b FROM t",
+            "SELECT a < b = c, a & b | d << 2 >> 1, a + b * d % 3 FROM t",
+            "SELECT a BETWEEN 1 AND 2 AND b, a NOT BETWEEN b AND d FROM t",
+            "SELECT c COLLATE BINARY = 'x' FROM t ORDER BY c COLLATE NOCASE DESC NULLS FIRST",
+            "SELECT a == b, a <> b, a != b FROM t",
+            "SELECT c LIKE 'a!%' ESCAPE '!', c NOT LIKE 'x', c GLOB '*', c NOT GLOB '[a-z]*' FROM t",
+        ] {
+            check_judged(text);
+        }
+    }
+
+    #[test]
+    fn the_shapes_that_scatter_pass_the_judge() {
+        for text in [
+            "SELECT * FROM t",
+            "SELECT t.*, x.id FROM t JOIN u AS x ON t.k = x.k WHERE x.a IN (1, 2, 3)",
+            "SELECT a + 1 AS n FROM t WHERE n > 5 ORDER BY n, 1 DESC, b LIMIT 10 OFFSET 2",
+            "SELECT a AS x, count(*) FROM t GROUP BY x HAVING count(*) > 1 ORDER BY count(*) DESC",
+            "SELECT count(DISTINCT a), sum(b) FILTER (WHERE a > 1), total(a), avg(b), min(c), max(c) FROM t",
+            "SELECT CASE a WHEN 1 THEN 'x' ELSE 'y' END, CAST(b AS INTEGER), iif(a, 1, 2) FROM t",
+            "SELECT * FROM t WHERE (a, b) = (1, 2) AND (a, b) IN (VALUES (1, 2))",
+            "SELECT * FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.k = t.k AND u.a > t.a)",
+            "SELECT (SELECT max(id) FROM u WHERE u.k = t.k) FROM t",
+            "SELECT a FROM t UNION ALL SELECT a FROM u ORDER BY 1 LIMIT ?",
+            "SELECT a FROM t UNION SELECT a FROM u INTERSECT SELECT b FROM t ORDER BY a",
+            "SELECT * FROM t LEFT JOIN u USING (k) WHERE u.id IS NULL",
+            "SELECT * FROM t NATURAL JOIN u",
+            "SELECT t.k FROM t, u AS v WHERE t.a = v.a AND t.k = :key AND v.k = :key OR t.b = ?",
+            "WITH x AS (SELECT k, sum(a) AS s FROM t GROUP BY k) SELECT * FROM x WHERE s > 10",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT * FROM n",
+            "SELECT k, row_number() OVER (PARTITION BY k ORDER BY a DESC) FROM t",
+            "SELECT j ->> '$.a', json_extract(j, '$.b'), e.value FROM u, json_each(u.j) AS e",
+            "SELECT DISTINCT upper(c), replace(c, 'a', 'b'), substr(c, 1, 2), trim(c) FROM t",
+            "SELECT rowid, t.rowid FROM t",
+            "SELECT max(a, b), min(a, 1), glob('a', c), like('x', c) FROM t",
+            "VALUES (1, 2), (3, 4)",
+            "SELECT \"a\", [b], `c`, 'it''s', x'0aFF', 1e3, .5, 5., NULL, TRUE, CURRENT_TIMESTAMP FROM t",
+            "SELECT * FROM (SELECT a, b FROM t WHERE a > 1) AS s WHERE s.b < 2 ORDER BY s.a",
+            "SELECT group_concat(c, ', ' ORDER BY a) FROM t GROUP BY k",
+            "SELECT * FROM t WHERE a IN ()",
+            "SELECT date(a), time, date FROM (SELECT a, b AS time, c AS date FROM t)",
+        ] {
+            check_judged(text);
+        }
+    }
+
+    #[test]
+    fn errors_are_sqlites_own() {
+        assert_eq!(check("SELECT nope FROM t").unwrap_err(), SqlError::NoSuchName("no such column: nope".into()));
+        assert_eq!(check("SELECT 1 FROM nope").unwrap_err(), SqlError::NoSuchName("no such table: nope".into()));
+        assert!(matches!(check("SELEC 1").unwrap_err(), SqlError::Syntax(message) if message.contains("syntax error")));
+        assert!(matches!(check("SELECT 1; SELECT 2").unwrap_err(), SqlError::Syntax(message) if message.contains("more than one")));
+        assert!(matches!(check("SELECT \"x\" FROM t").unwrap_err(), SqlError::NoSuchName(_)));
+    }
+}

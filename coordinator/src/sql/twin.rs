@@ -1,0 +1,165 @@
+//! The twin: an empty in-memory SQLite with the cluster's schema. SQLite itself says what a statement means.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Connection, config::DbConfig};
+
+use super::SqlError;
+
+/// An empty database with the schema. One thread at a time.
+pub(crate) struct Twin {
+    connection: Connection,
+    reads: Arc<Mutex<Reads>>,
+}
+
+/// What the authorizer saw while a statement was prepared.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reads {
+    /// Tables that the statement touches.
+    pub(crate) tables: BTreeSet<String>,
+    /// Names that it may not touch, with the reason.
+    pub(crate) denied: Option<String>,
+    /// Functions that it calls, in lower case.
+    pub(crate) functions: BTreeSet<String>,
+}
+
+/// A statement as SQLite sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Described {
+    /// Name and declared type of each result column.
+    pub(crate) columns: Vec<(String, Option<String>)>,
+    /// The name of each parameter, with its prefix; none for `?`.
+    pub(crate) parameters: Vec<Option<String>>,
+    pub(crate) readonly: bool,
+    pub(crate) reads: Reads,
+}
+
+impl Twin {
+    /// An empty database in which `script` has been run.
+    pub(crate) fn new<'a>(script: impl IntoIterator<Item = &'a str>) -> Result<Twin, rusqlite::Error> {
+        let mut connection = Connection::open_in_memory()?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        for statement in script {
+            connection.execute_batch(statement)?;
+        }
+        let reads = Arc::new(Mutex::new(Reads::default()));
+        let seen = Arc::clone(&reads);
+        connection.authorizer(Some(move |context: AuthContext<'_>| seen.lock().authorize(&context)))?;
+        Ok(Twin { connection, reads })
+    }
+
+    /// What SQLite says about one statement that reads.
+    pub(crate) fn describe(&self, text: &str) -> Result<Described, SqlError> {
+        *self.reads.lock() = Reads::default();
+        let prepared = self.connection.prepare(text);
+        let reads = self.reads.lock().clone();
+        if let Some(denied) = reads.denied {
+            return Err(SqlError::Unsupported(denied));
+        }
+        let statement = prepared.map_err(SqlError::from_sqlite)?;
+        if statement.is_explain() != 0 {
+            return Err(SqlError::Unsupported("EXPLAIN".into()));
+        }
+        let columns = statement
+            .columns()
+            .map(|column| (column.name().to_owned(), column.decl_type().map(str::to_owned)))
+            .collect();
+        let parameters = (1..=statement.parameter_count())
+            .map(|index| statement.parameter_name(index).filter(|name| !name.starts_with('?')).map(str::to_owned))
+            .collect();
+        Ok(Described { columns, parameters, readonly: statement.readonly(), reads })
+    }
+
+    /// The bytecode of a statement, an instruction a line.
+    pub(crate) fn program(&self, text: &str) -> Result<Vec<String>, rusqlite::Error> {
+        let mut statement = self.connection.prepare(&format!("EXPLAIN {text}"))?;
+        let mut rows = statement.raw_query();
+        let mut program = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut line = row.get::<_, String>(1)?;
+            for column in [2, 3, 4, 6] {
+                line.push_str(&format!(" {}", row.get::<_, i64>(column)?));
+            }
+            if let rusqlite::types::ValueRef::Text(operand) = row.get_ref(5)? {
+                line.push(' ');
+                line.push_str(&String::from_utf8_lossy(operand));
+            }
+            program.push(line);
+        }
+        Ok(program)
+    }
+
+    /// The connection, for evaluating what needs no rows.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// Functions whose value depends on the connection that runs them.
+const CONNECTION_FUNCTIONS: &[&str] =
+    &["changes", "total_changes", "last_insert_rowid", "load_extension", "fts3_tokenizer", "sqlite_offset"];
+
+impl Reads {
+    fn authorize(&mut self, context: &AuthContext<'_>) -> Authorization {
+        let denied = match context.action {
+            AuthAction::Select | AuthAction::Recursive => return Authorization::Allow,
+            AuthAction::Read { table_name, .. } if is_internal(table_name) => format!("reading `{table_name}`"),
+            AuthAction::Read { table_name, .. } => {
+                self.tables.insert(table_name.to_owned());
+                return Authorization::Allow;
+            }
+            AuthAction::Function { function_name } if CONNECTION_FUNCTIONS.contains(&function_name) => {
+                format!("the function `{function_name}`")
+            }
+            AuthAction::Function { function_name } => {
+                self.functions.insert(function_name.to_ascii_lowercase());
+                return Authorization::Allow;
+            }
+            AuthAction::Insert { .. } | AuthAction::Update { .. } | AuthAction::Delete { .. } => {
+                "writing in a query; use the call that executes statements".into()
+            }
+            AuthAction::Pragma { pragma_name, .. } => format!("PRAGMA {pragma_name}"),
+            AuthAction::Attach { .. } | AuthAction::Detach { .. } => "ATTACH and DETACH".into(),
+            AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => {
+                "a transaction in a query; each call is atomic by itself".into()
+            }
+            _ => "this kind of statement".into(),
+        };
+        self.denied.get_or_insert(denied);
+        Authorization::Deny
+    }
+}
+
+fn is_internal(table: &str) -> bool {
+    let lower = table.to_ascii_lowercase();
+    lower.starts_with("sqlite_") || lower.starts_with("pragma_") || lower.starts_with("_souk") || lower == "dbstat"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_only_read_rows_is_denied_by_name() {
+        let twin = Twin::new(["CREATE TABLE t(a)"]).expect("twin");
+        for (text, names) in [
+            ("ATTACH 'x' AS y", "ATTACH"),
+            ("PRAGMA user_version", "PRAGMA user_version"),
+            ("SELECT * FROM pragma_table_info('t')", "pragma_table_info"),
+            ("SELECT * FROM sqlite_schema", "sqlite_"),
+            ("BEGIN", "transaction"),
+            ("SELECT last_insert_rowid()", "last_insert_rowid"),
+            ("INSERT INTO t VALUES (1) RETURNING a", "writing"),
+            ("EXPLAIN SELECT 1", "EXPLAIN"),
+        ] {
+            match twin.describe(text) {
+                Err(SqlError::Unsupported(what)) => assert!(what.contains(names), "{text}: {what}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+}
