@@ -12,6 +12,7 @@ mod judge;
 mod print;
 mod schema;
 mod twin;
+mod walk;
 
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -20,8 +21,9 @@ pub(crate) use ast::*;
 pub(crate) use judge::Verdict;
 pub(crate) use print::quote;
 pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo};
-pub(crate) use tokens::{first_word, tokenize};
+pub(crate) use tokens::{first_word, offset_of, tokenize};
 pub(crate) use twin::{Described, Twin};
+pub(crate) use walk::{Node, map_query, walk_body, walk_expr, walk_from, walk_query, walk_select};
 
 /// How deep sqlparser may recurse. Its own default of 50 is below what SQLite accepts.
 const PARSE_DEPTH_MAX: usize = 400;
@@ -61,7 +63,12 @@ pub(crate) enum SqlError {
 impl SqlError {
     /// What SQLite said while it prepared a statement.
     pub(crate) fn from_sqlite(error: rusqlite::Error) -> SqlError {
-        let message = match &error {
+        SqlError::from_sqlite_text(&error)
+    }
+
+    /// As [`SqlError::from_sqlite`], of an error that is kept.
+    pub(crate) fn from_sqlite_text(error: &rusqlite::Error) -> SqlError {
+        let message = match error {
             rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
             rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
             rusqlite::Error::MultipleStatement => "more than one statement; send them one by one".into(),

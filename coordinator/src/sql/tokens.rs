@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::Dialect;
 use super::{Bounds, SqlError};
@@ -86,7 +86,6 @@ fn number_parameters(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 
 /// Words that SQLite does not reserve become identifiers, names of functions too, and `0x1F` becomes a number.
 fn as_sqlite(mut tokens: Vec<TokenWithSpan>, text: &str) -> Vec<TokenWithSpan> {
-    let lines = line_starts(text);
     for index in 0..tokens.len() {
         let opens = matches!(tokens.get(index + 1).map(|next| &next.token), Some(Token::LParen));
         let start = tokens[index].span.start;
@@ -100,7 +99,7 @@ fn as_sqlite(mut tokens: Vec<TokenWithSpan>, text: &str) -> Vec<TokenWithSpan> {
             }
             token @ Token::HexStringLiteral(_) => {
                 if let Token::HexStringLiteral(digits) = token
-                    && source_at(text, &lines, start).is_some_and(|rest| rest.starts_with("0x") || rest.starts_with("0X"))
+                    && offset_of(text, start).is_some_and(|at| text[at..].starts_with("0x") || text[at..].starts_with("0X"))
                 {
                     *token = Token::Number(format!("0x{digits}"), false);
                 }
@@ -111,15 +110,13 @@ fn as_sqlite(mut tokens: Vec<TokenWithSpan>, text: &str) -> Vec<TokenWithSpan> {
     tokens
 }
 
-fn line_starts(text: &str) -> Vec<usize> {
-    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
-}
-
-/// The text from a token's location on.
-fn source_at<'a>(text: &'a str, lines: &[usize], at: sqlparser::tokenizer::Location) -> Option<&'a str> {
-    let line = &text[*lines.get((at.line as usize).checked_sub(1)?)?..];
-    let (offset, _) = line.char_indices().nth((at.column as usize).checked_sub(1)?)?;
-    Some(&line[offset..])
+/// Where a token's location lies in the text, in bytes.
+pub(crate) fn offset_of(text: &str, at: Location) -> Option<usize> {
+    let line = text.split_inclusive('\n').nth((at.line as usize).checked_sub(1)?)?;
+    let start = line.as_ptr() as usize - text.as_ptr() as usize;
+    let column = (at.column as usize).checked_sub(1)?;
+    let within = line.char_indices().nth(column).map_or(line.len(), |(offset, _)| offset);
+    Some(start + within)
 }
 
 /// The statement's first word, in upper case.

@@ -17,7 +17,7 @@ type Result<T> = std::result::Result<T, String>;
 
 /// Binds a statement that SQLite accepted.
 pub(crate) fn bind(query: &sp::Query, schema: &Schema) -> Result<Query> {
-    let mut binder = Binder { schema, sources: 0, scopes: Vec::new(), ctes: Vec::new() };
+    let mut binder = Binder { schema, sources: 0, scopes: Vec::new(), ctes: Vec::new(), cte_names: Vec::new() };
     binder.query(query, Naming::Free)
 }
 
@@ -29,6 +29,8 @@ struct Binder<'a> {
     scopes: Vec<Scope>,
     /// Tables of WITH clauses in sight, inner ones last.
     ctes: Vec<CteName>,
+    /// Every WITH table of the statement, in sight or not.
+    cte_names: Vec<String>,
 }
 
 /// Whether the result columns need names that the print can refer to.
@@ -99,6 +101,10 @@ impl Binder<'_> {
 
     fn cte(&mut self, cte: &sp::Cte) -> Result<Cte> {
         let name = cte.alias.name.value.clone();
+        if self.cte_names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+            return Err(format!("two WITH tables called `{name}`"));
+        }
+        self.cte_names.push(name.clone());
         let given: Vec<String> = cte.alias.columns.iter().map(|column| column.name.value.clone()).collect();
         let outer_scopes = std::mem::take(&mut self.scopes);
         let bound = self.cte_query(&name, &given, &cte.query);

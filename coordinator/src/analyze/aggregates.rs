@@ -1,0 +1,55 @@
+//! Which calls aggregate.
+
+use crate::sql::{Arguments, Expr, Function, OrderKey, OrderTerm, Select};
+
+const AGGREGATES: &[&str] = &[
+    "avg", "count", "group_concat", "json_group_array", "json_group_object", "jsonb_group_array", "jsonb_group_object",
+    "median", "percentile", "percentile_cont", "percentile_disc", "string_agg", "sum", "total",
+];
+
+/// Whether a call is an aggregate of its own SELECT: a window call is not, `max(a, b)` is not.
+pub(crate) fn is_aggregate(function: &Function) -> bool {
+    if function.over.is_some() {
+        return false;
+    }
+    match (function.name.as_str(), &function.arguments) {
+        ("min" | "max", Arguments::List { list, .. }) => list.len() == 1,
+        (name, _) => AGGREGATES.contains(&name),
+    }
+}
+
+/// Whether a SELECT with this ORDER BY groups its rows.
+pub(crate) fn is_aggregated(select: &Select, order: &[OrderTerm]) -> bool {
+    !select.group.is_empty() || select.having.is_some() || own_exprs(select, order).any(contains_aggregate)
+}
+
+fn own_exprs<'a>(select: &'a Select, order: &'a [OrderTerm]) -> impl Iterator<Item = &'a Expr> {
+    let order = order.iter().filter_map(|term| match &term.key {
+        OrderKey::Expr(expr) => Some(expr),
+        OrderKey::Output(_) => None,
+    });
+    select.outputs.iter().map(|output| &output.expr).chain(&select.having).chain(order)
+}
+
+fn contains_aggregate(expr: &Expr) -> bool {
+    matches!(expr, Expr::Function(function) if is_aggregate(function))
+        || expr.children().into_iter().any(contains_aggregate)
+}
+
+/// The window calls of a SELECT with this ORDER BY, those of subqueries not among them.
+pub(crate) fn own_windows<'a>(select: &'a Select, order: &'a [OrderTerm]) -> Vec<&'a Function> {
+    let mut windows = Vec::new();
+    for expr in own_exprs(select, order) {
+        collect_windows(expr, &mut windows);
+    }
+    windows
+}
+
+fn collect_windows<'a>(expr: &'a Expr, windows: &mut Vec<&'a Function>) {
+    if let Expr::Function(function) = expr
+        && function.over.is_some()
+    {
+        windows.push(function);
+    }
+    expr.children().into_iter().for_each(|child| collect_windows(child, windows));
+}

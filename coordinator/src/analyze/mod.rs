@@ -1,0 +1,102 @@
+//! Stage 5: facts about a statement, without choices.
+//!
+//! - [`aggregates`]: which calls aggregate.
+//! - [`types`]: collation and affinity of expressions, as SQLite derives them.
+//! - [`pins`]: which shard keys the predicates pin.
+//! - [`place`]: whether rows lie shard by shard, and which columns tell the shard.
+
+mod aggregates;
+mod pins;
+mod place;
+mod types;
+
+use std::collections::HashMap;
+
+use crate::sql::{Cte, Node, Query, Schema, Source, SourceId, SourceKind, TableInfo, walk_query};
+
+pub(crate) use aggregates::{is_aggregate, is_aggregated, own_windows};
+pub(crate) use pins::{Constant, Pin, pins};
+pub(crate) use place::{Place, place_of_body, rows_lie_by_shard};
+pub(crate) use types::{affinity_of, collation_of, explicit_collation, is_typed};
+
+/// A statement with what its names lead to.
+pub(crate) struct Context<'a> {
+    pub(crate) schema: &'a Schema,
+    sources: HashMap<SourceId, &'a Source>,
+    ctes: HashMap<&'a str, &'a Cte>,
+}
+
+impl<'a> Context<'a> {
+    /// Looks every source and every WITH table up once.
+    pub(crate) fn new(query: &'a Query, schema: &'a Schema) -> Context<'a> {
+        let mut sources = HashMap::new();
+        let mut ctes = HashMap::new();
+        walk_query(query, &mut |node| match node {
+            Node::Source(source) => {
+                sources.insert(source.id, source);
+            }
+            Node::Query(query) => ctes.extend(query.ctes.iter().map(|cte| (cte.name.as_str(), cte))),
+            Node::Expr(_) => {}
+        });
+        Context { schema, sources, ctes }
+    }
+
+    /// The catalog's table behind a source, if it is one.
+    pub(crate) fn table(&self, source: &Source) -> Option<&'a TableInfo> {
+        match &source.kind {
+            SourceKind::Table(name) => self.schema.table(name),
+            SourceKind::Cte(_) | SourceKind::Derived(_) | SourceKind::Function { .. } => None,
+        }
+    }
+
+    pub(crate) fn source(&self, id: SourceId) -> Option<&'a Source> {
+        self.sources.get(&id).copied()
+    }
+
+    pub(crate) fn cte(&self, name: &str) -> Option<&'a Cte> {
+        self.ctes.get(name).copied()
+    }
+
+    /// Every source that is a sharded table.
+    pub(crate) fn sharded_sources(&self) -> Vec<(&'a Source, &'a TableInfo)> {
+        let mut all: Vec<_> = self
+            .sources
+            .values()
+            .filter_map(|source| Some((*source, self.table(source)?)))
+            .filter(|(_, table)| table.key().is_some())
+            .collect();
+        all.sort_by_key(|(source, _)| source.id);
+        all
+    }
+
+    /// Whether a query reaches a sharded table, through WITH tables too.
+    pub(crate) fn reaches_sharded(&self, walk: &mut dyn FnMut(&mut dyn FnMut(Node<'a>))) -> bool {
+        let mut found = false;
+        walk(&mut |node| {
+            if let Node::Source(source) = node {
+                found |= match &source.kind {
+                    SourceKind::Table(_) => self.table(source).is_some_and(|table| table.key().is_some()),
+                    SourceKind::Cte(name) => self.cte_reaches_sharded(name),
+                    SourceKind::Derived(_) | SourceKind::Function { .. } => false,
+                };
+            }
+        });
+        found
+    }
+
+    fn cte_reaches_sharded(&self, name: &str) -> bool {
+        let Some(cte) = self.cte(name) else { return false };
+        // A recursive table meets itself: only other names are followed.
+        let mut found = false;
+        walk_query(&cte.query, &mut |node| {
+            if let Node::Source(source) = node {
+                found |= match &source.kind {
+                    SourceKind::Table(_) => self.table(source).is_some_and(|table| table.key().is_some()),
+                    SourceKind::Cte(other) => other != name && self.cte_reaches_sharded(other),
+                    SourceKind::Derived(_) | SourceKind::Function { .. } => false,
+                };
+            }
+        });
+        found
+    }
+}

@@ -1,0 +1,112 @@
+//! Collation and affinity of expressions, by the rules of `sqlite3ExprCollSeq` and `sqlite3ExprAffinity`.
+
+use souk_merge::Collation;
+
+use super::Context;
+use crate::sql::{Affinity, Body, Column, Expr, Query, SourceKind, UnaryOp};
+
+/// A collation by its name; none for one that is not built in.
+fn named(name: &str) -> Option<Collation> {
+    match name.to_ascii_uppercase().as_str() {
+        "BINARY" => Some(Collation::Binary),
+        "NOCASE" => Some(Collation::NoCase),
+        "RTRIM" => Some(Collation::RTrim),
+        _ => None,
+    }
+}
+
+/// The collation that a COLLATE inside the expression gives it.
+pub(crate) fn explicit_collation(expr: &Expr) -> Option<Collation> {
+    match expr {
+        Expr::Collate(_, name) => named(name),
+        other => other.children().into_iter().find_map(explicit_collation),
+    }
+}
+
+/// The collation that the expression brings to a comparison; none where the other side, or BINARY, decides.
+pub(crate) fn collation_of(expr: &Expr, context: &Context<'_>) -> Option<Collation> {
+    if let Some(explicit) = explicit_collation(expr) {
+        return Some(explicit);
+    }
+    match expr {
+        Expr::Column(column) => column_type(column, context).map(|(_, collation)| collation),
+        Expr::Cast(inner, _) | Expr::Unary(UnaryOp::Plus, inner) => collation_of(inner, context),
+        _ => None,
+    }
+}
+
+/// The affinity that the expression lends to a comparison; none for most that are not columns.
+pub(crate) fn affinity_of(expr: &Expr, context: &Context<'_>) -> Option<Affinity> {
+    match expr {
+        Expr::Column(column) => column_type(column, context).map(|(affinity, _)| affinity),
+        Expr::Collate(inner, _) => affinity_of(inner, context),
+        Expr::Cast(_, type_name) => Some(Affinity::of_declared(type_name)),
+        Expr::Scalar(query) => output(query, 0).and_then(|expr| affinity_of(expr, context)),
+        _ => None,
+    }
+}
+
+fn output(query: &Query, index: usize) -> Option<&Expr> {
+    fn first(body: &Body, index: usize) -> Option<&Expr> {
+        match body {
+            Body::Select(select) => select.outputs.get(index).map(|output| &output.expr),
+            Body::Values(rows) => rows.first()?.get(index),
+            Body::Compound { left, .. } => first(left, index),
+        }
+    }
+    first(&query.body, index)
+}
+
+/// Affinity and collation of a column, through derived tables.
+fn column_type(column: &Column, context: &Context<'_>) -> Option<(Affinity, Collation)> {
+    let source = context.source(column.source)?;
+    match &source.kind {
+        SourceKind::Table(_) => {
+            let table = context.table(source)?;
+            match table.column(&column.name) {
+                Some(index) => {
+                    let info = &table.columns[index];
+                    Some((info.affinity, info.collation.unwrap_or_default()))
+                }
+                None => Some((Affinity::Integer, Collation::Binary)),
+            }
+        }
+        SourceKind::Derived(query) => {
+            let index = output_index(query, &column.name)?;
+            through(output(query, index)?, context)
+        }
+        SourceKind::Cte(name) => {
+            let cte = context.cte(name)?;
+            let index = cte.columns.iter().position(|known| *known == column.name)?;
+            through(output(&cte.query, index)?, context)
+        }
+        SourceKind::Function { .. } => None,
+    }
+}
+
+/// Whether a column's type is known: SQLite mixes the types of a compound's parts, which is not followed here.
+pub(crate) fn is_typed(column: &Column, context: &Context<'_>) -> bool {
+    let simple = |query: &Query| matches!(query.body, Body::Select(_));
+    match context.source(column.source).map(|source| &source.kind) {
+        Some(SourceKind::Table(_) | SourceKind::Function { .. }) => true,
+        Some(SourceKind::Derived(query)) => simple(query),
+        Some(SourceKind::Cte(name)) => context.cte(name).is_some_and(|cte| simple(&cte.query)),
+        None => false,
+    }
+}
+
+/// A derived table's column has the affinity of its expression; BLOB where that has none.
+fn through(expr: &Expr, context: &Context<'_>) -> Option<(Affinity, Collation)> {
+    Some((affinity_of(expr, context).unwrap_or(Affinity::Blob), collation_of(expr, context).unwrap_or_default()))
+}
+
+fn output_index(query: &Query, name: &str) -> Option<usize> {
+    fn first(body: &Body, name: &str) -> Option<usize> {
+        match body {
+            Body::Select(select) => select.outputs.iter().position(|output| output.name.as_deref() == Some(name)),
+            Body::Values(_) => name.strip_prefix("column")?.parse::<usize>().ok()?.checked_sub(1),
+            Body::Compound { left, .. } => first(left, name),
+        }
+    }
+    first(&query.body, name)
+}

@@ -1,0 +1,253 @@
+//! Declarations of tables: `SHARD KEY (column)` or `REPLICATED` at the end, and what SQLite makes of the rest.
+
+use rusqlite::Connection;
+use souk_merge::Collation;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::sql::{Affinity, ColumnInfo, Distribution, TableInfo, offset_of};
+
+/// The column that shards a table which does not say how its rows lie.
+const DEFAULT_KEY: &str = "vendor_id";
+
+/// How a table's rows lie, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeclaredDistribution {
+    pub(crate) table: String,
+    pub(crate) declared: Declared,
+}
+
+/// What stands at the end of a CREATE TABLE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Declared {
+    ShardKey(String),
+    Replicated,
+}
+
+/// Why a schema cannot be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeclareError {
+    #[error("table `{table}` has no column `{DEFAULT_KEY}` to shard it by: end the statement with SHARD KEY (column), or with REPLICATED to keep every row on every shard")]
+    Undeclared { table: String },
+    #[error("table `{table}` has no column `{column}` to be its shard key")]
+    NoKeyColumn { table: String, column: String },
+    #[error("column `{column}` of `{table}` cannot be a shard key: {why}")]
+    BadKey { table: String, column: String, why: &'static str },
+    #[error("a UNIQUE or PRIMARY KEY of `{table}` leaves out the shard key `{key}`, so no shard can enforce it: add the key to it, or use an INTEGER PRIMARY KEY")]
+    UniqueWithoutKey { table: String, key: String },
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Splits a CREATE TABLE into SQLite's part and souk's option at its end.
+pub(crate) fn split_distribution(text: &str, tokens: &[TokenWithSpan]) -> (String, Option<Declared>) {
+    let end = tokens.iter().rposition(|token| token.token != Token::SemiColon).map_or(0, |last| last + 1);
+    let words: Vec<Option<&str>> = tokens[..end].iter().map(|token| word(&token.token)).collect();
+    let is = |back: usize, expected: &str| {
+        end.checked_sub(back).is_some_and(|at| words[at].is_some_and(|word| word.eq_ignore_ascii_case(expected)))
+    };
+    let (length, declared) = if is(1, "REPLICATED") {
+        (1, Declared::Replicated)
+    } else if end >= 5 && is(5, "SHARD") && is(4, "KEY") && tokens[end - 3].token == Token::LParen
+        && tokens[end - 1].token == Token::RParen
+        && let Some(column) = words[end - 2]
+    {
+        (5, Declared::ShardKey(column.to_owned()))
+    } else {
+        return (text.to_owned(), None);
+    };
+    let mut start = end - length;
+    if start > 0 && tokens[start - 1].token == Token::Comma {
+        start -= 1;
+    }
+    let cut = offset_of(text, tokens[start].span.start).unwrap_or(text.len());
+    (text[..cut].trim_end().to_owned(), Some(declared))
+}
+
+fn word(token: &Token) -> Option<&str> {
+    match token {
+        Token::Word(word) => Some(&word.value),
+        _ => None,
+    }
+}
+
+/// The tables that a script makes, each with its distribution, checked.
+pub(crate) fn table_infos<'a>(
+    script: impl IntoIterator<Item = &'a str>,
+    declared: &[DeclaredDistribution],
+) -> Result<Vec<TableInfo>, DeclareError> {
+    let connection = Connection::open_in_memory()?;
+    for sql in script {
+        connection.execute_batch(sql)?;
+    }
+    let mut tables = Vec::new();
+    let mut list = connection.prepare(
+        "SELECT name, wr, strict FROM pragma_table_list \
+         WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+    )?;
+    let mut rows = list.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        tables.push(table_info(&connection, name, row.get(1)?, row.get(2)?, declared)?);
+    }
+    Ok(tables)
+}
+
+fn table_info(
+    connection: &Connection,
+    name: String,
+    without_rowid: bool,
+    strict: bool,
+    declared: &[DeclaredDistribution],
+) -> Result<TableInfo, DeclareError> {
+    let columns = columns(connection, &name, strict)?;
+    let distribution = distribution(&name, &columns, declared)?;
+    let rowid_alias = if without_rowid { None } else { rowid_alias(connection, &name, &columns)? };
+    let table = TableInfo { name, columns, distribution, rowid_alias, without_rowid };
+    check_uniqueness(connection, &table)?;
+    Ok(table)
+}
+
+fn columns(connection: &Connection, table: &str, strict: bool) -> Result<Vec<ColumnInfo>, DeclareError> {
+    let mut statement = connection.prepare("SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1)")?;
+    let mut rows = statement.query([table])?;
+    let mut columns = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let declared_type: String = row.get(1)?;
+        let (_, collation, ..) = connection.column_metadata(Some("main"), table, name.as_str())?;
+        let hidden: i64 = row.get(4)?;
+        let affinity = match strict && declared_type.eq_ignore_ascii_case("ANY") {
+            true => Affinity::Blob,
+            false => Affinity::of_declared(&declared_type),
+        };
+        columns.push(ColumnInfo {
+            collation: collation.and_then(|name| built_in(&name.to_string_lossy())),
+            name,
+            declared_type,
+            affinity,
+            not_null: row.get(2)?,
+            primary_key: row.get(3)?,
+            hidden: hidden == 1,
+            generated: hidden >= 2,
+        });
+    }
+    Ok(columns)
+}
+
+fn built_in(name: &str) -> Option<Collation> {
+    match name.to_ascii_uppercase().as_str() {
+        "BINARY" => Some(Collation::Binary),
+        "NOCASE" => Some(Collation::NoCase),
+        "RTRIM" => Some(Collation::RTrim),
+        _ => None,
+    }
+}
+
+fn distribution(
+    table: &str,
+    columns: &[ColumnInfo],
+    declared: &[DeclaredDistribution],
+) -> Result<Distribution, DeclareError> {
+    let declared = declared.iter().rev().find(|known| known.table.eq_ignore_ascii_case(table));
+    let column = match declared.map(|known| &known.declared) {
+        Some(Declared::Replicated) => return Ok(Distribution::Replicated),
+        Some(Declared::ShardKey(column)) => column,
+        None => return Err(DeclareError::Undeclared { table: table.to_owned() }),
+    };
+    let key = columns.iter().position(|known| known.name.eq_ignore_ascii_case(column));
+    let key = key.ok_or_else(|| DeclareError::NoKeyColumn { table: table.to_owned(), column: column.clone() })?;
+    let bad = |why| Err(DeclareError::BadKey { table: table.to_owned(), column: column.clone(), why });
+    if columns[key].collation != Some(Collation::Binary) {
+        return bad("values that its collation calls equal would live on different shards; give it COLLATE BINARY");
+    }
+    if columns[key].generated {
+        return bad("its value is computed by the shard, which is too late to choose one");
+    }
+    Ok(Distribution::Sharded { key })
+}
+
+/// What a table without an option of its own is: sharded by `vendor_id` when it has one.
+pub(crate) fn default_distribution(script: &[&str], table: &str) -> Result<Declared, DeclareError> {
+    let connection = Connection::open_in_memory()?;
+    for sql in script {
+        connection.execute_batch(sql)?;
+    }
+    let columns = columns(&connection, table, false)?;
+    match columns.into_iter().find(|column| column.name.eq_ignore_ascii_case(DEFAULT_KEY)) {
+        Some(column) => Ok(Declared::ShardKey(column.name)),
+        None => Err(DeclareError::Undeclared { table: table.to_owned() }),
+    }
+}
+
+/// An INTEGER PRIMARY KEY is the rowid by another name when SQLite makes no index for it.
+fn rowid_alias(connection: &Connection, table: &str, columns: &[ColumnInfo]) -> Result<Option<usize>, DeclareError> {
+    let mut keys = columns.iter().enumerate().filter(|(_, column)| column.primary_key > 0);
+    let (Some((index, key)), None) = (keys.next(), keys.next()) else { return Ok(None) };
+    let indexed: bool = connection.query_row(
+        "SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'",
+        [table],
+        |row| row.get(0),
+    )?;
+    Ok((key.declared_type.eq_ignore_ascii_case("INTEGER") && !indexed).then_some(index))
+}
+
+fn check_uniqueness(connection: &Connection, table: &TableInfo) -> Result<(), DeclareError> {
+    let Some(key) = table.key() else { return Ok(()) };
+    let without_key: bool = connection.query_row(
+        "SELECT count(*) FROM pragma_index_list(?1) AS i WHERE i.\"unique\" \
+         AND NOT EXISTS (SELECT 1 FROM pragma_index_info(i.name) AS c WHERE c.name = ?2)",
+        [&table.name, &key.name],
+        |row| row.get(0),
+    )?;
+    match without_key {
+        true => Err(DeclareError::UniqueWithoutKey { table: table.name.clone(), key: key.name.clone() }),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{Bounds, tokenize};
+
+    fn check(text: &str, sql: &str, declared: Option<Declared>) {
+        let tokens = tokenize(text, &Bounds::default()).expect("tokens");
+        assert_eq!(split_distribution(text, &tokens), (sql.to_owned(), declared));
+    }
+
+    #[test]
+    fn the_option_at_the_end_is_cut_off() {
+        check("CREATE TABLE t(a) REPLICATED;", "CREATE TABLE t(a)", Some(Declared::Replicated));
+        check("CREATE TABLE t(a) STRICT, shard key (\"a\")", "CREATE TABLE t(a) STRICT", Some(Declared::ShardKey("a".into())));
+        check("CREATE TABLE t(\n'é' TEXT,\n a)\n SHARD KEY (a)", "CREATE TABLE t(\n'é' TEXT,\n a)", Some(Declared::ShardKey("a".into())));
+        check("CREATE TABLE t(a)", "CREATE TABLE t(a)", None);
+    }
+
+    fn infos(sql: &str, declared: Declared) -> Result<Vec<TableInfo>, DeclareError> {
+        table_infos([sql], &[DeclaredDistribution { table: "t".into(), declared }])
+    }
+
+    #[test]
+    fn uniqueness_that_no_shard_can_enforce_is_refused() {
+        let key = || Declared::ShardKey("k".into());
+        assert!(matches!(infos("CREATE TABLE t(k, a UNIQUE)", key()), Err(DeclareError::UniqueWithoutKey { .. })));
+        assert!(matches!(infos("CREATE TABLE t(k, a TEXT PRIMARY KEY)", key()), Err(DeclareError::UniqueWithoutKey { .. })));
+        assert!(infos("CREATE TABLE t(k, a, UNIQUE (a, k))", key()).is_ok());
+        assert!(infos("CREATE TABLE t(k, a INTEGER PRIMARY KEY)", key()).is_ok());
+        assert!(infos("CREATE TABLE t(k, a UNIQUE)", Declared::Replicated).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_folds_is_refused() {
+        let error = infos("CREATE TABLE t(k TEXT COLLATE NOCASE)", Declared::ShardKey("k".into()));
+        assert!(matches!(error, Err(DeclareError::BadKey { .. })));
+    }
+
+    #[test]
+    fn the_rowid_by_another_name_is_found() {
+        let alias = |sql| infos(sql, Declared::Replicated).expect("a table")[0].rowid_alias;
+        assert_eq!(alias("CREATE TABLE t(k, a INTEGER PRIMARY KEY)"), Some(1));
+        assert_eq!(alias("CREATE TABLE t(k, a INTEGER PRIMARY KEY DESC)"), None);
+        assert_eq!(alias("CREATE TABLE t(k, a INT PRIMARY KEY)"), None);
+    }
+}

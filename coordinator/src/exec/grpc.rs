@@ -1,0 +1,279 @@
+//! Nodes over gRPC.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use souk_merge::Batch;
+use souk_proto::{Reason, v1};
+use tokio::time::Instant;
+use tonic::transport::{Channel, Endpoint};
+
+use super::nodes::{
+    FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, RejectedRow, ShardFailure, Summary,
+};
+use crate::error::{Error, Result};
+use crate::plan::Scope;
+use crate::settings::NodeAddress;
+
+type Client = v1::shard_service_client::ShardServiceClient<Channel>;
+
+/// A message from a node is at most this large, in bytes.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// HTTP/2 windows: what a node may send ahead, in bytes.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A connection whose peer answers no ping in this time is dead.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Connections to all nodes, made on first use.
+pub(crate) struct GrpcNodes {
+    nodes: HashMap<String, Arc<Node>>,
+    build: Build,
+}
+
+struct Node {
+    id: String,
+    client: Client,
+    /// Whether the node behind the connection was found to be built as we are. Asked again after a failure.
+    checked: AtomicBool,
+}
+
+/// How SQLite is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Build {
+    sqlite_version: String,
+    compile_options: Vec<String>,
+}
+
+impl Build {
+    fn own() -> rusqlite::Result<Build> {
+        let connection = rusqlite::Connection::open_in_memory()?;
+        let mut options = connection
+            .prepare("PRAGMA compile_options")?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<Vec<String>>>()?;
+        options.retain(|option| !option.starts_with("COMPILER="));
+        options.sort();
+        Ok(Build { sqlite_version: rusqlite::version().to_owned(), compile_options: options })
+    }
+}
+
+impl GrpcNodes {
+    /// Nothing is connected yet.
+    pub(crate) fn new(addresses: &[NodeAddress]) -> std::result::Result<GrpcNodes, String> {
+        let build = Build::own().map_err(|error| error.to_string())?;
+        let node = |address: &NodeAddress| {
+            let endpoint = Endpoint::from_shared(format!("http://{}", address.address))
+                .map_err(|error| format!("the address of node `{}`: {error}", address.id))?
+                .connect_timeout(CONNECT_TIMEOUT)
+                .tcp_nodelay(true)
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+                .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+            let client = Client::new(endpoint.connect_lazy())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX);
+            let node = Node { id: address.id.clone(), client, checked: AtomicBool::new(false) };
+            Ok((address.id.clone(), Arc::new(node)))
+        };
+        Ok(GrpcNodes { nodes: addresses.iter().map(node).collect::<std::result::Result<_, String>>()?, build })
+    }
+
+    fn node(&self, id: &str) -> Result<Arc<Node>> {
+        let node = self.nodes.get(id).cloned();
+        node.ok_or_else(|| Error::new(Reason::ShardUnavailable, format!("node `{id}` has no address")))
+    }
+
+    async fn checked(&self, id: &str) -> Result<Arc<Node>> {
+        let node = self.node(id)?;
+        if !node.checked.load(Ordering::Acquire) {
+            node.check(&self.build).await?;
+        }
+        Ok(node)
+    }
+}
+
+impl Node {
+    fn failed(&self, status: &tonic::Status) -> Error {
+        self.checked.store(false, Ordering::Release);
+        Error::from_node(&self.id, status)
+    }
+
+    async fn check(&self, build: &Build) -> Result<v1::DescribeResponse> {
+        let response = self.client.clone().describe(v1::DescribeRequest {}).await;
+        let described = response.map_err(|status| self.failed(&status))?.into_inner();
+        let mismatch = |what: String| Err(Error::new(Reason::NodeMismatch, what));
+        if described.node != self.id {
+            return mismatch(format!("node `{}` answers as `{}`: check the addresses", self.id, described.node));
+        }
+        let theirs = Build {
+            sqlite_version: described.sqlite_version.clone(),
+            compile_options: described.compile_options.clone(),
+        };
+        if theirs != *build {
+            return mismatch(format!(
+                "node `{}` runs SQLite {} with other options than this coordinator's {}: build both alike",
+                self.id, theirs.sqlite_version, build.sqlite_version
+            ));
+        }
+        self.checked.store(true, Ordering::Release);
+        Ok(described)
+    }
+}
+
+#[async_trait]
+impl Nodes for GrpcNodes {
+    fn run_fragment(&self, node: &str, request: FragmentRequest) -> BoxStream<'static, Result<FragmentPart>> {
+        let found = self.node(node);
+        let build = self.build.clone();
+        let opened = async move {
+            let node = found?;
+            if !node.checked.load(Ordering::Acquire) {
+                node.check(&build).await?;
+            }
+            let width = request.shards.len();
+            let response = node.client.clone().run_fragment(fragment_to_wire(request)?).await;
+            let stream = response.map_err(|status| node.failed(&status))?.into_inner();
+            let parts = stream.map(move |message| match message {
+                Ok(response) => part_from_wire(&node.id, response, width),
+                Err(status) => Err(node.failed(&status)),
+            });
+            Ok::<_, Error>(parts)
+        };
+        stream::once(opened)
+            .flat_map(|opened| match opened {
+                Ok(parts) => parts.boxed(),
+                Err(error) => stream::once(async { Err(error) }).boxed(),
+            })
+            .boxed()
+    }
+
+    async fn create_shards(&self, node: &str, shards: &[u64], schema: &[String]) -> Result<()> {
+        let node = self.checked(node).await?;
+        let request = v1::CreateShardsRequest { shards: shards.to_vec(), schema: schema_to_wire(schema) };
+        node.client.clone().create_shards(request).await.map_err(|status| node.failed(&status))?;
+        Ok(())
+    }
+
+    async fn apply_schema(&self, node: &str, schema: &[String]) -> Result<Vec<ShardFailure>> {
+        let node = self.checked(node).await?;
+        let request = v1::ApplySchemaRequest { schema: schema_to_wire(schema) };
+        let response = node.client.clone().apply_schema(request).await.map_err(|status| node.failed(&status))?;
+        Ok(response.into_inner().failed.into_iter().map(|failure| failure_from_wire(&node.id, failure)).collect())
+    }
+
+    async fn insert_rows(&self, node: &str, request: InsertRequest) -> Result<Inserted> {
+        let node = self.checked(node).await?;
+        let response = node.client.clone().insert_rows(inserts_to_wire(request)).await;
+        let response = response.map_err(|status| node.failed(&status))?.into_inner();
+        let rejected = response.rejected.into_iter().map(|row| RejectedRow {
+            shard: row.shard,
+            table: row.table as usize,
+            row: row.row as usize,
+            reason: Reason::from_word(&row.reason).unwrap_or(Reason::Internal),
+            message: row.message,
+        });
+        Ok(Inserted {
+            inserted: response.inserted,
+            rejected: rejected.collect(),
+            failed: response.failed.into_iter().map(|failure| failure_from_wire(&node.id, failure)).collect(),
+        })
+    }
+
+    async fn describe(&self, node: &str) -> Result<NodeDescription> {
+        let node = self.node(node)?;
+        let described = node.check(&self.build).await?;
+        Ok(NodeDescription {
+            sqlite_version: described.sqlite_version,
+            shards_open: described.shards_open,
+            memory_bytes: described.memory_bytes,
+        })
+    }
+}
+
+fn schema_to_wire(schema: &[String]) -> Vec<v1::SchemaChange> {
+    (1..).zip(schema).map(|(version, sql)| v1::SchemaChange { version, sql: sql.clone() }).collect()
+}
+
+fn fragment_to_wire(request: FragmentRequest) -> Result<v1::RunFragmentRequest> {
+    let left = request.deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Error::deadline());
+    }
+    Ok(v1::RunFragmentRequest {
+        shards: request.shards,
+        sql: request.sql,
+        parameters: request.parameters.iter().map(v1::Value::from).collect(),
+        merge: Some((&request.merge).into()),
+        schema_version: request.schema_version,
+        deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
+        bytes_max: request.bytes_max,
+        scope: request.scope.as_ref().map(scope_to_wire),
+        failure_mode: match request.partial {
+            true => v1::FailureMode::Partial.into(),
+            false => v1::FailureMode::Unspecified.into(),
+        },
+    })
+}
+
+fn scope_to_wire(scope: &Scope) -> v1::Scope {
+    let table = |table: &crate::plan::ShardedTable| v1::ScopedTable {
+        table: table.name.clone(),
+        key_column: table.key_column.clone(),
+    };
+    v1::Scope { tables: scope.tables.iter().map(table).collect(), key: Some((&scope.key).into()) }
+}
+
+fn part_from_wire(node: &str, response: v1::RunFragmentResponse, shards: usize) -> Result<FragmentPart> {
+    match response.part {
+        Some(v1::run_fragment_response::Part::Batch(batch)) => match Batch::try_from(batch) {
+            Ok(batch) => Ok(FragmentPart::Batch(batch)),
+            Err(error) => Err(Error::internal(format!("node `{node}` sent a malformed batch: {error}"))),
+        },
+        Some(v1::run_fragment_response::Part::Summary(summary)) => {
+            let failed: Vec<_> =
+                summary.failed.into_iter().map(|failure| failure_from_wire(node, failure)).collect();
+            if summary.answered as usize + failed.len() != shards {
+                return Err(Error::internal(format!("node `{node}` did not account for every shard it was asked for")));
+            }
+            Ok(FragmentPart::Summary(Summary { answered: summary.answered, failed }))
+        }
+        None => Err(Error::internal(format!("node `{node}` sent an empty message"))),
+    }
+}
+
+fn failure_from_wire(node: &str, failure: v1::ShardFailure) -> ShardFailure {
+    ShardFailure {
+        shard: failure.shard,
+        node: node.to_owned(),
+        reason: Reason::from_word(&failure.reason).unwrap_or(Reason::Internal),
+        message: failure.message,
+    }
+}
+
+fn inserts_to_wire(request: InsertRequest) -> v1::InsertRowsRequest {
+    let shards = request.shards.into_iter().map(|shard| v1::ShardInserts {
+        shard: shard.shard,
+        tables: shard
+            .tables
+            .into_iter()
+            .map(|table| v1::TableInserts {
+                table: table.table,
+                columns: table.columns,
+                batch: Some(table.batch.into()),
+            })
+            .collect(),
+    });
+    v1::InsertRowsRequest {
+        shards: shards.collect(),
+        schema_version: request.schema_version,
+        keep_going: request.keep_going,
+    }
+}

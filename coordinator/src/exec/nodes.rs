@@ -1,0 +1,118 @@
+//! The seam to the nodes: gRPC in production, something faulty in tests.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use souk_merge::{Batch, MergeSpec, Value};
+use souk_proto::Reason;
+use tokio::time::Instant;
+
+use crate::error::Result;
+use crate::plan::Scope;
+
+/// What a coordinator asks of nodes. Every error names the node.
+#[async_trait]
+pub(crate) trait Nodes: Send + Sync {
+    /// Runs a fragment on some of a node's shards. Dropping the stream cancels the work.
+    fn run_fragment(&self, node: &str, request: FragmentRequest) -> BoxStream<'static, Result<FragmentPart>>;
+    /// Makes the files of new shards at the schema that `schema` leads to.
+    async fn create_shards(&self, node: &str, shards: &[u64], schema: &[String]) -> Result<()>;
+    /// Hands the whole schema log over; the failures of single shards.
+    async fn apply_schema(&self, node: &str, schema: &[String]) -> Result<Vec<ShardFailure>>;
+    /// Inserts rows, one transaction a shard.
+    async fn insert_rows(&self, node: &str, request: InsertRequest) -> Result<Inserted>;
+    /// Who a node is, checked to be built as the coordinator is.
+    async fn describe(&self, node: &str) -> Result<NodeDescription>;
+}
+
+/// A statement for shards of a node.
+#[derive(Debug, Clone)]
+pub(crate) struct FragmentRequest {
+    pub(crate) shards: Vec<u64>,
+    pub(crate) sql: String,
+    pub(crate) parameters: Arc<Vec<Value>>,
+    pub(crate) merge: MergeSpec,
+    pub(crate) schema_version: u64,
+    pub(crate) deadline: Instant,
+    pub(crate) bytes_max: u64,
+    pub(crate) scope: Option<Scope>,
+    /// Whether shards may fail one by one.
+    pub(crate) partial: bool,
+}
+
+/// A part of a node's answer; the summary comes last.
+#[derive(Debug)]
+pub(crate) enum FragmentPart {
+    Batch(Batch),
+    Summary(Summary),
+}
+
+/// Which shards a node answered for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) answered: u32,
+    pub(crate) failed: Vec<ShardFailure>,
+}
+
+/// A shard that could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShardFailure {
+    pub(crate) shard: u64,
+    pub(crate) node: String,
+    pub(crate) reason: Reason,
+    pub(crate) message: String,
+}
+
+/// Rows for shards of a node.
+#[derive(Debug)]
+pub(crate) struct InsertRequest {
+    pub(crate) shards: Vec<ShardRows>,
+    pub(crate) schema_version: u64,
+    /// Whether a row that is refused leaves its shard's other rows in place.
+    pub(crate) keep_going: bool,
+}
+
+/// Rows for one shard.
+#[derive(Debug)]
+pub(crate) struct ShardRows {
+    pub(crate) shard: u64,
+    pub(crate) tables: Vec<TableRows>,
+}
+
+/// Rows for one table of a shard.
+#[derive(Debug)]
+pub(crate) struct TableRows {
+    pub(crate) table: String,
+    pub(crate) columns: Vec<String>,
+    pub(crate) batch: Batch,
+}
+
+/// What became of inserted rows.
+#[derive(Debug, Default)]
+pub(crate) struct Inserted {
+    pub(crate) inserted: u64,
+    pub(crate) rejected: Vec<RejectedRow>,
+    /// Shards of which no row was written.
+    pub(crate) failed: Vec<ShardFailure>,
+}
+
+/// A row that its shard refused.
+#[derive(Debug)]
+pub(crate) struct RejectedRow {
+    pub(crate) shard: u64,
+    /// Index into the shard's tables.
+    pub(crate) table: usize,
+    /// Place in the batch.
+    pub(crate) row: usize,
+    pub(crate) reason: Reason,
+    pub(crate) message: String,
+}
+
+/// A node as it describes itself.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeDescription {
+    pub(crate) sqlite_version: String,
+    pub(crate) shards_open: u32,
+    pub(crate) memory_bytes: u64,
+}

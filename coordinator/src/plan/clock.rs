@@ -1,0 +1,71 @@
+//! The time of a statement: read once by the coordinator and bound for every shard.
+
+use super::Extra;
+use crate::sql::{Arguments, Expr, Function, Literal, Query, map_query};
+
+/// Numbers of the parameters that the coordinator adds behind the user's.
+#[derive(Debug)]
+pub(super) struct Extras {
+    base: usize,
+    pub(super) extras: Vec<Extra>,
+}
+
+impl Extras {
+    /// `base` is how many parameters the user has.
+    pub(super) fn new(base: usize) -> Extras {
+        Extras { base, extras: Vec::new() }
+    }
+
+    /// The parameter that holds this value.
+    pub(super) fn parameter(&mut self, extra: Extra) -> Expr {
+        let known = self.extras.iter().position(|known| *known == extra);
+        let index = known.unwrap_or_else(|| {
+            self.extras.push(extra);
+            self.extras.len() - 1
+        });
+        Expr::Parameter(self.base + index + 1)
+    }
+}
+
+/// Replaces every mention of the present by a parameter.
+pub(super) fn bind_now(query: &mut Query, extras: &mut Extras) -> Result<(), String> {
+    let mut refused = None;
+    map_query(query, &mut |expr| match expr {
+        Expr::Literal(Literal::Now(word)) => *expr = extras.parameter(Extra::Current(word)),
+        Expr::Function(function) => {
+            if let Err(reason) = bind_now_in(function, extras) {
+                refused = Some(reason);
+            }
+        }
+        _ => {}
+    });
+    refused.map_or(Ok(()), Err)
+}
+
+/// SQLite's date functions take 'now', or no time at all, as the present (https://www.sqlite.org/lang_datefunc.html).
+fn bind_now_in(function: &mut Function, extras: &mut Extras) -> Result<(), String> {
+    let places: &[usize] = match function.name.as_str() {
+        "date" | "time" | "datetime" | "julianday" | "unixepoch" => &[0],
+        "strftime" => &[1],
+        "timediff" => &[0, 1],
+        _ => return Ok(()),
+    };
+    let Arguments::List { list, .. } = &mut function.arguments else { return Ok(()) };
+    for &place in places {
+        if list.len() == place {
+            list.push(Expr::Literal(Literal::Text("now".into())));
+        }
+        let Some(argument) = list.get_mut(place) else { continue };
+        match argument {
+            Expr::Literal(Literal::Text(text)) if text.eq_ignore_ascii_case("now") => {
+                *argument = extras.parameter(Extra::Now);
+            }
+            Expr::Literal(Literal::Text(text)) if text.to_ascii_lowercase().starts_with("subsec") => {
+                return Err("a date function that takes 'subsec' for the time; write 'now', 'subsec'".into());
+            }
+            Expr::Parameter(number) => *argument = extras.parameter(Extra::NowOr(*number)),
+            _ => {}
+        }
+    }
+    Ok(())
+}

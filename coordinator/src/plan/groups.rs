@@ -1,0 +1,302 @@
+//! Fragments that give partial groups, and the query that SQLite finishes over the merged groups.
+//!
+//! A fragment gives the group keys and one state an aggregate. The finishing query is the user's own with the keys and the
+//! aggregates replaced by columns of the scratch, so that expressions, HAVING, ORDER BY and LIMIT are SQLite's own. A column
+//! brings an affinity and a collation to comparisons that the expression it stands for may not have: references take care.
+
+use souk_merge::{Collation, Finish, StateKind};
+
+use super::rows::collation_by_name;
+use super::scatter::can_group;
+use super::{Part, PartMerge, RunsOn, ScratchColumn, ScratchTable};
+use crate::analyze::{
+    Context, affinity_of, collation_of, explicit_collation, is_aggregate, is_aggregated, is_typed, rows_lie_by_shard,
+};
+use crate::sql::{
+    Arguments, Body, Column, Expr, From, Function, Literal, Node, OrderKey, OrderTerm, Output, Query, Select, Source,
+    SourceId, SourceKind, UnaryOp, walk_expr,
+};
+
+/// A SELECT split into a fragment and a finish.
+pub(super) struct Grouping {
+    pub(super) part: Part,
+    pub(super) table: ScratchTable,
+    /// Over the scratch table.
+    pub(super) finish: Select,
+    pub(super) order: Vec<OrderTerm>,
+}
+
+impl Grouping {
+    /// Splits `select`, or says why it cannot be: `reason` where it does not group at all.
+    pub(super) fn new(
+        query: &Query,
+        select: &Select,
+        order: &[OrderTerm],
+        reason: String,
+        table: &str,
+        context: &Context<'_>,
+    ) -> Result<Grouping, String> {
+        if !can_group(select, order) {
+            return Err(reason);
+        }
+        rows_lie_by_shard(&grouped_rows(select, order), context)?;
+        let aggregated = is_aggregated(select, order);
+        let keys = match aggregated {
+            true => select.group.clone(),
+            false => select.outputs.iter().map(|output| output.expr.clone()).collect(),
+        };
+        let mut split = Split { context, table, keys, states: Vec::new(), finishes: Vec::new() };
+        let outputs = select.outputs.iter().map(|output| Ok(unnamed(split.finish(&output.expr)?)));
+        let outputs = outputs.collect::<Result<Vec<_>, String>>()?;
+        let having = select.having.as_ref().map(|having| split.finish(having)).transpose()?;
+        let order = order.iter().map(|term| split.order_term(term)).collect::<Result<_, _>>()?;
+        let columns = split.keys.iter().map(|key| split.key_column(key)).collect::<Result<Vec<_>, _>>()?;
+        let finish = Select {
+            distinct: select.distinct && aggregated,
+            outputs,
+            from: Some(From::Source(scratch_source(table))),
+            filter: having,
+            group: Vec::new(),
+            having: None,
+            windows: Vec::new(),
+        };
+        let part = split.part(query, select, &columns);
+        let table = ScratchTable { name: table.to_owned(), columns, finishes: split.finishes };
+        Ok(Grouping { part, table, finish, order })
+    }
+}
+
+/// The rows that are grouped: the sources and predicates, with the keys and the aggregates' arguments for outputs.
+fn grouped_rows(select: &Select, order: &[OrderTerm]) -> Select {
+    let mut outputs = select.group.clone();
+    let order = order.iter().filter_map(|term| match &term.key {
+        OrderKey::Expr(expr) => Some(expr),
+        OrderKey::Output(_) => None,
+    });
+    for expr in select.outputs.iter().map(|output| &output.expr).chain(&select.having).chain(order) {
+        walk_expr(expr, &mut |node| {
+            if let Node::Expr(call @ Expr::Function(function)) = node
+                && is_aggregate(function)
+            {
+                outputs.extend(call.children().into_iter().cloned());
+            }
+        });
+    }
+    if !is_aggregated(select, &[]) {
+        outputs.extend(select.outputs.iter().map(|output| output.expr.clone()));
+    }
+    let outputs = outputs.into_iter().map(unnamed).collect();
+    Select { outputs, distinct: false, group: Vec::new(), having: None, ..select.clone() }
+}
+
+/// `SELECT` of the first columns of a scratch table.
+pub(super) fn select_columns(table: &str, columns: usize) -> Select {
+    Select {
+        distinct: false,
+        outputs: (0..columns).map(|index| unnamed(Expr::Column(scratch_column(table, index)))).collect(),
+        from: Some(From::Source(scratch_source(table))),
+        filter: None,
+        group: Vec::new(),
+        having: None,
+        windows: Vec::new(),
+    }
+}
+
+fn unnamed(expr: Expr) -> Output {
+    Output { expr, name: None }
+}
+
+fn scratch_source(table: &str) -> Source {
+    Source { id: SourceId(0), alias: table.to_owned(), kind: SourceKind::Table(table.to_owned()) }
+}
+
+/// Columns of scratch tables are called `c1`, `c2`, ...
+fn scratch_column(table: &str, index: usize) -> Column {
+    Column { source: SourceId(0), table: table.to_owned(), name: format!("c{}", index + 1) }
+}
+
+struct Split<'a> {
+    context: &'a Context<'a>,
+    table: &'a str,
+    keys: Vec<Expr>,
+    /// What the fragment computes, and what that is.
+    states: Vec<(Expr, StateKind)>,
+    /// What becomes of which state.
+    finishes: Vec<(usize, StateKind, Finish)>,
+}
+
+impl Split<'_> {
+    /// The fragment: keys, then states, grouped by the keys.
+    fn part(&self, query: &Query, select: &Select, columns: &[ScratchColumn]) -> Part {
+        let outputs = self.keys.iter().chain(self.states.iter().map(|(expr, _)| expr));
+        let fragment = Select {
+            distinct: false,
+            outputs: outputs.map(|expr| unnamed(expr.clone())).collect(),
+            // Keys by their place: a literal among them would be read as a place itself.
+            group: (1..=self.keys.len()).map(|place| Expr::Literal(Literal::Number(place.to_string()))).collect(),
+            having: None,
+            windows: Vec::new(),
+            from: select.from.clone(),
+            filter: select.filter.clone(),
+        };
+        let fragment = Query {
+            ctes: query.ctes.clone(),
+            recursive: query.recursive,
+            body: Body::Select(Box::new(fragment)),
+            order: Vec::new(),
+            limit: None,
+            offset: None,
+        };
+        let keys = columns.iter().map(|column| column.collation).collect();
+        let states = self.states.iter().map(|(_, kind)| *kind).collect();
+        Part { sql: fragment.to_string(), merge: PartMerge::Groups { keys, states }, runs_on: RunsOn::Shards }
+    }
+
+    fn key_column(&self, key: &Expr) -> Result<ScratchColumn, String> {
+        if let Expr::Collate(_, name) = key {
+            collation_by_name(name)?;
+        }
+        Ok(ScratchColumn {
+            affinity: affinity_of(key, self.context),
+            collation: collation_of(key, self.context).unwrap_or_default(),
+        })
+    }
+
+    fn order_term(&mut self, term: &OrderTerm) -> Result<OrderTerm, String> {
+        let key = match &term.key {
+            OrderKey::Output(index) => OrderKey::Output(*index),
+            OrderKey::Expr(expr) => OrderKey::Expr(self.finish(expr)?),
+        };
+        Ok(OrderTerm { key, ..term.clone() })
+    }
+
+    /// The expression over the scratch that stands for `expr`.
+    fn finish(&mut self, expr: &Expr) -> Result<Expr, String> {
+        expr.rewrite(&mut |part| self.replace(part))
+    }
+
+    fn replace(&mut self, expr: &Expr) -> Result<Option<Expr>, String> {
+        if let Some(index) = self.keys.iter().position(|key| key == expr) {
+            return self.key_reference(index).map(Some);
+        }
+        match expr {
+            Expr::Function(function) if is_aggregate(function) => self.aggregate(function).map(Some),
+            Expr::Column(column) => Err(format!(
+                "{column} beside an aggregate without being grouped by, which SQLite takes from any row of the group"
+            )),
+            Expr::Exists(_) | Expr::Scalar(_) | Expr::InQuery { .. } => {
+                Err("a subquery beside an aggregate over shards".into())
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The key's column, with no more affinity and collation than the key has.
+    fn key_reference(&self, index: usize) -> Result<Expr, String> {
+        let key = &self.keys[index];
+        let column = Expr::Column(scratch_column(self.table, index));
+        let explicit = explicit_collation(key);
+        let bare = match key {
+            Expr::Collate(inner, _) => inner,
+            other => other,
+        };
+        let reference = match (bare, affinity_of(bare, self.context), collation_of(bare, self.context)) {
+            (Expr::Column(known), ..) if !is_typed(known, self.context) => {
+                return Err("grouping by a column of a compound subquery".into());
+            }
+            (Expr::Scalar(_), ..) => return Err("grouping by a subquery".into()),
+            (_, Some(_), Some(_)) => column,
+            (_, Some(affinity), None) => Expr::Cast(Box::new(plain(column)), affinity.type_name().to_owned()),
+            (_, None, Some(_)) => Expr::Unary(UnaryOp::Plus, Box::new(column)),
+            (_, None, None) => plain(column),
+        };
+        Ok(collated(reference, explicit))
+    }
+
+    fn aggregate(&mut self, function: &Function) -> Result<Expr, String> {
+        let (state, kind, finish) = self.state_of(function)?;
+        let explicit = match &function.arguments {
+            Arguments::List { list, .. } => list.iter().find_map(explicit_collation),
+            Arguments::Star => None,
+        };
+        let state = position_or_push(&mut self.states, (state, kind));
+        let place = position_or_push(&mut self.finishes, (state, kind, finish));
+        let column = Expr::Column(scratch_column(self.table, self.keys.len() + place));
+        Ok(collated(plain(column), explicit))
+    }
+
+    /// What the shards compute for an aggregate, and what becomes of it.
+    fn state_of(&self, function: &Function) -> Result<(Expr, StateKind, Finish), String> {
+        let call = |name: &str, arguments: Arguments| {
+            Expr::Function(Function {
+                name: name.to_owned(),
+                arguments,
+                filter: function.filter.clone(),
+                over: None,
+            })
+        };
+        let (distinct, argument) = match (&function.arguments, function.name.as_str()) {
+            (Arguments::Star, "count") => {
+                return Ok((call("count", Arguments::Star), StateKind::Count, Finish::Value));
+            }
+            (Arguments::List { list, .. }, "count") if list.is_empty() => {
+                return Ok((call("count", Arguments::Star), StateKind::Count, Finish::Value));
+            }
+            // An ORDER BY inside changes none of the aggregates below.
+            (Arguments::List { distinct, list, .. }, _) if list.len() == 1 => (*distinct, &list[0]),
+            _ => return Err(undividable(function)),
+        };
+        let one = |distinct| Arguments::List { distinct, list: vec![argument.clone()], order: Vec::new() };
+        let collation = collation_of(argument, self.context).unwrap_or_default();
+        let numeric = |finish| match distinct {
+            true => (call("souk_set", one(true)), StateKind::Set(collation), finish),
+            false => (call("souk_sum", one(false)), StateKind::Sum, finish),
+        };
+        Ok(match function.name.as_str() {
+            "count" if distinct => (call("souk_set", one(true)), StateKind::Set(collation), Finish::Count),
+            "count" => (call("count", one(false)), StateKind::Count, Finish::Value),
+            "sum" => numeric(Finish::Sum),
+            "total" => numeric(Finish::Total),
+            "avg" => numeric(Finish::Average),
+            "min" => (call("min", one(false)), StateKind::Minimum(collation), Finish::Value),
+            "max" => (call("max", one(false)), StateKind::Maximum(collation), Finish::Value),
+            _ => return Err(undividable(function)),
+        })
+    }
+}
+
+fn undividable(function: &Function) -> String {
+    format!("the aggregate `{}` over several shards, unless it groups by the shard key", function.name)
+}
+
+/// The same value as of an expression that has neither affinity nor collation.
+fn plain(column: Expr) -> Expr {
+    Expr::Function(Function {
+        name: "ifnull".into(),
+        arguments: Arguments::List {
+            distinct: false,
+            list: vec![column, Expr::Literal(Literal::Null)],
+            order: Vec::new(),
+        },
+        filter: None,
+        over: None,
+    })
+}
+
+fn collated(expr: Expr, explicit: Option<Collation>) -> Expr {
+    let name = match explicit {
+        None => return expr,
+        Some(Collation::Binary) => "BINARY",
+        Some(Collation::NoCase) => "NOCASE",
+        Some(Collation::RTrim) => "RTRIM",
+    };
+    Expr::Collate(Box::new(expr), name.to_owned())
+}
+
+fn position_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
+    items.iter().position(|known| *known == item).unwrap_or_else(|| {
+        items.push(item);
+        items.len() - 1
+    })
+}
+

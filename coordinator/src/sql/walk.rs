@@ -1,0 +1,259 @@
+//! Walking and rewriting trees.
+
+use super::ast::*;
+
+/// What a walk meets.
+pub(crate) enum Node<'a> {
+    Query(&'a Query),
+    Expr(&'a Expr),
+    Source(&'a Source),
+}
+
+/// The queries in the walk's way are walked too.
+pub(crate) fn walk_query<'a>(query: &'a Query, visit: &mut dyn FnMut(Node<'a>)) {
+    visit(Node::Query(query));
+    query.ctes.iter().for_each(|cte| walk_query(&cte.query, visit));
+    walk_body(&query.body, visit);
+    walk_order(&query.order, visit);
+    query.limit.iter().chain(&query.offset).for_each(|expr| walk_expr(expr, visit));
+}
+
+fn walk_order<'a>(order: &'a [OrderTerm], visit: &mut dyn FnMut(Node<'a>)) {
+    for term in order {
+        if let OrderKey::Expr(expr) = &term.key {
+            walk_expr(expr, visit);
+        }
+    }
+}
+
+pub(crate) fn walk_body<'a>(body: &'a Body, visit: &mut dyn FnMut(Node<'a>)) {
+    match body {
+        Body::Select(select) => walk_select(select, visit),
+        Body::Values(rows) => rows.iter().flatten().for_each(|expr| walk_expr(expr, visit)),
+        Body::Compound { left, right, .. } => {
+            walk_body(left, visit);
+            walk_body(right, visit);
+        }
+    }
+}
+
+pub(crate) fn walk_select<'a>(select: &'a Select, visit: &mut dyn FnMut(Node<'a>)) {
+    select.outputs.iter().for_each(|output| walk_expr(&output.expr, visit));
+    if let Some(from) = &select.from {
+        walk_from(from, visit);
+    }
+    select.filter.iter().chain(&select.group).chain(&select.having).for_each(|expr| walk_expr(expr, visit));
+    select.windows.iter().for_each(|(_, window)| walk_window(window, visit));
+}
+
+pub(crate) fn walk_from<'a>(from: &'a From, visit: &mut dyn FnMut(Node<'a>)) {
+    match from {
+        From::Source(source) => {
+            visit(Node::Source(source));
+            match &source.kind {
+                SourceKind::Table(_) | SourceKind::Cte(_) => {}
+                SourceKind::Derived(query) => walk_query(query, visit),
+                SourceKind::Function { arguments, .. } => arguments.iter().for_each(|expr| walk_expr(expr, visit)),
+            }
+        }
+        From::Join(join) => {
+            walk_from(&join.left, visit);
+            walk_from(&join.right, visit);
+            if let JoinConstraint::On(on) = &join.constraint {
+                walk_expr(on, visit);
+            }
+        }
+    }
+}
+
+fn walk_window<'a>(window: &'a Window, visit: &mut dyn FnMut(Node<'a>)) {
+    window.partition.iter().for_each(|expr| walk_expr(expr, visit));
+    walk_order(&window.order, visit);
+}
+
+/// The expression, then all below it.
+pub(crate) fn walk_expr<'a>(expr: &'a Expr, visit: &mut dyn FnMut(Node<'a>)) {
+    visit(Node::Expr(expr));
+    expr.children().into_iter().for_each(|child| walk_expr(child, visit));
+    if let Some(query) = expr.query() {
+        walk_query(query, visit);
+    }
+}
+
+impl Expr {
+    /// The subquery that this expression is, if it is one.
+    pub(crate) fn query(&self) -> Option<&Query> {
+        match self {
+            Expr::InQuery { query, .. } | Expr::Exists(query) | Expr::Scalar(query) => Some(query),
+            Expr::Literal(_)
+            | Expr::Parameter(_)
+            | Expr::Column(_)
+            | Expr::Unary(..)
+            | Expr::Binary(..)
+            | Expr::Collate(..)
+            | Expr::Between { .. }
+            | Expr::InList { .. }
+            | Expr::Match { .. }
+            | Expr::Case { .. }
+            | Expr::Cast(..)
+            | Expr::Function(_)
+            | Expr::Row(_) => None,
+        }
+    }
+
+    /// The expressions right below, those of subqueries not among them.
+    pub(crate) fn children(&self) -> Vec<&Expr> {
+        match self {
+            Expr::Literal(_) | Expr::Parameter(_) | Expr::Column(_) | Expr::Exists(_) | Expr::Scalar(_) => vec![],
+            Expr::Unary(_, expr) | Expr::Collate(expr, _) | Expr::Cast(expr, _) | Expr::InQuery { expr, .. } => {
+                vec![expr]
+            }
+            Expr::Binary(_, left, right) => vec![left, right],
+            Expr::Between { expr, low, high, .. } => vec![expr, low, high],
+            Expr::InList { expr, list, .. } => std::iter::once(expr.as_ref()).chain(list).collect(),
+            Expr::Match { expr, pattern, escape, .. } => {
+                [Some(expr), Some(pattern), escape.as_ref()].into_iter().flatten().map(AsRef::as_ref).collect()
+            }
+            Expr::Case { operand, whens, otherwise } => {
+                let whens = whens.iter().flat_map(|(condition, result)| [condition, result]);
+                operand.as_deref().into_iter().chain(whens).chain(otherwise.as_deref()).collect()
+            }
+            Expr::Function(function) => function.children(),
+            Expr::Row(values) => values.iter().collect(),
+        }
+    }
+
+    /// The same expression with every part that `replace` knows replaced, from the top down; subqueries stay as they are.
+    pub(crate) fn rewrite<E>(&self, replace: &mut dyn FnMut(&Expr) -> Result<Option<Expr>, E>) -> Result<Expr, E> {
+        if let Some(other) = replace(self)? {
+            return Ok(other);
+        }
+        let mut copy = self.clone();
+        for child in copy.children_mut() {
+            *child = child.rewrite(replace)?;
+        }
+        Ok(copy)
+    }
+
+    fn children_mut(&mut self) -> Vec<&mut Expr> {
+        match self {
+            Expr::Literal(_) | Expr::Parameter(_) | Expr::Column(_) | Expr::Exists(_) | Expr::Scalar(_) => vec![],
+            Expr::Unary(_, expr) | Expr::Collate(expr, _) | Expr::Cast(expr, _) | Expr::InQuery { expr, .. } => {
+                vec![expr]
+            }
+            Expr::Binary(_, left, right) => vec![left, right],
+            Expr::Between { expr, low, high, .. } => vec![expr, low, high],
+            Expr::InList { expr, list, .. } => std::iter::once(expr.as_mut()).chain(list).collect(),
+            Expr::Match { expr, pattern, escape, .. } => {
+                [Some(expr), Some(pattern), escape.as_mut()].into_iter().flatten().map(AsMut::as_mut).collect()
+            }
+            Expr::Case { operand, whens, otherwise } => {
+                let whens = whens.iter_mut().flat_map(|(condition, result)| [condition, result]);
+                operand.as_deref_mut().into_iter().chain(whens).chain(otherwise.as_deref_mut()).collect()
+            }
+            Expr::Function(function) => function.children_mut(),
+            Expr::Row(values) => values.iter_mut().collect(),
+        }
+    }
+}
+
+impl Function {
+    fn children(&self) -> Vec<&Expr> {
+        let mut children = Vec::new();
+        if let Arguments::List { list, order, .. } = &self.arguments {
+            children.extend(list);
+            children.extend(order.iter().filter_map(order_expr));
+        }
+        children.extend(self.filter.as_deref());
+        if let Some(Over::Window(window)) = &self.over {
+            children.extend(&window.partition);
+            children.extend(window.order.iter().filter_map(order_expr));
+        }
+        children
+    }
+
+    fn children_mut(&mut self) -> Vec<&mut Expr> {
+        let mut children = Vec::new();
+        if let Arguments::List { list, order, .. } = &mut self.arguments {
+            children.extend(list);
+            children.extend(order.iter_mut().filter_map(order_expr_mut));
+        }
+        children.extend(self.filter.as_deref_mut());
+        if let Some(Over::Window(window)) = &mut self.over {
+            children.extend(&mut window.partition);
+            children.extend(window.order.iter_mut().filter_map(order_expr_mut));
+        }
+        children
+    }
+}
+
+fn order_expr(term: &OrderTerm) -> Option<&Expr> {
+    match &term.key {
+        OrderKey::Output(_) => None,
+        OrderKey::Expr(expr) => Some(expr),
+    }
+}
+
+fn order_expr_mut(term: &mut OrderTerm) -> Option<&mut Expr> {
+    match &mut term.key {
+        OrderKey::Output(_) => None,
+        OrderKey::Expr(expr) => Some(expr),
+    }
+}
+
+/// Rewrites every expression of a query, subqueries among them, bottom up.
+pub(crate) fn map_query(query: &mut Query, map: &mut dyn FnMut(&mut Expr)) {
+    query.ctes.iter_mut().for_each(|cte| map_query(&mut cte.query, map));
+    map_body(&mut query.body, map);
+    query.order.iter_mut().filter_map(order_expr_mut).for_each(|expr| map_expr(expr, map));
+    query.limit.iter_mut().chain(&mut query.offset).for_each(|expr| map_expr(expr, map));
+}
+
+fn map_body(body: &mut Body, map: &mut dyn FnMut(&mut Expr)) {
+    match body {
+        Body::Select(select) => map_select(select, map),
+        Body::Values(rows) => rows.iter_mut().flatten().for_each(|expr| map_expr(expr, map)),
+        Body::Compound { left, right, .. } => {
+            map_body(left, map);
+            map_body(right, map);
+        }
+    }
+}
+
+fn map_select(select: &mut Select, map: &mut dyn FnMut(&mut Expr)) {
+    select.outputs.iter_mut().for_each(|output| map_expr(&mut output.expr, map));
+    if let Some(from) = &mut select.from {
+        map_from(from, map);
+    }
+    let rest = select.filter.iter_mut().chain(&mut select.group).chain(&mut select.having);
+    rest.for_each(|expr| map_expr(expr, map));
+    for (_, window) in &mut select.windows {
+        window.partition.iter_mut().for_each(|expr| map_expr(expr, map));
+        window.order.iter_mut().filter_map(order_expr_mut).for_each(|expr| map_expr(expr, map));
+    }
+}
+
+fn map_from(from: &mut From, map: &mut dyn FnMut(&mut Expr)) {
+    match from {
+        From::Source(source) => match &mut source.kind {
+            SourceKind::Table(_) | SourceKind::Cte(_) => {}
+            SourceKind::Derived(query) => map_query(query, map),
+            SourceKind::Function { arguments, .. } => arguments.iter_mut().for_each(|expr| map_expr(expr, map)),
+        },
+        From::Join(join) => {
+            map_from(&mut join.left, map);
+            map_from(&mut join.right, map);
+            if let JoinConstraint::On(on) = &mut join.constraint {
+                map_expr(on, map);
+            }
+        }
+    }
+}
+
+fn map_expr(expr: &mut Expr, map: &mut dyn FnMut(&mut Expr)) {
+    expr.children_mut().into_iter().for_each(|child| map_expr(child, map));
+    if let Expr::InQuery { query, .. } | Expr::Exists(query) | Expr::Scalar(query) = expr {
+        map_query(query, map);
+    }
+    map(expr);
+}
