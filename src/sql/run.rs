@@ -11,6 +11,9 @@ use super::{
 };
 use crate::failure::Failure;
 
+/// Characters under which a terminal's width is not believed: some say 0.
+const WIDTH_MIN: u16 = 20;
+
 /// How statements are run.
 #[derive(Debug, Clone)]
 pub(crate) struct Runner {
@@ -53,7 +56,8 @@ impl Runner {
 
 /// The terminal's width, when stdout is one.
 fn width() -> Option<u16> {
-    if io::stdout().is_terminal() { comfy_table::Table::new().width() } else { None }
+    let width = if io::stdout().is_terminal() { comfy_table::Table::new().width() } else { None };
+    width.filter(|width| *width >= WIDTH_MIN)
 }
 
 fn done_text(verb: Verb, done: &Done) -> String {

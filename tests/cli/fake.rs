@@ -94,7 +94,7 @@ fn stored(value: Value) -> Stored {
 fn answer(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<Part>> {
     let mut statement = connection.prepare(sql)?;
     let describe = |name: &str| v1::ColumnDescription { name: name.to_owned(), declared_type: String::new() };
-    let columns: Vec<_> = statement.column_names().into_iter().map(describe).collect();
+    let columns: Vec<_> = statement.column_names().map(describe).collect();
     let width = columns.len();
     let mut parts = vec![Part::Header(Header { columns })];
     let mut rows = statement.query([])?;
