@@ -104,10 +104,7 @@ async fn fill_and_show(cluster: &Cluster, arguments: &DemoArguments) -> Result<R
     schema::create(&client).await?;
     let rows = fill(&client, vendors, seed).await?;
     let time = sql::time(started.elapsed());
-    say(format!(
-        "{rows} rows of {vendors} vendors, each in a database of its own, after {time}.
-"
-    ))?;
+    say(format!("{rows} rows of {vendors} vendors, each in a database of its own, after {time}.\n"))?;
     let session = Session { client, key: None, partial: false };
     let runner = Runner { session, format: Format::Table, timer: false };
     queries::show(&runner, vendors).await?;

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, IsTerminal as _};
 use souk_proto::v1::ExecuteResponse;
 
 use super::{
-    output::{self, Format},
+    output::{self, Format, counted},
     session::{Answer, Done, Session},
     verb::{Verb, verb},
 };
@@ -64,8 +64,10 @@ fn done_text(verb: Verb, done: &Done) -> String {
     let ExecuteResponse { rows_affected, schema_version, shards } = done.response;
     let elapsed = output::time(done.elapsed);
     match verb {
-        Verb::Schema => format!("done in {elapsed} · schema {schema_version} on {shards} shards"),
-        Verb::Rows | Verb::Read => format!("{rows_affected} rows written in {elapsed} · {shards} shards"),
+        Verb::Schema => format!("done in {elapsed} · schema {schema_version} on {}", counted(shards.into(), "shard")),
+        Verb::Rows | Verb::Read => {
+            format!("{} written in {elapsed} · {}", counted(rows_affected, "row"), counted(shards.into(), "shard"))
+        }
     }
 }
 
