@@ -1,7 +1,9 @@
 //! Nodes and a coordinator in this process, spoken to over gRPC.
 
 use std::future::Future;
+use std::time::Duration;
 
+use futures::future::join_all;
 use souk_coordinator::{Limits, NodeAddress, PlacementPolicy};
 use souk_merge::{Batch, Value, ValueRef};
 use souk_proto::{Reason, v1};
@@ -9,6 +11,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use v1::cluster_service_client::ClusterServiceClient;
@@ -18,14 +22,17 @@ use v1::write_service_client::WriteServiceClient;
 
 use super::values::Params;
 
+/// How long nodes and a coordinator may take to end.
+const GOODBYE: Duration = Duration::from_secs(20);
+
 /// A running cluster; it ends when this is dropped.
 pub struct Cluster {
     queries: QueryServiceClient<Channel>,
     writes: WriteServiceClient<Channel>,
     status: ClusterServiceClient<Channel>,
     stop: watch::Sender<bool>,
-    // Before the folder, so that its tasks are gone when the files go.
-    runtime: Option<Runtime>,
+    tasks: Vec<JoinHandle<()>>,
+    runtime: Runtime,
     _folder: TempDir,
 }
 
@@ -78,16 +85,21 @@ impl Cluster {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (stop, stopped) = watch::channel(false);
+        let mut tasks = Vec::new();
         let address = runtime.block_on(async {
             let mut addresses = Vec::new();
             for index in 0..nodes {
-                addresses.push(start_node(index, &folder, wait_for(stopped.clone())).await);
+                let (address, task) = start_node(index, &folder, wait_for(stopped.clone())).await;
+                addresses.push(address);
+                tasks.push(task);
             }
             let data = folder.path().join("coordinator");
             let settings = souk_coordinator::Settings { data, nodes: addresses, placement, limits };
             let (listener, address) = listen().await;
             let shutdown = wait_for(stopped.clone());
-            tokio::spawn(async move { souk_coordinator::run(listener, settings, shutdown).await.expect("a coordinator") });
+            let run = async move { souk_coordinator::run(listener, settings, shutdown).await.expect("a coordinator") };
+            // The first to end.
+            tasks.insert(0, tokio::spawn(run));
             address
         });
         let channel = {
@@ -99,13 +111,14 @@ impl Cluster {
             writes: WriteServiceClient::new(channel.clone()),
             status: ClusterServiceClient::new(channel),
             stop,
-            runtime: Some(runtime),
+            tasks,
+            runtime,
             _folder: folder,
         }
     }
 
     fn wait<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.as_ref().expect("it is there until drop").block_on(future)
+        self.runtime.block_on(future)
     }
 
     /// Runs one statement that writes.
@@ -190,8 +203,11 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+        let tasks = std::mem::take(&mut self.tasks);
+        let all = self.runtime.block_on(async { timeout(GOODBYE, join_all(tasks)).await });
+        if !std::thread::panicking() {
+            let ended = all.expect("nodes and coordinator end when they are told to");
+            ended.into_iter().for_each(|task| task.expect("no task panics"));
         }
     }
 }
@@ -202,13 +218,13 @@ async fn listen() -> (TcpListener, String) {
     (listener, address)
 }
 
-async fn start_node(index: usize, folder: &TempDir, shutdown: impl Future<Output = ()> + Send + 'static) -> NodeAddress {
+async fn start_node(index: usize, folder: &TempDir, shutdown: impl Future<Output = ()> + Send + 'static) -> (NodeAddress, JoinHandle<()>) {
     let id = format!("node-{}", index + 1);
     let data = folder.path().join(&id);
     let settings = souk_vendor_node::Settings { id: id.clone(), data, threads: 2, open_shards_max: None };
     let (listener, address) = listen().await;
-    tokio::spawn(async move { souk_vendor_node::run(listener, settings, shutdown).await.expect("a node") });
-    NodeAddress { id, address }
+    let run = async move { souk_vendor_node::run(listener, settings, shutdown).await.expect("a node") };
+    (NodeAddress { id, address }, tokio::spawn(run))
 }
 
 async fn wait_for(mut stopped: watch::Receiver<bool>) {

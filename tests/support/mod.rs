@@ -10,7 +10,7 @@
 //! - `shrink`: a smaller case that fails too.
 
 // Each test target uses a part of this.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 mod values;
 
@@ -30,7 +30,7 @@ mod random;
 mod shrink;
 
 pub use cluster::{Answer, Cluster, Failure, Load, Options};
-pub use generate::{Case, Scene, case, scene};
+pub use generate::{Scene, case, scene};
 pub use oracle::{Layout, Oracle, Table, Verdict};
 pub use plain::Plain;
 pub use random::Random;

@@ -46,7 +46,6 @@ impl Plain {
         bind(&mut statement, params)?;
         let (names, declared) = statement
             .columns()
-            .iter()
             .map(|column| (column.name().to_owned(), column.decl_type().unwrap_or_default().to_owned()))
             .unzip();
         let width = statement.column_count();
