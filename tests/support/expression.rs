@@ -79,6 +79,20 @@ impl Node {
         }
     }
 
+    /// With literals for parameters: a copy of it is the same expression to SQLite.
+    pub fn without_params(self) -> Node {
+        match self {
+            Node::Text(_) => self,
+            Node::Param(value) => leaf(super::values::show(&value)),
+            Node::Form { class, template, children } => {
+                Node::Form { class, template, children: children.into_iter().map(Node::without_params).collect() }
+            }
+            Node::List { prefix, separator, least, items } => {
+                Node::List { prefix, separator, least, items: items.into_iter().map(Node::without_params).collect() }
+            }
+        }
+    }
+
     fn class(&self) -> Class {
         match self {
             Node::Text(_) | Node::Param(_) => Class::Value,

@@ -16,6 +16,9 @@ pub struct Scene {
     keys: Vec<Value>,
 }
 
+/// Subqueries of one query.
+const SUBQUERIES_MAX: usize = 3;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Key,
@@ -302,7 +305,10 @@ impl Writer<'_> {
 
     fn select_alone(&mut self, verb: &'static str, outputs: Vec<Node>, from: Node, tail: Vec<Node>) -> Node {
         let filters = [0, 0, 1, 1, 1, 2, 3][self.random.below(7)];
-        let filters = (0..filters).map(|_| form("({})", vec![self.predicate(3)])).collect();
+        let mut filters: Vec<Node> = (0..filters).map(|_| form("({})", vec![self.predicate(3)])).collect();
+        if self.random.percent(4) {
+            filters.push(self.membership());
+        }
         let tail = list("", "", 0, tail);
         form("{} FROM {}{}{}", vec![list(verb, ", ", 1, outputs), from, list(" WHERE ", " AND ", 0, filters), tail])
     }
@@ -339,8 +345,9 @@ impl Writer<'_> {
                 list("", "", 1, vec![leaf("t AS a"), form(format!("{left} r AS c ON a.n = c.n{{}}"), vec![on])])
             }
             9 => {
-                self.sources = vec![t, u, r];
+                self.sources = vec![t, u];
                 let second = form(format!("{left} u AS b ON b.k = a.k{{}}"), vec![self.more_on()]);
+                self.sources.push(r);
                 list("", "", 1, vec![leaf("t AS a"), second, leaf(" JOIN r AS c ON c.n = a.n")])
             }
             10 => self.derived_rows(),
@@ -373,7 +380,7 @@ impl Writer<'_> {
 
     /// A further condition of an ON clause.
     fn more_on(&mut self) -> Node {
-        let items = if self.random.percent(35) { vec![self.predicate(1)] } else { vec![] };
+        let items = if self.random.percent(35) { vec![form("({})", vec![self.predicate(1)])] } else { vec![] };
         list(" AND ", " AND ", 0, items)
     }
 
@@ -484,7 +491,7 @@ impl Writer<'_> {
             };
         }
         let depth = depth - 1;
-        if self.random.percent(12) && self.subqueries < 3 {
+        if self.random.percent(12) && self.subqueries < SUBQUERIES_MAX {
             return self.scalar_subquery();
         }
         if self.random.percent(12) {
@@ -547,7 +554,7 @@ impl Writer<'_> {
             let (template, kinds) = *self.random.pick(templates);
             return self.fill(&[(&template.replace('K', &key), kinds)], depth, false);
         }
-        if depth > 0 && self.random.percent(15) && self.subqueries < 3 {
+        if depth > 0 && self.random.percent(15) && self.subqueries < SUBQUERIES_MAX {
             return self.subquery_predicate();
         }
         let templates: &[(&str, &str)] = &[
@@ -592,15 +599,17 @@ impl Writer<'_> {
         value(format!("(SELECT {} FROM {from}{{}})", output.replace('Q', &alias)), vec![more])
     }
 
+    /// Of keys in keys: exact shard by shard as a condition of its own, and nowhere else.
+    fn membership(&mut self) -> Node {
+        let (alias, key, more) = (self.inner_alias(), self.key_column(), self.random.between(0, 5));
+        leaf(format!("{key} IN (SELECT {alias}.k FROM u AS {alias} WHERE {alias}.n > {more})"))
+    }
+
     fn subquery_predicate(&mut self) -> Node {
         let alias = self.inner_alias();
-        match self.random.below(5) {
+        match self.random.below(4) {
             0 => predicate(format!("{{}} IN (SELECT {alias}.n FROM r AS {alias})"), vec![self.number(0)]),
             1 => predicate(format!("EXISTS (SELECT 1 FROM r AS {alias} WHERE {alias}.s = {{}})"), vec![self.string(0)]),
-            2 => {
-                let (key, more) = (self.key_column(), self.random.between(0, 5));
-                predicate(format!("{key} IN (SELECT {alias}.k FROM u AS {alias} WHERE {alias}.n > {more})"), vec![])
-            }
             _ => {
                 let not = *self.random.pick(&["", "NOT "]);
                 let (alias, from, more) = self.tied();
@@ -656,7 +665,9 @@ impl Writer<'_> {
             (0, Some((column, Kind::NoCase))) => (leaf(&column), value("lower({})", vec![leaf(&column)])),
             (0, Some((column, _))) => (leaf(&column), value("rtrim({})", vec![leaf(&column)])),
             _ => {
-                let key = self.clean();
+                let subqueries = std::mem::replace(&mut self.subqueries, SUBQUERIES_MAX);
+                let key = self.clean().without_params();
+                self.subqueries = subqueries;
                 (key.clone(), key)
             }
         }

@@ -53,11 +53,16 @@ fn words(sql: &str) -> Vec<Word> {
             }
             _ => at += 1,
         }
-        if depth == 0 && (bytes[start].is_ascii_alphabetic() || bytes[start] == b',') {
+        if depth == 0 && (bytes[start].is_ascii_alphabetic() || bytes[start] == b',') && !is_name_of_parameter(bytes, start) {
             words.push(Word { text: sql[start..at].to_ascii_uppercase(), start, end: at });
         }
     }
     words
+}
+
+/// `:limit` is no LIMIT.
+fn is_name_of_parameter(bytes: &[u8], start: usize) -> bool {
+    start > 0 && b":@$".contains(&bytes[start - 1])
 }
 
 /// The place behind the next `end`; a doubled one is skipped by reading two literals in a row.
