@@ -1,34 +1,34 @@
-//! A vendor node: shards, their readers and writers, and the service. Placeholder signatures.
+//! A vendor node: a process that owns many SQLite files, one a shard, and serves them to coordinators over gRPC.
+//!
+//! The life of a call:
+//!
+//! 1. [`run`] listens; `rpc` turns the message into a call and moves it off tokio's threads.
+//! 2. `node::Node` checks it against the folder's schema log and picks what to do; from here on all is synchronous.
+//! 3. `fragment` reads shards on a fixed pool of threads and merges their rows into one answer.
+//! 4. `shards` opens what is not open, and closes what was not used for longest.
+//! 5. `shard` lends a reader with a snapshot of the shard as it is now, or its one writer.
+//! 6. Rows go back as a stream of batches; its end is the summary of the shards that answered and failed.
+//!
+//! Never here: parsing of SQL, knowledge of other nodes, of shard keys or of where a row belongs.
 
-use std::{future::Future, path::PathBuf};
+mod error;
+mod settings;
 
-use tokio::net::TcpListener;
+mod rpc;
+mod server;
 
-/// How a node runs.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The node's name, unique in its cluster. Kept in `data`: another name for the same folder is refused.
-    pub id: String,
-    /// The folder that holds the node's shards; made when it is missing.
-    pub data: PathBuf,
-    /// Threads that walk shards.
-    pub threads: usize,
-    /// Most shards held open at a time; none takes what the descriptor limit allows.
-    pub open_shards_max: Option<usize>,
-}
+mod node;
+mod ticket;
 
-/// Why a node does not start or stops.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct NodeError(pub String);
+mod fragment;
+mod shards;
 
-/// Serves a node on `listener` until `shutdown` resolves: finishes nothing new, ends what runs, closes every file.
-pub async fn run(
-    listener: TcpListener,
-    settings: Settings,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), NodeError> {
-    let _ = (listener, settings);
-    shutdown.await;
-    Ok(())
-}
+mod folder;
+mod schema;
+mod shard;
+
+mod raw;
+
+pub use error::NodeError;
+pub use server::run;
+pub use settings::Settings;

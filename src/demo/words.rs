@@ -1,0 +1,275 @@
+//! Words that goods, vendors and reviews are made of.
+
+/// A category of goods.
+pub(super) struct Category {
+    /// As products name it.
+    pub(super) name: &'static str,
+    /// For people.
+    pub(super) title: &'static str,
+    /// First part of an article number.
+    pub(super) code: &'static str,
+    /// In hundredths of a per cent of the price.
+    pub(super) commission_bp: i64,
+    /// Lowest and highest usual price.
+    pub(super) cents: (i64, i64),
+    pub(super) materials: &'static [&'static str],
+    pub(super) nouns: &'static [&'static str],
+}
+
+/// All categories.
+pub(super) const CATEGORIES: [Category; 12] = [
+    Category {
+        name: "ceramics",
+        title: "Ceramics & Pottery",
+        code: "CER",
+        commission_bp: 900,
+        cents: (900, 14_000),
+        materials: &["Stoneware", "Porcelain", "Earthenware", "Terracotta", "Glazed Clay", "Raku"],
+        nouns: &["Mug", "Bowl", "Vase", "Teapot", "Serving Plate", "Salt Pig", "Planter", "Tagine", "Pitcher"],
+    },
+    Category {
+        name: "lighting",
+        title: "Lamps & Lighting",
+        code: "LIG",
+        commission_bp: 1_000,
+        cents: (1_900, 42_000),
+        materials: &["Brass", "Copper", "Walnut", "Paper", "Rattan", "Smoked Glass", "Linen"],
+        nouns: &["Table Lamp", "Floor Lamp", "Pendant", "Lantern", "Wall Light", "Reading Lamp", "Candle Holder"],
+    },
+    Category {
+        name: "textiles",
+        title: "Rugs & Textiles",
+        code: "TEX",
+        commission_bp: 1_100,
+        cents: (1_200, 68_000),
+        materials: &["Wool", "Linen", "Cotton", "Silk", "Mohair", "Jute", "Alpaca"],
+        nouns: &["Kilim", "Throw", "Cushion Cover", "Runner", "Tea Towel", "Blanket", "Tablecloth", "Scarf"],
+    },
+    Category {
+        name: "jewellery",
+        title: "Jewellery",
+        code: "JEW",
+        commission_bp: 1_400,
+        cents: (1_500, 120_000),
+        materials: &["Silver", "Gold", "Amber", "Turquoise", "Garnet", "Pearl", "Enamel"],
+        nouns: &["Ring", "Bracelet", "Pendant", "Earrings", "Brooch", "Anklet", "Signet", "Chain"],
+    },
+    Category {
+        name: "leather",
+        title: "Leather Goods",
+        code: "LEA",
+        commission_bp: 1_100,
+        cents: (1_800, 39_000),
+        materials: &["Calfskin", "Goatskin", "Saddle Leather", "Suede", "Buffalo Leather", "Cork"],
+        nouns: &["Satchel", "Wallet", "Belt", "Card Holder", "Slippers", "Pouf", "Notebook Cover", "Key Fob"],
+    },
+    Category {
+        name: "kitchen",
+        title: "Kitchen & Table",
+        code: "KIT",
+        commission_bp: 800,
+        cents: (700, 22_000),
+        materials: &["Olive Wood", "Walnut", "Cast Iron", "Copper", "Marble", "Carbon Steel", "Beech"],
+        nouns: &["Cutting Board", "Chef Knife", "Saucepan", "Mortar", "Rolling Pin", "Spoon Set", "Skillet", "Kettle"],
+    },
+    Category {
+        name: "furniture",
+        title: "Furniture",
+        code: "FUR",
+        commission_bp: 1_200,
+        cents: (8_900, 240_000),
+        materials: &["Oak", "Walnut", "Teak", "Ash", "Rattan", "Steel", "Cherry"],
+        nouns: &["Side Table", "Stool", "Bookshelf", "Bench", "Armchair", "Chest", "Writing Desk", "Mirror"],
+    },
+    Category {
+        name: "spices",
+        title: "Spices & Herbs",
+        code: "SPI",
+        commission_bp: 600,
+        cents: (250, 4_900),
+        materials: &["Saffron", "Sumac", "Cumin", "Cardamom", "Smoked Paprika", "Za'atar", "Black Lime"],
+        nouns: &["Jar", "Tin", "Refill Bag", "Grinder", "Gift Box", "Sampler"],
+    },
+    Category {
+        name: "tea",
+        title: "Tea & Coffee",
+        code: "TEA",
+        commission_bp: 600,
+        cents: (450, 9_900),
+        materials: &["Mint", "Oolong", "Sencha", "Darjeeling", "Mocha", "Yirgacheffe", "Hibiscus"],
+        nouns: &["Loose Leaf", "Tin", "Pyramid Bags", "Beans", "Sampler", "Gift Box"],
+    },
+    Category {
+        name: "toys",
+        title: "Toys & Games",
+        code: "TOY",
+        commission_bp: 900,
+        cents: (600, 12_500),
+        materials: &["Maple", "Felt", "Tin", "Beech", "Cotton", "Birch"],
+        nouns: &["Spinning Top", "Train", "Puzzle", "Chess Set", "Puppet", "Kite", "Stacking Blocks", "Backgammon"],
+    },
+    Category {
+        name: "stationery",
+        title: "Paper & Stationery",
+        code: "STA",
+        commission_bp: 900,
+        cents: (300, 8_500),
+        materials: &["Cotton Paper", "Marbled Paper", "Kraft", "Brass", "Cedar", "Washi"],
+        nouns: &["Notebook", "Fountain Pen", "Letter Set", "Pencil Case", "Calendar", "Bookmark", "Sealing Wax"],
+    },
+    Category {
+        name: "garden",
+        title: "Garden & Balcony",
+        code: "GAR",
+        commission_bp: 800,
+        cents: (400, 31_000),
+        materials: &["Galvanised", "Teak", "Terracotta", "Copper", "Willow", "Stone"],
+        nouns: &["Watering Can", "Trowel", "Bird Bath", "Trellis", "Planter", "Wind Chime", "Secateurs"],
+    },
+];
+
+pub(super) const ADJECTIVES: &[&str] = &[
+    "Antique",
+    "Bold",
+    "Carved",
+    "Classic",
+    "Compact",
+    "Cosy",
+    "Delicate",
+    "Everyday",
+    "Faceted",
+    "Festive",
+    "Fluted",
+    "Folding",
+    "Hammered",
+    "Hand-painted",
+    "Heirloom",
+    "Little",
+    "Matte",
+    "Midnight",
+    "Minimal",
+    "Nomad",
+    "Ornate",
+    "Polished",
+    "Quiet",
+    "Ribbed",
+    "Rustic",
+    "Slender",
+    "Sunlit",
+    "Traveller's",
+    "Weathered",
+    "Woven",
+];
+
+pub(super) const COLORS: &[&str] =
+    &["amber", "black", "cobalt", "cream", "emerald", "indigo", "ivory", "olive", "rust", "saffron", "sand", "teal"];
+
+pub(super) const TAGS: &[&str] =
+    &["bestseller", "eco", "fair-trade", "gift", "handmade", "limited", "new", "recycled", "vegan", "vintage"];
+
+/// Country code and a city in it.
+pub(super) const PLACES: &[&(&str, &str)] = &[
+    &("AT", "Graz"),
+    &("CZ", "Brno"),
+    &("DE", "Leipzig"),
+    &("DK", "Aarhus"),
+    &("EG", "Cairo"),
+    &("ES", "Granada"),
+    &("FR", "Lyon"),
+    &("GB", "Bristol"),
+    &("GE", "Tbilisi"),
+    &("GR", "Chania"),
+    &("IN", "Jaipur"),
+    &("IT", "Faenza"),
+    &("JO", "Amman"),
+    &("JP", "Kyoto"),
+    &("MA", "Fes"),
+    &("MX", "Oaxaca"),
+    &("NL", "Delft"),
+    &("PL", "Gdansk"),
+    &("PT", "Porto"),
+    &("SE", "Malmo"),
+    &("TN", "Tunis"),
+    &("TR", "Bursa"),
+    &("US", "Asheville"),
+    &("UZ", "Bukhara"),
+];
+
+pub(super) const VENDOR_FIRST: &[&str] = &[
+    "Amber",
+    "Atlas",
+    "Bazaar",
+    "Blue Door",
+    "Caravan",
+    "Cedar",
+    "Copper",
+    "Crescent",
+    "Date Palm",
+    "Dune",
+    "Fig Tree",
+    "Golden Gate",
+    "Harbour",
+    "Indigo",
+    "Jasmine",
+    "Lantern",
+    "Lighthouse",
+    "Medina",
+    "Moonstone",
+    "North Star",
+    "Oasis",
+    "Old Town",
+    "Olive Branch",
+    "Peacock",
+    "Pomegranate",
+    "Riverside",
+    "Saffron",
+    "Silk Road",
+    "Sparrow",
+    "Sycamore",
+    "Turquoise",
+    "Two Rivers",
+    "White Fox",
+    "Wild Thyme",
+];
+
+pub(super) const VENDOR_LAST: &[&str] = &[
+    "Atelier",
+    "Brothers",
+    "Collective",
+    "Company",
+    "Craftworks",
+    "Emporium",
+    "Goods",
+    "House",
+    "Makers",
+    "Market",
+    "Mercantile",
+    "Outfitters",
+    "Sisters",
+    "Studio",
+    "Supply",
+    "Traders",
+    "Workshop",
+];
+
+pub(super) const REVIEW_OPENINGS: [&[&str]; 5] = [
+    &["Not what I hoped for.", "Arrived damaged.", "Would not buy it again."],
+    &["A little disappointed.", "Smaller than it looks.", "The finish is uneven."],
+    &["Does what it should.", "Fair for the price.", "Good, with small flaws."],
+    &["Very happy with it.", "Well made.", "Looks even better than in the pictures."],
+    &["Absolutely lovely.", "Beautiful work.", "The best I have bought in years."],
+];
+
+pub(super) const REVIEW_CLOSINGS: &[&str] = &[
+    "Delivery was quick.",
+    "Delivery took three weeks.",
+    "It was a present.",
+    "Packed with care.",
+    "The colour is exactly right.",
+    "The vendor answered at once.",
+    "My second one already.",
+    "Customs took a while.",
+];
+
+pub(super) const ORDER_STATUS: &[&str] =
+    &["delivered", "delivered", "delivered", "delivered", "shipped", "paid", "returned", "cancelled"];

@@ -1,0 +1,72 @@
+//! Runs one statement and writes what comes of it.
+
+use std::io::{self, BufWriter, IsTerminal as _};
+
+use souk_proto::v1::ExecuteResponse;
+
+use super::{
+    output::{self, Format},
+    session::{Answer, Done, Session},
+    verb::{Verb, verb},
+};
+use crate::failure::Failure;
+
+/// How statements are run.
+#[derive(Debug, Clone)]
+pub(crate) struct Runner {
+    /// Where.
+    pub(crate) session: Session,
+    /// How answers are written.
+    pub(crate) format: Format,
+    /// Whether to say where the time went.
+    pub(crate) timer: bool,
+}
+
+impl Runner {
+    /// Runs a statement; rows go to stdout.
+    pub(crate) async fn run(&self, statement: &str) -> Result<(), Failure> {
+        match verb(statement) {
+            Verb::Read => self.read(statement).await,
+            verb @ (Verb::Rows | Verb::Schema) => {
+                let done = self.session.execute(statement).await?;
+                self.say(&done_text(verb, &done), "")
+            }
+        }
+    }
+
+    async fn read(&self, statement: &str) -> Result<(), Failure> {
+        let answer = {
+            let mut sink = output::sink(self.format, BufWriter::new(io::stdout()), width());
+            self.session.query(statement, &mut *sink).await?
+        };
+        let mut text = output::summary(&answer.certificate, answer.elapsed);
+        if self.timer {
+            text += &timer_text(&answer);
+        }
+        self.say(&text, &output::failures(&answer.certificate))
+    }
+
+    fn say(&self, text: &str, failures: &str) -> Result<(), Failure> {
+        output::write_summary(self.format, text, failures).map_err(Failure::of_output)
+    }
+}
+
+/// The terminal's width, when stdout is one.
+fn width() -> Option<u16> {
+    if io::stdout().is_terminal() { comfy_table::Table::new().width() } else { None }
+}
+
+fn done_text(verb: Verb, done: &Done) -> String {
+    let ExecuteResponse { rows_affected, schema_version, shards } = done.response;
+    let elapsed = output::time(done.elapsed);
+    match verb {
+        Verb::Schema => format!("done in {elapsed} · schema {schema_version} on {shards} shards"),
+        Verb::Rows | Verb::Read => format!("{rows_affected} rows written in {elapsed} · {shards} shards"),
+    }
+}
+
+fn timer_text(answer: &Answer) -> String {
+    let first = answer.first_rows.map_or_else(|| "none".to_owned(), output::time);
+    let coordinator = output::time(std::time::Duration::from_micros(answer.certificate.elapsed_us));
+    format!("\ntime: first rows {first}, coordinator {coordinator}, whole answer {}", output::time(answer.elapsed))
+}

@@ -1,0 +1,127 @@
+//! `souk status`.
+
+use std::io::{self, Write as _};
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use souk_proto::v1::{GetStatusRequest, GetStatusResponse, NodeStatus};
+
+use crate::{
+    client::{Address, Client},
+    failure::{Failure, printable},
+    sql,
+};
+
+/// Says what the cluster is made of: nodes, shards, versions, memory.
+///
+/// The exit code is 1 when a node does not answer.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    #[command(flatten)]
+    address: Address,
+    /// How it is written
+    #[arg(long, value_enum, default_value = "table")]
+    format: StatusFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StatusFormat {
+    /// For people
+    Table,
+    /// One object
+    Json,
+}
+
+/// Asks and prints.
+pub(crate) async fn run(arguments: StatusArguments) -> Result<(), Failure> {
+    let status = get(&Client::connect(&arguments.address.addr).await?).await?;
+    let text = match arguments.format {
+        StatusFormat::Table => text(&status),
+        StatusFormat::Json => json_object(&status).to_string(),
+    };
+    writeln!(io::stdout(), "{text}").map_err(Failure::of_output)?;
+    let silent: Vec<&str> = status.nodes.iter().filter(|node| !node.error.is_empty()).map(|node| &*node.node).collect();
+    if silent.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::failed(format!("nodes that do not answer: {}", silent.join(", "))))
+    }
+}
+
+/// The status of the cluster.
+pub(crate) async fn get(client: &Client) -> Result<GetStatusResponse, Failure> {
+    let response = client.cluster().get_status(GetStatusRequest {}).await;
+    Ok(response.map_err(|status| Failure::of_status(&status))?.into_inner())
+}
+
+/// For people.
+pub(crate) fn text(status: &GetStatusResponse) -> String {
+    let names = ["node", "address", "shards", "open", "memory", "SQLite", "state"].map(str::to_owned);
+    let numeric = [false, false, true, true, true, false, false];
+    let rows = status.nodes.iter().map(node_cells).collect();
+    let GetStatusResponse { shards, topology_epoch, schema_version, sqlite_version, souk_version, .. } = status;
+    format!(
+        "{}\n{shards} shards · topology {topology_epoch} · schema {schema_version} · souk {souk_version} · SQLite {sqlite_version}",
+        sql::print_table(&names, &numeric, rows, None)
+    )
+}
+
+fn node_cells(status: &NodeStatus) -> Vec<String> {
+    let NodeStatus { node, address, shards, error, shards_open, memory_bytes, sqlite_version } = status;
+    let state = if error.is_empty() { "ok".to_owned() } else { printable(error) };
+    let memory = format!("{:.1} MiB", *memory_bytes as f64 / f64::from(1 << 20));
+    let (shards, open) = (shards.to_string(), shards_open.to_string());
+    vec![node.clone(), address.clone(), shards, open, memory, sqlite_version.clone(), state]
+}
+
+/// For programs: the message's own fields.
+fn json_object(status: &GetStatusResponse) -> Value {
+    let GetStatusResponse { nodes, shards, topology_epoch, schema_version, sqlite_version, souk_version } = status;
+    json!({
+        "nodes": nodes.iter().map(json_node).collect::<Vec<_>>(),
+        "shards": shards,
+        "topology_epoch": topology_epoch,
+        "schema_version": schema_version,
+        "sqlite_version": sqlite_version,
+        "souk_version": souk_version,
+    })
+}
+
+fn json_node(status: &NodeStatus) -> Value {
+    let NodeStatus { node, address, shards, error, shards_open, memory_bytes, sqlite_version } = status;
+    json!({
+        "node": node,
+        "address": address,
+        "shards": shards,
+        "error": error,
+        "shards_open": shards_open,
+        "memory_bytes": memory_bytes,
+        "sqlite_version": sqlite_version,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> GetStatusResponse {
+        let node = NodeStatus { node: "n1".into(), shards: 250, memory_bytes: 3 << 19, ..NodeStatus::default() };
+        let silent = NodeStatus { node: "n2".into(), error: "connection refused".into(), ..NodeStatus::default() };
+        GetStatusResponse { nodes: vec![node, silent], shards: 500, topology_epoch: 3, ..GetStatusResponse::default() }
+    }
+
+    #[test]
+    fn a_silent_node_says_why() {
+        let text = text(&status());
+        assert!(text.contains("1.5 MiB") && text.contains("connection refused"), "{text}");
+        assert!(text.contains("500 shards · topology 3"), "{text}");
+    }
+
+    #[test]
+    fn programs_get_every_field() {
+        let json = json_object(&status());
+        assert_eq!(json["nodes"][0]["memory_bytes"], 3 << 19);
+        assert_eq!(json["nodes"][1]["error"], "connection refused");
+        assert_eq!(json.as_object().map(serde_json::Map::len), Some(6));
+    }
+}

@@ -1,0 +1,173 @@
+//! Merges whose state is small: each thread folds consecutive shards into one partial, and neighbours are merged, so that
+//! the result is that of the shards in their order, however they were split.
+
+use std::ops::ControlFlow;
+
+use rayon::prelude::*;
+use souk_merge::{Batch, Collation, Groups, SortKey, StateError, StateKind, Top, ValueRef};
+use souk_proto::Reason;
+
+use super::{
+    Run,
+    budget::{Budget, Held},
+    outlet::Outlet,
+};
+use crate::{
+    error::{Failure, Fault},
+    shard::RowView,
+};
+
+/// Fewest shards that a thread takes at a time: less is not worth the handing over.
+const SHARDS_PER_JOB_MIN: usize = 4;
+
+/// A merge in progress.
+pub(crate) trait Partial: Send + Sized {
+    /// Takes a row of the shard at `position`; `Break` when no later row of that shard matters.
+    fn take(&mut self, position: u32, row: &RowView<'_>) -> Result<ControlFlow<()>, Fault>;
+    /// Takes over what came of later shards.
+    fn merge(&mut self, later: Self) -> Result<(), Fault>;
+    /// Bytes held, roughly.
+    fn byte_size(&self) -> usize;
+    /// The merged rows.
+    fn into_batch(self) -> Batch;
+}
+
+/// Folds all shards of a run; gives the shards that failed.
+pub(crate) fn fold<P: Partial>(
+    run: &Run<'_>,
+    empty: impl Fn() -> P + Sync,
+    outlet: &mut Outlet<'_, '_>,
+) -> Result<Vec<Failure>, Fault> {
+    let budget = Budget::new(run.fragment.bytes_max);
+    let start = || Folded { partial: empty(), failed: Vec::new(), held: budget.holder() };
+    let folded = run.pool.install(|| {
+        let shards = run.fragment.shards.par_iter().enumerate().with_min_len(SHARDS_PER_JOB_MIN);
+        shards
+            .try_fold(start, |folded, (position, shard)| folded.take_shard(run, position, *shard, &start))
+            .try_reduce(start, Folded::merge)
+    })?;
+    outlet.push_batch(folded.partial.into_batch())?;
+    Ok(folded.failed)
+}
+
+/// What came of some consecutive shards.
+struct Folded<'b, P> {
+    partial: P,
+    failed: Vec<Failure>,
+    held: Held<'b>,
+}
+
+impl<'b, P: Partial> Folded<'b, P> {
+    fn take_shard(
+        mut self,
+        run: &Run<'_>,
+        position: usize,
+        shard: u64,
+        start: &impl Fn() -> Folded<'b, P>,
+    ) -> Result<Folded<'b, P>, Fault> {
+        let position = u32::try_from(position).map_err(|_| Fault::invalid("more than 2^32 shards"))?;
+        if !run.fragment.partial {
+            self.read(run, position, shard)?;
+            return Ok(self);
+        }
+        // A shard that fails half way must leave nothing behind.
+        let mut own = start();
+        match own.read(run, position, shard) {
+            Ok(()) => self.merge(own),
+            Err(fault) => {
+                self.failed.push(run.forgive(shard, fault)?);
+                Ok(self)
+            }
+        }
+    }
+
+    fn read(&mut self, run: &Run<'_>, position: u32, shard: u64) -> Result<(), Fault> {
+        run.read(shard, &mut |row| {
+            let flow = self.partial.take(position, row)?;
+            self.held.set(self.partial.byte_size())?;
+            Ok(flow)
+        })
+    }
+
+    fn merge(mut self, later: Folded<'b, P>) -> Result<Folded<'b, P>, Fault> {
+        self.partial.merge(later.partial)?;
+        self.failed.extend(later.failed);
+        drop(later.held);
+        self.held.set(self.partial.byte_size())?;
+        Ok(self)
+    }
+}
+
+/// The first rows of an order.
+pub(crate) struct TopRows<'a> {
+    order: &'a [SortKey],
+    limit: u64,
+    /// None until a row says how wide rows are.
+    top: Option<Top>,
+}
+
+impl<'a> TopRows<'a> {
+    pub(crate) fn new(order: &'a [SortKey], limit: u64) -> TopRows<'a> {
+        TopRows { order, limit, top: None }
+    }
+}
+
+impl Partial for TopRows<'_> {
+    fn take(&mut self, position: u32, row: &RowView<'_>) -> Result<ControlFlow<()>, Fault> {
+        let top = self.top.get_or_insert_with(|| Top::new(self.order.to_vec(), self.limit, row.width()));
+        let values: Vec<ValueRef<'_>> = row.values().collect();
+        Ok(if top.offer(position, &values) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    }
+
+    fn merge(&mut self, later: Self) -> Result<(), Fault> {
+        match (&mut self.top, later.top) {
+            (Some(top), Some(later)) => top.merge(later),
+            (top @ None, later) => *top = later,
+            (Some(_), None) => {}
+        }
+        Ok(())
+    }
+
+    fn byte_size(&self) -> usize {
+        self.top.as_ref().map_or(0, Top::byte_size)
+    }
+
+    fn into_batch(self) -> Batch {
+        self.top.map_or_else(|| Batch::new(0), Top::into_batch)
+    }
+}
+
+/// Groups in the order of first appearance.
+pub(crate) struct Grouped(Groups);
+
+impl Grouped {
+    pub(crate) fn new(keys: &[Collation], states: &[StateKind]) -> Grouped {
+        Grouped(Groups::new(keys.to_vec(), states.to_vec()))
+    }
+}
+
+impl Partial for Grouped {
+    fn take(&mut self, _position: u32, row: &RowView<'_>) -> Result<ControlFlow<()>, Fault> {
+        self.0.fold_row(row.values()).map_err(state_fault)?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn merge(&mut self, later: Self) -> Result<(), Fault> {
+        self.0.merge(later.0).map_err(state_fault)
+    }
+
+    fn byte_size(&self) -> usize {
+        self.0.byte_size()
+    }
+
+    fn into_batch(self) -> Batch {
+        self.0.into_batch()
+    }
+}
+
+fn state_fault(error: StateError) -> Fault {
+    match error {
+        StateError::IntegerOverflow => Fault::new(Reason::SqlRuntime, error.to_string()),
+        StateError::Malformed => Fault::invalid(format!("{error}: the fragment's columns are not those of its merge")),
+    }
+}

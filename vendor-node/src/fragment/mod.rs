@@ -1,0 +1,99 @@
+//! A fragment: one statement over many shards, and one answer.
+//!
+//! - [`budget`]: how many bytes may be held.
+//! - [`buffer`]: the rows of one shard, held.
+//! - [`outlet`]: the way out, in batches.
+//! - [`fold`]: partials that are folded over the shards: the first rows of an order, and groups.
+//! - [`first`]: the first rows in shard order.
+//! - [`stream`]: all rows in shard order.
+//! - [`ordered`]: all rows, merged in order.
+
+mod budget;
+mod buffer;
+mod first;
+mod fold;
+mod ordered;
+mod outlet;
+mod stream;
+
+use std::sync::Arc;
+
+use rayon::ThreadPool;
+use souk_merge::{Batch, MergeSpec};
+
+use crate::{
+    error::{Failure, Fault},
+    schema::SchemaLog,
+    shard::{Query, RowView, Scope, Statement, Visit},
+    shards::Shards,
+    ticket::Ticket,
+};
+use fold::{Grouped, TopRows};
+use outlet::Outlet;
+
+/// A statement for some of the node's shards, and how to merge their answers.
+pub(crate) struct Fragment {
+    /// In the order in which ties are broken and rows are concatenated.
+    pub(crate) shards: Vec<u64>,
+    pub(crate) statement: Statement,
+    pub(crate) merge: MergeSpec,
+    /// The schema number that the statement was planned for.
+    pub(crate) schema_version: u64,
+    /// More bytes of values held or sent than this end the call.
+    pub(crate) bytes_max: u64,
+    /// When set, the statement sees only this key's rows.
+    pub(crate) scope: Option<Arc<Scope>>,
+    /// Shards that fail are left out and reported.
+    pub(crate) partial: bool,
+    pub(crate) ticket: Arc<Ticket>,
+}
+
+/// answered + failed = the shards of the fragment.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) answered: usize,
+    pub(crate) failed: Vec<Failure>,
+}
+
+/// Where rows go; may wait for whoever takes them.
+pub(crate) type Sink<'a> = dyn FnMut(Batch) -> Result<(), Fault> + 'a;
+
+/// A fragment that runs, and what it runs on.
+pub(crate) struct Run<'a> {
+    pub(crate) fragment: &'a Fragment,
+    pub(crate) schema: &'a SchemaLog,
+    pub(crate) shards: &'a Shards,
+    pub(crate) pool: &'a ThreadPool,
+}
+
+/// Runs a fragment and gives the merged rows to `sink`, on the caller's thread.
+pub(crate) fn run(run: &Run<'_>, sink: &mut Sink<'_>) -> Result<Summary, Fault> {
+    let mut outlet = Outlet::new(sink, run.fragment.bytes_max);
+    let failed = match &run.fragment.merge {
+        MergeSpec::Groups { keys, states } => fold::fold(run, || Grouped::new(keys, states), &mut outlet)?,
+        MergeSpec::Rows { order, limit: Some(limit) } if order.is_empty() => first::first(run, *limit, &mut outlet)?,
+        MergeSpec::Rows { order, limit: Some(limit) } => fold::fold(run, || TopRows::new(order, *limit), &mut outlet)?,
+        MergeSpec::Rows { order, limit: None } if order.is_empty() => stream::stream(run, &mut outlet)?,
+        MergeSpec::Rows { order, limit: None } => ordered::ordered(run, order, &mut outlet)?,
+    };
+    outlet.finish()?;
+    Ok(Summary { answered: run.fragment.shards.len() - failed.len(), failed })
+}
+
+impl Run<'_> {
+    /// Runs the statement on one shard.
+    fn read(&self, shard: u64, visit: &mut Visit<'_>) -> Result<(), Fault> {
+        let Fragment { statement, scope, ticket, merge, .. } = self.fragment;
+        let mut checked = |row: &RowView<'_>| {
+            merge.check(row.width()).map_err(|error| Fault::invalid(error.to_string()))?;
+            visit(row)
+        };
+        let query = Query { statement, scope: scope.as_ref(), schema: self.schema, ticket };
+        self.shards.with(shard, |open| open.read(&query, &mut checked))
+    }
+
+    /// A shard's failure, when the answer may do without the shard; else the end of the call.
+    fn forgive(&self, shard: u64, fault: Fault) -> Result<Failure, Fault> {
+        if self.fragment.partial && fault.is_of_shard() { Ok(Failure { shard, fault }) } else { Err(fault) }
+    }
+}

@@ -1,0 +1,120 @@
+//! All rows in shard order, without holding them all.
+//!
+//! The pool reads a bounded window of shards ahead, each job no more than [`AHEAD_BYTES`]. A shard that holds more is
+//! left alone and read by the call's own thread when its turn comes, row by row into the client's hands: a client that
+//! does not read stops that cursor, and never a thread of the pool.
+
+use std::{
+    collections::VecDeque,
+    ops::ControlFlow,
+    sync::mpsc::{self, Receiver},
+};
+
+use rayon::Scope;
+use souk_proto::Reason;
+
+use super::{Run, budget::Budget, buffer::Buffer, outlet::Outlet};
+use crate::error::{Failure, Fault};
+
+/// Bytes that one job reads ahead.
+const AHEAD_BYTES: u64 = 1 << 20;
+
+/// Shards that one job reads.
+const SHARDS_PER_JOB: usize = 4;
+
+/// Jobs ahead of the shard that is being sent, a thread.
+const JOBS_AHEAD_PER_THREAD: usize = 2;
+
+/// What came of reading a shard ahead.
+enum Ahead {
+    Rows(Vec<souk_merge::Batch>),
+    /// It holds more than is read ahead.
+    TooLarge,
+    Failed(Fault),
+}
+
+/// Sends all rows; gives the shards that failed.
+pub(crate) fn stream(run: &Run<'_>, outlet: &mut Outlet<'_, '_>) -> Result<Vec<Failure>, Fault> {
+    run.pool.in_place_scope(|scope| {
+        let outcome = send_all(run, scope, outlet);
+        if outcome.is_err() {
+            // The scope waits for the jobs ahead: they have nothing left to do.
+            run.fragment.ticket.cancel();
+        }
+        outcome
+    })
+}
+
+fn send_all<'s>(run: &'s Run<'s>, scope: &Scope<'s>, outlet: &mut Outlet<'_, '_>) -> Result<Vec<Failure>, Fault> {
+    let mut failed = Vec::new();
+    let mut jobs = run.fragment.shards.chunks(SHARDS_PER_JOB);
+    let mut ahead: VecDeque<Job<'s>> = VecDeque::new();
+    let window = JOBS_AHEAD_PER_THREAD * run.pool.current_num_threads();
+    loop {
+        ahead.extend(jobs.by_ref().take(window - ahead.len()).map(|shards| Job::start(run, scope, shards)));
+        let Some(job) = ahead.pop_front() else {
+            return Ok(failed);
+        };
+        for (shard, ahead) in job.outcomes()? {
+            if let Err(fault) = send(run, shard, ahead, outlet) {
+                failed.push(run.forgive(shard, fault)?);
+            }
+        }
+    }
+}
+
+/// Some shards that are being read.
+struct Job<'s> {
+    shards: &'s [u64],
+    outcomes: Receiver<Vec<Ahead>>,
+}
+
+impl<'s> Job<'s> {
+    fn start(run: &'s Run<'s>, scope: &Scope<'s>, shards: &'s [u64]) -> Job<'s> {
+        let (sender, outcomes) = mpsc::sync_channel(1);
+        scope.spawn(move |_| {
+            // Nobody waits for it any more once the call has failed.
+            let _ = sender.send(read_ahead(run, shards));
+        });
+        Job { shards, outcomes }
+    }
+
+    fn outcomes(self) -> Result<impl Iterator<Item = (u64, Ahead)>, Fault> {
+        let outcomes = self.outcomes.recv().map_err(|_| Fault::internal("a thread that read shards died"))?;
+        Ok(self.shards.iter().copied().zip(outcomes))
+    }
+}
+
+fn read_ahead(run: &Run<'_>, shards: &[u64]) -> Vec<Ahead> {
+    let budget = Budget::new(AHEAD_BYTES);
+    let mut held = Vec::new();
+    let mut read = |shard: u64| match Buffer::read(run, shard, u64::MAX, &budget) {
+        Ok(buffer) => {
+            let (batches, bytes) = buffer.into_batches();
+            held.push(bytes);
+            Ahead::Rows(batches)
+        }
+        Err(fault) if fault.reason == Reason::TooLarge => Ahead::TooLarge,
+        Err(fault) => Ahead::Failed(fault),
+    };
+    shards.iter().map(|shard| read(*shard)).collect()
+}
+
+fn send(run: &Run<'_>, shard: u64, ahead: Ahead, outlet: &mut Outlet<'_, '_>) -> Result<(), Fault> {
+    match ahead {
+        Ahead::Failed(fault) => Err(fault),
+        Ahead::Rows(batches) => batches.into_iter().try_for_each(|batch| outlet.push_batch(batch)),
+        Ahead::TooLarge if run.fragment.partial => send_whole(run, shard, outlet),
+        Ahead::TooLarge => run.read(shard, &mut |row| {
+            outlet.push_row(row)?;
+            Ok(ControlFlow::Continue(()))
+        }),
+    }
+}
+
+/// All rows of a shard or none: when shards may fail, none of their rows may have been sent before.
+fn send_whole(run: &Run<'_>, shard: u64, outlet: &mut Outlet<'_, '_>) -> Result<(), Fault> {
+    let budget = Budget::new(run.fragment.bytes_max);
+    let (batches, _held) = Buffer::read(run, shard, u64::MAX, &budget)?.into_batches();
+    batches.into_iter().try_for_each(|batch| outlet.push_batch(batch))
+}

@@ -1,0 +1,214 @@
+//! A node: what it does for a coordinator, synchronously. Nothing here knows gRPC or tokio.
+//!
+//! The life of a fragment: [`Node::run_fragment`] checks the request, `fragment` picks how the shards' rows become one
+//! answer, [`Shards::with`] opens each shard that is not open yet, `Shard::read` lends a reader whose snapshot is
+//! renewed only when the shard has changed, and the rows go where the merge wants them.
+
+use std::{
+    collections::HashSet,
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
+use rusqlite::Connection;
+use souk_merge::Batch;
+use souk_proto::Reason;
+
+use crate::{
+    NodeError, Settings,
+    error::{Failure, Fault},
+    folder::Folder,
+    fragment::{self, Fragment, Summary},
+    schema::SchemaLog,
+    shard::{self, Inserted, TableRows},
+    shards::Shards,
+    ticket::Ticket,
+};
+
+/// Who a node is.
+#[derive(Debug)]
+pub(crate) struct Description {
+    pub(crate) node: String,
+    pub(crate) compile_options: Vec<String>,
+    pub(crate) schema_version: u64,
+    pub(crate) shards: Vec<u64>,
+    pub(crate) shards_open: usize,
+    pub(crate) memory_bytes: u64,
+}
+
+/// Rows for one shard: one transaction.
+#[derive(Debug)]
+pub(crate) struct ShardRows {
+    pub(crate) shard: u64,
+    pub(crate) tables: Vec<TableRows>,
+}
+
+/// A node and its shards.
+pub(crate) struct Node {
+    folder: Arc<Folder>,
+    shards: Shards,
+    pool: ThreadPool,
+    stopping: Arc<AtomicBool>,
+    /// Held while shards are made or schemas change: one at a time.
+    administration: Mutex<()>,
+}
+
+impl Node {
+    /// Takes the folder and starts the threads.
+    pub(crate) fn open(settings: &Settings) -> Result<Node, NodeError> {
+        settings.check()?;
+        let folder = Arc::new(Folder::open(&settings.data, &settings.id)?);
+        let pool =
+            ThreadPoolBuilder::new().num_threads(settings.threads).thread_name(|n| format!("shards-{n}")).build()?;
+        let shards = Shards::new(Arc::clone(&folder), settings.open_shards_max);
+        Ok(Node { folder, shards, pool, stopping: Arc::default(), administration: Mutex::default() })
+    }
+
+    /// The node's name.
+    pub(crate) fn name(&self) -> &str {
+        self.folder.node()
+    }
+
+    /// A ticket for a call with so much time left.
+    pub(crate) fn ticket(&self, time_left: Duration) -> Arc<Ticket> {
+        Arc::new(Ticket::new(time_left, Arc::clone(&self.stopping)))
+    }
+
+    /// Ends every call that runs.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Closes every shard. Only after the last call has ended.
+    pub(crate) fn close(&self) {
+        self.pool.install(|| self.shards.close_all());
+    }
+
+    /// Who the node is.
+    pub(crate) fn describe(&self) -> Result<Description, Fault> {
+        let node = self.folder.node();
+        let shards = self.folder.shards();
+        let shards = shards.map_err(|error| {
+            Fault::new(Reason::ShardUnavailable, format!("node `{node}` cannot list shards: {error}"))
+        })?;
+        Ok(Description {
+            node: node.to_owned(),
+            compile_options: compile_options().map_err(|error| Fault::internal(error.to_string()))?,
+            schema_version: self.folder.schema().version(),
+            shards,
+            shards_open: self.shards.count(),
+            memory_bytes: resident_bytes(),
+        })
+    }
+
+    /// Makes the files of shards that have none, with the whole schema; gives how many it made.
+    pub(crate) fn create_shards(&self, shards: &[u64], schema: SchemaLog) -> Result<u32, Fault> {
+        check_distinct(shards.iter().copied())?;
+        let _alone = self.administration.lock();
+        let schema = self.folder.extend_schema(schema)?;
+        self.folder.make_buckets(shards)?;
+        let made = self.pool.install(|| {
+            shards.par_iter().map(|shard| self.create_shard(*shard, &schema)).collect::<Result<Vec<bool>, Fault>>()
+        })?;
+        self.folder.sync_buckets(shards)?;
+        Ok(made.into_iter().map(u32::from).sum())
+    }
+
+    fn create_shard(&self, id: u64, schema: &SchemaLog) -> Result<bool, Fault> {
+        let place = self.folder.place(id);
+        if place.file.try_exists().map_err(|error| shard::disk(&place, &error))? {
+            return Ok(false);
+        }
+        // A shard that was asked for before it was made must not be found in its old state.
+        self.shards.close(id);
+        shard::create(&place, schema)?;
+        Ok(true)
+    }
+
+    /// Takes a longer schema log over and applies to every shard what it misses; gives how many are at its end, and
+    /// which are not.
+    pub(crate) fn apply_schema(&self, schema: SchemaLog) -> Result<(u32, Vec<Failure>), Fault> {
+        let _alone = self.administration.lock();
+        let schema = self.folder.extend_schema(schema)?;
+        let shards = self.folder.shards();
+        let shards =
+            shards.map_err(|error| Fault::new(Reason::ShardUnavailable, format!("cannot list shards: {error}")))?;
+        let outcomes: Vec<Result<(), Failure>> = self.pool.install(|| {
+            shards
+                .par_iter()
+                .map(|&shard| {
+                    self.shards.with(shard, |open| open.catch_up(&schema)).map_err(|fault| Failure { shard, fault })
+                })
+                .collect()
+        });
+        let failed: Vec<Failure> = outcomes.into_iter().filter_map(Result::err).collect();
+        let applied = u32::try_from(shards.len() - failed.len()).unwrap_or(u32::MAX);
+        Ok((applied, failed))
+    }
+
+    /// Inserts rows, one transaction a shard; each shard's outcome in the order given.
+    pub(crate) fn insert_rows(
+        &self,
+        shards: Vec<ShardRows>,
+        schema_version: u64,
+        keep_going: bool,
+    ) -> Result<Vec<(u64, Result<Inserted, Fault>)>, Fault> {
+        check_distinct(shards.iter().map(|rows| rows.shard))?;
+        let schema = self.folder.schema();
+        schema.check_version(schema_version)?;
+        Ok(self.pool.install(|| {
+            shards
+                .into_par_iter()
+                .map(|mut rows| {
+                    let insert = |shard: &shard::Shard| shard.insert(&schema, &mut rows.tables, keep_going);
+                    (rows.shard, self.shards.with(rows.shard, insert))
+                })
+                .collect()
+        }))
+    }
+
+    /// Runs a fragment on its shards and gives the merged rows to `sink`, which may wait.
+    pub(crate) fn run_fragment(
+        &self,
+        fragment: &Fragment,
+        sink: &mut dyn FnMut(Batch) -> Result<(), Fault>,
+    ) -> Result<Summary, Fault> {
+        check_distinct(fragment.shards.iter().copied())?;
+        let schema = self.folder.schema();
+        schema.check_version(fragment.schema_version)?;
+        fragment::run(&fragment::Run { fragment, schema: &schema, shards: &self.shards, pool: &self.pool }, sink)
+    }
+}
+
+fn check_distinct(shards: impl IntoIterator<Item = u64>) -> Result<(), Fault> {
+    let mut seen = HashSet::new();
+    match shards.into_iter().find(|shard| !seen.insert(*shard)) {
+        Some(twice) => Err(Fault::invalid(format!("shard `{twice}` is named twice"))),
+        None => Ok(()),
+    }
+}
+
+/// How this SQLite was built; without the compiler, which changes no answer.
+fn compile_options() -> rusqlite::Result<Vec<String>> {
+    let connection = Connection::open_in_memory()?;
+    let mut statement = connection.prepare("PRAGMA compile_options")?;
+    let options = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let mut options = options.collect::<rusqlite::Result<Vec<String>>>()?;
+    options.retain(|option| !option.starts_with("COMPILER="));
+    options.sort();
+    Ok(options)
+}
+
+/// Resident memory of the process; 0 where the system does not say.
+fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}

@@ -1,0 +1,208 @@
+//! The gRPC adapter: a message becomes a call on the node's own threads; nothing is decided here.
+
+mod from_wire;
+mod to_wire;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use souk_proto::{Reason, v1};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::spawn_blocking,
+    time::timeout_at,
+};
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, async_trait};
+
+use crate::{error::Fault, fragment::Fragment, node::Node, ticket::Ticket};
+
+/// Most calls that run at a time; more are told to try again. Each takes a thread of tokio's blocking pool, which has
+/// 512.
+const CALLS_MAX: usize = 256;
+
+/// Parts of an answer that wait for the client: with batches of 1 MiB, what a client that does not read costs.
+const PARTS_WAITING: usize = 4;
+
+/// How often a call that waits for its client looks whether it is still to go on.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Serves a node over gRPC.
+#[derive(Clone)]
+pub(crate) struct Service {
+    node: Arc<Node>,
+    calls: Arc<Semaphore>,
+}
+
+impl Service {
+    pub(crate) fn new(node: Arc<Node>) -> Service {
+        Service { node, calls: Arc::new(Semaphore::new(CALLS_MAX)) }
+    }
+
+    /// Resolves when no call runs; none may begin afterwards.
+    pub(crate) async fn ended(&self) {
+        let all = u32::try_from(CALLS_MAX).expect("a small constant");
+        // Closed or not: nobody runs.
+        let _ = self.calls.acquire_many(all).await;
+    }
+
+    fn admit(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let admitted = Arc::clone(&self.calls).try_acquire_owned();
+        admitted.map_err(|_| Reason::Overloaded.status(format!("`{CALLS_MAX}` calls run: try again in a moment")))
+    }
+
+    /// Runs blocking work off tokio's threads.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Node) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        let admitted = self.admit()?;
+        let node = Arc::clone(&self.node);
+        let ran = spawn_blocking(move || {
+            let outcome = work(&node);
+            drop(admitted);
+            outcome
+        });
+        match ran.await {
+            Ok(outcome) => outcome.map(Response::new).map_err(Fault::status),
+            Err(_) => Err(Reason::Internal.status("the call broke down")),
+        }
+    }
+}
+
+#[async_trait]
+impl v1::shard_service_server::ShardService for Service {
+    async fn describe(&self, _request: Request<v1::DescribeRequest>) -> Result<Response<v1::DescribeResponse>, Status> {
+        self.run(|node| Ok(to_wire::description(node.describe()?))).await
+    }
+
+    async fn create_shards(
+        &self,
+        request: Request<v1::CreateShardsRequest>,
+    ) -> Result<Response<v1::CreateShardsResponse>, Status> {
+        let v1::CreateShardsRequest { shards, schema } = request.into_inner();
+        let schema = from_wire::schema(schema).map_err(Fault::status)?;
+        self.run(move |node| Ok(v1::CreateShardsResponse { created: node.create_shards(&shards, schema)? })).await
+    }
+
+    async fn apply_schema(
+        &self,
+        request: Request<v1::ApplySchemaRequest>,
+    ) -> Result<Response<v1::ApplySchemaResponse>, Status> {
+        let schema = from_wire::schema(request.into_inner().schema).map_err(Fault::status)?;
+        self.run(move |node| {
+            let (applied, failed) = node.apply_schema(schema)?;
+            Ok(v1::ApplySchemaResponse { applied, failed: to_wire::failures(node.name(), failed) })
+        })
+        .await
+    }
+
+    type RunFragmentStream = Answer;
+
+    async fn run_fragment(&self, request: Request<v1::RunFragmentRequest>) -> Result<Response<Answer>, Status> {
+        let request = request.into_inner();
+        let ticket = self.node.ticket(Duration::from_millis(request.deadline_ms.into()));
+        let fragment = from_wire::fragment(request, Arc::clone(&ticket)).map_err(Fault::status)?;
+        let admitted = self.admit()?;
+        let (sender, receiver) = mpsc::channel(PARTS_WAITING);
+        let node = Arc::clone(&self.node);
+        let runtime = Handle::current();
+        spawn_blocking(move || {
+            answer(&node, &fragment, &Way { sender, runtime, ticket: &fragment.ticket });
+            drop(admitted);
+        });
+        Ok(Response::new(Answer { receiver, ticket }))
+    }
+
+    async fn insert_rows(
+        &self,
+        request: Request<v1::InsertRowsRequest>,
+    ) -> Result<Response<v1::InsertRowsResponse>, Status> {
+        let v1::InsertRowsRequest { shards, schema_version, keep_going } = request.into_inner();
+        self.run(move |node| {
+            let shards = from_wire::rows(shards)?;
+            Ok(to_wire::insertions(node.name(), node.insert_rows(shards, schema_version, keep_going)?))
+        })
+        .await
+    }
+}
+
+/// A part of an answer on its way.
+type Part = Result<v1::RunFragmentResponse, Status>;
+
+/// Runs a fragment and sends all of its answer; its last part is the summary or an error.
+fn answer(node: &Node, fragment: &Fragment, way: &Way<'_>) {
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        node.run_fragment(fragment, &mut |batch| way.send(Ok(to_wire::batch(batch))))
+    }));
+    let last = match ran {
+        Ok(Ok(summary)) => Ok(to_wire::summary(node.name(), summary)),
+        Ok(Err(fault)) => Err(fault.status()),
+        Err(_) => Err(Reason::Internal.status("the fragment broke down")),
+    };
+    if let Err(fault) = way.send(last) {
+        tracing::debug!(%fault, "the end of an answer was not taken");
+    }
+}
+
+/// The way to the client, for a thread that may block.
+struct Way<'a> {
+    sender: mpsc::Sender<Part>,
+    runtime: Handle,
+    ticket: &'a Ticket,
+}
+
+impl Way<'_> {
+    /// Waits for the client no longer than the call may run.
+    fn send(&self, part: Part) -> Result<(), Fault> {
+        let part = match self.sender.try_send(part) {
+            Ok(()) => return Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(self.gone()),
+            Err(mpsc::error::TrySendError::Full(part)) => part,
+        };
+        self.runtime.block_on(async {
+            loop {
+                let look = self.ticket.deadline().min(Instant::now() + LOOK_EVERY);
+                match timeout_at(look.into(), self.sender.reserve()).await {
+                    Ok(Ok(place)) => {
+                        place.send(part);
+                        return Ok(());
+                    }
+                    Ok(Err(_)) => return Err(self.gone()),
+                    Err(_) => self.ticket.check()?,
+                }
+            }
+        })
+    }
+
+    fn gone(&self) -> Fault {
+        self.ticket.cancel();
+        self.ticket.fault()
+    }
+}
+
+/// An answer as it goes to the client; dropping it cancels the call.
+pub(crate) struct Answer {
+    receiver: mpsc::Receiver<Part>,
+    ticket: Arc<Ticket>,
+}
+
+impl Stream for Answer {
+    type Item = Part;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Part>> {
+        self.receiver.poll_recv(context)
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.ticket.cancel();
+    }
+}

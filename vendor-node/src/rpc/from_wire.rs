@@ -1,0 +1,69 @@
+//! Messages to the node's calls, checked.
+
+use std::sync::Arc;
+
+use souk_merge::{Batch, MergeSpec, Value};
+use souk_proto::{WireError, v1};
+
+use crate::{
+    error::Fault,
+    fragment::Fragment,
+    node::ShardRows,
+    schema::SchemaLog,
+    shard::{Scope, ScopedTable, Statement, TableRows},
+    ticket::Ticket,
+};
+
+pub(crate) fn schema(changes: Vec<v1::SchemaChange>) -> Result<SchemaLog, Fault> {
+    SchemaLog::from_numbered(changes.into_iter().map(|change| (change.version, change.sql)))
+}
+
+pub(crate) fn fragment(request: v1::RunFragmentRequest, ticket: Arc<Ticket>) -> Result<Fragment, Fault> {
+    let v1::RunFragmentRequest {
+        shards,
+        sql,
+        parameters,
+        merge,
+        schema_version,
+        deadline_ms: _,
+        bytes_max,
+        scope: scoped,
+        failure_mode,
+    } = request;
+    let parameters = parameters.into_iter().map(Value::try_from).collect::<Result<_, _>>().map_err(malformed)?;
+    let merge = merge.ok_or(WireError::Missing("run_fragment.merge")).map_err(malformed)?;
+    let merge = MergeSpec::try_from(merge).map_err(malformed)?;
+    let partial = match v1::FailureMode::try_from(failure_mode) {
+        Ok(v1::FailureMode::Unspecified) => false,
+        Ok(v1::FailureMode::Partial) => true,
+        Err(_) => return Err(malformed(WireError::Unknown("run_fragment.failure_mode"))),
+    };
+    let scope = scoped.map(scope).transpose()?.map(Arc::new);
+    let statement = Statement { sql, parameters };
+    Ok(Fragment { shards, statement, merge, schema_version, bytes_max, scope, partial, ticket })
+}
+
+fn scope(scope: v1::Scope) -> Result<Scope, Fault> {
+    let key = scope.key.ok_or(WireError::Missing("scope.key")).map_err(malformed)?;
+    let key = Value::try_from(key).map_err(malformed)?;
+    let table = |scoped: v1::ScopedTable| ScopedTable { table: scoped.table, key_column: scoped.key_column };
+    Scope::new(scope.tables.into_iter().map(table).collect(), key)
+}
+
+pub(crate) fn rows(shards: Vec<v1::ShardInserts>) -> Result<Vec<ShardRows>, Fault> {
+    let shard = |inserts: v1::ShardInserts| {
+        let tables = inserts.tables.into_iter().map(table_rows).collect::<Result<_, _>>()?;
+        Ok(ShardRows { shard: inserts.shard, tables })
+    };
+    shards.into_iter().map(shard).collect()
+}
+
+fn table_rows(inserts: v1::TableInserts) -> Result<TableRows, Fault> {
+    let v1::TableInserts { table, columns, batch } = inserts;
+    let batch = batch.ok_or(WireError::Missing("table_inserts.batch")).map_err(malformed)?;
+    TableRows::new(table, columns, Batch::try_from(batch).map_err(malformed)?)
+}
+
+fn malformed(error: WireError) -> Fault {
+    Fault::invalid(error.to_string())
+}

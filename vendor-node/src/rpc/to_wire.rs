@@ -1,0 +1,70 @@
+//! What the node gives to messages.
+
+use souk_merge::Batch;
+use souk_proto::v1;
+
+use crate::{
+    error::{Failure, Fault},
+    fragment::Summary,
+    node::Description,
+    shard::Inserted,
+};
+
+pub(crate) fn description(description: Description) -> v1::DescribeResponse {
+    let Description { node, compile_options, schema_version, shards, shards_open, memory_bytes } = description;
+    v1::DescribeResponse {
+        node,
+        sqlite_version: rusqlite::version().to_owned(),
+        compile_options,
+        schema_version,
+        shards,
+        shards_open: count(shards_open),
+        memory_bytes,
+    }
+}
+
+pub(crate) fn batch(batch: Batch) -> v1::RunFragmentResponse {
+    part(v1::run_fragment_response::Part::Batch(batch.into()))
+}
+
+pub(crate) fn summary(node: &str, summary: Summary) -> v1::RunFragmentResponse {
+    let Summary { answered, failed } = summary;
+    let summary = v1::FragmentSummary { answered: count(answered), failed: failures(node, failed) };
+    part(v1::run_fragment_response::Part::Summary(summary))
+}
+
+fn part(part: v1::run_fragment_response::Part) -> v1::RunFragmentResponse {
+    v1::RunFragmentResponse { part: Some(part) }
+}
+
+pub(crate) fn failures(node: &str, failures: Vec<Failure>) -> Vec<v1::ShardFailure> {
+    failures.into_iter().map(|Failure { shard, fault }| failure(node, shard, fault)).collect()
+}
+
+fn failure(node: &str, shard: u64, fault: Fault) -> v1::ShardFailure {
+    v1::ShardFailure { shard, node: node.to_owned(), reason: fault.reason.to_string(), message: fault.message }
+}
+
+pub(crate) fn insertions(node: &str, outcomes: Vec<(u64, Result<Inserted, Fault>)>) -> v1::InsertRowsResponse {
+    let mut response = v1::InsertRowsResponse::default();
+    for (shard, outcome) in outcomes {
+        match outcome {
+            Ok(Inserted { rows, rejected }) => {
+                response.inserted += rows;
+                response.rejected.extend(rejected.into_iter().map(|rejected| v1::RejectedInsert {
+                    shard,
+                    table: count(rejected.table),
+                    row: count(rejected.row),
+                    reason: rejected.fault.reason.to_string(),
+                    message: rejected.fault.message,
+                }));
+            }
+            Err(fault) => response.failed.push(failure(node, shard, fault)),
+        }
+    }
+    response
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

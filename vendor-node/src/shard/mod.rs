@@ -1,0 +1,282 @@
+//! A shard: its file, its readers and its writer.
+//!
+//! - [`place`]: where it lies, and what SQLite's errors mean.
+//! - [`connection`]: how its file is opened.
+//! - [`file`]: how its file is made and checked.
+//! - [`scope`]: one key's rows as views.
+//! - [`authorizer`]: what a statement may do.
+//! - [`reader`], [`writer`]: connections.
+
+mod authorizer;
+mod connection;
+mod file;
+mod place;
+mod reader;
+mod scope;
+mod writer;
+
+use std::{
+    fs, io, mem,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::{Mutex, RwLock};
+use rusqlite::wal::CheckpointMode;
+use souk_proto::Reason;
+
+pub(crate) use connection::OpenConnections;
+pub(crate) use file::{create, disk};
+pub(crate) use place::{Place, Trouble};
+pub(crate) use reader::{RowView, Statement, Visit};
+pub(crate) use scope::{Scope, ScopedTable};
+pub(crate) use writer::{Inserted, TableRows};
+
+use crate::{error::Fault, schema::SchemaLog, ticket::Ticket};
+use place::Phase;
+use reader::Reader;
+use writer::{WriteFault, Writer};
+
+/// Readers that a shard keeps when nobody uses them. More are opened when more calls read at once.
+const READERS_KEPT: usize = 2;
+
+/// Most readers of one shard at a time; calls beyond are told to try again.
+const READERS_MAX: usize = 64;
+
+/// Pages in the log after which a commit is followed by a checkpoint that waits for nobody: 4 MiB.
+const WAL_PAGES_SOFT: usize = 1000;
+
+/// Pages in the log after which a commit waits for the shard's readers, so that the log starts anew: 16 MiB.
+const WAL_PAGES_HARD: usize = 4000;
+
+/// How long such a commit waits. A reader that takes longer is left alone until the next commit.
+const WAL_WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// One shard.
+pub(crate) struct Shard {
+    /// Declared before the writer, so that a writer closes last and leaves no log behind.
+    idle: Mutex<Vec<Reader>>,
+    writer: Mutex<Option<Writer>>,
+    place: Arc<Place>,
+    open: Arc<OpenConnections>,
+    /// Counts the commits since the shard was opened. The node is the only writer: while it stands still, so does the file.
+    commits: AtomicU64,
+    /// Held shared while a reader runs, exclusively when the log must start anew.
+    running: RwLock<()>,
+    /// Device and inode of the file that was opened.
+    inode: OnceLock<(u64, u64)>,
+    /// Readers in use.
+    reading: AtomicUsize,
+}
+
+impl Shard {
+    /// A shard that is not open yet.
+    pub(crate) fn new(place: Place, open: &Arc<OpenConnections>) -> Shard {
+        Shard {
+            idle: Mutex::default(),
+            writer: Mutex::default(),
+            place: Arc::new(place),
+            open: Arc::clone(open),
+            commits: AtomicU64::new(0),
+            running: RwLock::default(),
+            inode: OnceLock::new(),
+            reading: AtomicUsize::new(0),
+        }
+    }
+
+    /// Runs a statement on the shard as it is now, at exactly the schema of `log`.
+    pub(crate) fn read(&self, query: &Query<'_>, visit: &mut Visit<'_>) -> Result<(), Trouble> {
+        query.ticket.check()?;
+        if self.try_read(query, visit)? == Schema::Behind {
+            self.catch_up(query.schema)?;
+            if self.try_read(query, visit)? == Schema::Behind {
+                return Err(self.place.fault(Reason::Internal, "it did not catch up with the schema").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a statement unless the shard misses a change of the schema.
+    fn try_read(&self, query: &Query<'_>, visit: &mut Visit<'_>) -> Result<Schema, Trouble> {
+        // Before a reader is taken: whoever holds this alone finds every snapshot among the idle readers.
+        let _running = self.running.read();
+        let _counted = Reading::new(self)?;
+        let mut reader = self.take_reader(query.scope)?;
+        // The counter first: a commit in between makes the snapshot newer than its number, never older.
+        let commits = self.commits.load(Ordering::Acquire);
+        let version = reader.renew(commits).map_err(|error| self.place.sqlite(Phase::Open, &error))?;
+        if version < query.schema.version() {
+            self.keep(reader);
+            return Ok(Schema::Behind);
+        }
+        if version > query.schema.version() {
+            let words = format!("its schema is at {version}, the call was planned for {}", query.schema.version());
+            return Err(self.place.fault(Reason::SchemaMismatch, words).into());
+        }
+        let outcome = reader.run(query.statement, query.ticket, visit);
+        // A connection that met damage is closed.
+        if !outcome.as_ref().is_err_and(Fault::is_of_shard) {
+            self.keep(reader);
+        }
+        outcome?;
+        Ok(Schema::Current)
+    }
+
+    fn take_reader(&self, scope: Option<&Arc<Scope>>) -> Result<Reader, Trouble> {
+        let mut idle = self.idle.lock();
+        if let Some(index) = idle.iter().rposition(|reader| reader.has_scope(scope)) {
+            return Ok(idle.remove(index));
+        }
+        drop(idle);
+        let reader = Reader::open(&self.place, scope.cloned(), &self.open)?;
+        self.remember_inode()?;
+        Ok(reader)
+    }
+
+    /// Keeps a reader for the next call, or closes one when enough are kept.
+    fn keep(&self, mut reader: Reader) {
+        let mut idle = self.idle.lock();
+        // Under the lock: a writer finds the reader here, or has counted its commit before.
+        if reader.is_behind(self.commits.load(Ordering::Acquire)) && reader.end_snapshot().is_err() {
+            return;
+        }
+        idle.push(reader);
+        let surplus = if idle.len() > READERS_KEPT { Some(idle.remove(0)) } else { None };
+        drop(idle);
+        drop(surplus);
+    }
+
+    /// Inserts rows in one transaction. `tables` is left as it is only when the shard could not be opened.
+    pub(crate) fn insert(
+        &self,
+        log: &SchemaLog,
+        tables: &mut Vec<TableRows>,
+        keep_going: bool,
+    ) -> Result<Inserted, Trouble> {
+        self.write(log, |writer| writer.insert(mem::take(tables), keep_going))
+    }
+
+    /// Brings the schema to the end of `log`.
+    pub(crate) fn catch_up(&self, log: &SchemaLog) -> Result<(), Trouble> {
+        self.write(log, |_| Ok(()))
+    }
+
+    /// Writes at the schema of `log`, one writer at a time.
+    fn write<T>(&self, log: &SchemaLog, body: impl FnOnce(&mut Writer) -> Result<T, WriteFault>) -> Result<T, Trouble> {
+        let mut held = self.writer.lock();
+        self.check_inode()?;
+        let writer = match &mut *held {
+            Some(writer) => writer,
+            None => held.insert(Writer::open(&self.place, &self.open)?),
+        };
+        self.remember_inode()?;
+        let outcome = writer.catch_up(log).and_then(|()| body(writer));
+        self.commits.fetch_add(1, Ordering::Release);
+        self.end_idle_snapshots();
+        match outcome {
+            Ok(outcome) => {
+                self.bound_log(writer);
+                Ok(outcome)
+            }
+            Err(WriteFault { fault, close }) => {
+                if close {
+                    *held = None;
+                }
+                Err(fault.into())
+            }
+        }
+    }
+
+    fn remember_inode(&self) -> Result<(), Fault> {
+        if self.inode.get().is_none() {
+            let inode = inode(&self.place.file).map_err(|error| disk(&self.place, &error))?;
+            self.inode.get_or_init(|| inode);
+        }
+        Ok(())
+    }
+
+    /// Refuses to write to a file that is no longer the one under its name: the rows would be lost.
+    fn check_inode(&self) -> Result<(), Fault> {
+        let Some(opened) = self.inode.get() else {
+            return Ok(());
+        };
+        match inode(&self.place.file) {
+            Ok(found) if found == *opened => Ok(()),
+            Ok(_) => Err(self.place.damaged("was replaced while it was open")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.place.damaged("is missing")),
+            Err(error) => Err(disk(&self.place, &error)),
+        }
+    }
+
+    /// Idle readers give up their snapshots, which are old now; one that cannot is closed.
+    fn end_idle_snapshots(&self) {
+        self.idle.lock().retain_mut(|reader| reader.end_snapshot().is_ok());
+    }
+
+    /// Keeps the log short. What was committed stays committed whatever comes of it.
+    fn bound_log(&self, writer: &Writer) {
+        if writer.wal_pages() >= WAL_PAGES_SOFT {
+            self.checkpoint(writer, CheckpointMode::PASSIVE);
+        }
+        if writer.wal_pages() >= WAL_PAGES_HARD
+            && let Some(_alone) = self.running.try_write_for(WAL_WAIT_MAX)
+        {
+            self.end_idle_snapshots();
+            self.checkpoint(writer, CheckpointMode::TRUNCATE);
+        }
+    }
+
+    /// A checkpoint that fails is tried again after the next commit.
+    fn checkpoint(&self, writer: &Writer, mode: CheckpointMode) {
+        if let Err(error) = writer.checkpoint(mode) {
+            tracing::warn!(shard = self.place.shard, %error, "a checkpoint failed");
+        }
+    }
+}
+
+fn inode(file: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::metadata(file)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// A statement, and how it is to be run on any shard.
+pub(crate) struct Query<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) scope: Option<&'a Arc<Scope>>,
+    /// The schema that the statement was planned for.
+    pub(crate) schema: &'a SchemaLog,
+    pub(crate) ticket: &'a Arc<Ticket>,
+}
+
+/// Whether a shard's schema is the one that a statement was planned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Schema {
+    Current,
+    Behind,
+}
+
+/// A reader in use, counted until it is dropped.
+struct Reading<'a>(&'a Shard);
+
+impl Reading<'_> {
+    fn new(shard: &Shard) -> Result<Reading<'_>, Fault> {
+        let counted = Reading(shard);
+        if shard.reading.fetch_add(1, Ordering::Relaxed) >= READERS_MAX {
+            return Err(shard
+                .place
+                .fault(Reason::Overloaded, format!("`{READERS_MAX}` calls read it: try again later")));
+        }
+        Ok(counted)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.reading.fetch_sub(1, Ordering::Relaxed);
+    }
+}

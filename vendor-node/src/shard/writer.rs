@@ -1,0 +1,278 @@
+//! A writer: the one connection of a shard that may change its file.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use rusqlite::{CachedStatement, Connection, ErrorCode, ffi, hooks::Wal, wal::CheckpointMode};
+use souk_merge::{Batch, BatchCursor};
+use souk_proto::Reason;
+
+use super::{
+    authorizer::is_internal,
+    connection::{self, Counted, OpenConnections},
+    file,
+    place::{Phase, Place, Trouble, code, words},
+    reader::bindable,
+    scope::quote,
+};
+use crate::{error::Fault, schema::SchemaLog};
+
+/// Prepared INSERTs kept a writer.
+const STATEMENTS_KEPT: usize = 8;
+
+/// Page cache of a writer, in KiB.
+const CACHE_KIB: i32 = 128;
+
+/// Bytes to which a log is cut when it starts anew.
+const WAL_BYTES_KEPT: u64 = 4 << 20;
+
+/// Rows for one table.
+#[derive(Debug)]
+pub(crate) struct TableRows {
+    table: String,
+    columns: Vec<String>,
+    batch: Batch,
+}
+
+impl TableRows {
+    /// Rows of a batch that has one column for each of `columns`.
+    pub(crate) fn new(table: String, columns: Vec<String>, batch: Batch) -> Result<TableRows, Fault> {
+        if is_internal(&table) {
+            return Err(Fault::invalid(format!("`{table}` takes no rows: it is no table of the schema")));
+        }
+        if columns.is_empty() || columns.len() != batch.width() {
+            let (names, width) = (columns.len(), batch.width());
+            return Err(Fault::invalid(format!("rows for `{table}` name `{names}` columns and hold `{width}`")));
+        }
+        Ok(TableRows { table, columns, batch })
+    }
+}
+
+/// What became of a shard's rows.
+#[derive(Debug, Default)]
+pub(crate) struct Inserted {
+    pub(crate) rows: u64,
+    pub(crate) rejected: Vec<RejectedRow>,
+}
+
+/// A row that the shard refused while the others were kept.
+#[derive(Debug)]
+pub(crate) struct RejectedRow {
+    /// Index into the shard's tables.
+    pub(crate) table: usize,
+    /// Place in the batch.
+    pub(crate) row: usize,
+    pub(crate) fault: Fault,
+}
+
+/// A write that did not happen, or that nobody can say whether it did.
+pub(crate) struct WriteFault {
+    pub(crate) fault: Fault,
+    /// The connection's state is in doubt: it must be closed.
+    pub(crate) close: bool,
+}
+
+impl From<Fault> for WriteFault {
+    fn from(fault: Fault) -> WriteFault {
+        WriteFault { fault, close: false }
+    }
+}
+
+/// A connection that writes.
+pub(crate) struct Writer {
+    connection: Connection,
+    place: Arc<Place>,
+    schema_version: u64,
+    /// Pages in the log after the last commit.
+    wal_pages: Arc<AtomicUsize>,
+    _counted: Counted,
+}
+
+impl Writer {
+    /// Opens the file for writing.
+    pub(crate) fn open(place: &Arc<Place>, open: &Arc<OpenConnections>) -> Result<Writer, Trouble> {
+        let opening = |error| place.opening(&error);
+        let counted = Counted::new(open);
+        let mut connection = connection::open(place).map_err(opening)?;
+        configure(&connection).map_err(opening)?;
+        file::check(place, &connection)?;
+        let wal_pages = Arc::new(AtomicUsize::new(0));
+        count_pages(&mut connection, Arc::clone(&wal_pages)).map_err(opening)?;
+        let version = "SELECT schema_version FROM _souk_shard";
+        let version = connection.query_row(version, [], |row| row.get::<_, i64>(0)).map_err(opening)?;
+        let schema_version = version.cast_unsigned();
+        Ok(Writer { connection, place: Arc::clone(place), schema_version, wal_pages, _counted: counted })
+    }
+
+    /// Pages in the log.
+    pub(crate) fn wal_pages(&self) -> usize {
+        self.wal_pages.load(Ordering::Relaxed)
+    }
+
+    /// Moves the log's pages into the file, as far as no reader needs the old ones.
+    pub(crate) fn checkpoint(&self, mode: CheckpointMode) -> rusqlite::Result<()> {
+        let (pages, moved) = self.connection.wal_checkpoint_v2(None::<&str>, mode)?;
+        if moved >= pages {
+            self.wal_pages.store(0, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Brings the shard's schema to the end of the log, in one transaction.
+    pub(crate) fn catch_up(&mut self, log: &SchemaLog) -> Result<(), WriteFault> {
+        let held = self.schema_version;
+        let Some(missing) = log.after(held) else {
+            let words =
+                format!("its schema is at {held}, the node's log ends at {}: restore the node's log", log.version());
+            return Err(self.place.fault(Reason::SchemaMismatch, words).into());
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.transaction(|writer| {
+            for (change, number) in missing.iter().zip(held + 1..) {
+                let applied = writer.connection.execute_batch(&change.sql);
+                applied.map_err(|error| writer.schema_fault(number, &error))?;
+            }
+            let set =
+                writer.connection.execute("UPDATE _souk_shard SET schema_version = ?1", [log.version().cast_signed()]);
+            set.map_err(|error| writer.schema_fault(log.version(), &error))
+        })?;
+        self.connection.flush_prepared_statement_cache();
+        self.schema_version = log.version();
+        Ok(())
+    }
+
+    fn schema_fault(&self, number: u64, error: &rusqlite::Error) -> Fault {
+        let fault = self.place.sqlite(Phase::Run, error);
+        if fault.is_of_shard() {
+            return fault;
+        }
+        self.place.fault(Reason::SchemaMismatch, format!("schema change {number} failed: {}", fault.message))
+    }
+
+    /// Inserts rows in one transaction. With `keep_going` a refused row is reported and the others stay; else it undoes all.
+    pub(crate) fn insert(&mut self, tables: Vec<TableRows>, keep_going: bool) -> Result<Inserted, WriteFault> {
+        self.transaction(|writer| {
+            let mut inserted = Inserted::default();
+            for (index, rows) in tables.into_iter().enumerate() {
+                writer.insert_table(index, rows, keep_going, &mut inserted)?;
+            }
+            Ok(inserted)
+        })
+    }
+
+    fn insert_table(
+        &self,
+        table: usize,
+        rows: TableRows,
+        keep_going: bool,
+        inserted: &mut Inserted,
+    ) -> Result<(), Fault> {
+        let name = rows.table.clone();
+        let prepared = self.connection.prepare_cached(&insert_sql(&rows));
+        let mut prepared = prepared.map_err(|error| self.place.sqlite(Phase::Prepare, &error))?;
+        let mut cursor = rows.batch.into_cursor();
+        let mut row = 0;
+        while cursor.advance() {
+            match insert_row(&mut prepared, &cursor) {
+                Ok(changed) => inserted.rows += changed as u64,
+                Err(error) => {
+                    let fault = self.refusal(&error);
+                    let is_kept = is_of_row(&error) && !self.connection.is_autocommit();
+                    if !(keep_going && is_kept) {
+                        let message = format!("row {row} of table `{name}`: {}", fault.message);
+                        return Err(Fault { message, ..fault });
+                    }
+                    inserted.rejected.push(RejectedRow { table, row, fault });
+                }
+            }
+            row += 1;
+        }
+        Ok(())
+    }
+
+    fn refusal(&self, error: &rusqlite::Error) -> Fault {
+        match code(error) {
+            Some(ErrorCode::TypeMismatch) => Fault::new(Reason::Constraint, words(error)),
+            _ => self.place.sqlite(Phase::Run, error),
+        }
+    }
+
+    fn transaction<T>(&self, body: impl FnOnce(&Writer) -> Result<T, Fault>) -> Result<T, WriteFault> {
+        self.control("BEGIN IMMEDIATE").map_err(|error| self.place.sqlite(Phase::Open, &error))?;
+        match body(self) {
+            Ok(_) if self.connection.is_autocommit() => {
+                let words = "a statement ended the transaction that it ran in";
+                Err(WriteFault { fault: self.place.fault(Reason::Internal, words), close: true })
+            }
+            Ok(outcome) => self.commit().map(|()| outcome),
+            Err(fault) => Err(WriteFault { fault, close: self.roll_back().is_err() }),
+        }
+    }
+
+    /// A refused COMMIT leaves the transaction open; one that failed otherwise may have happened.
+    fn commit(&self) -> Result<(), WriteFault> {
+        let Err(error) = self.control("COMMIT") else {
+            return Ok(());
+        };
+        if code(&error) == Some(ErrorCode::ConstraintViolation) {
+            let fault = self.place.sqlite(Phase::Run, &error);
+            return Err(WriteFault { fault, close: self.roll_back().is_err() });
+        }
+        let what =
+            format!("whether the rows were written is unknown ({}): read them back before trying again", words(&error));
+        Err(WriteFault { fault: self.place.fault(Reason::ShardUnavailable, what), close: true })
+    }
+
+    fn roll_back(&self) -> rusqlite::Result<()> {
+        if self.connection.is_autocommit() { Ok(()) } else { self.control("ROLLBACK") }
+    }
+
+    fn control(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.execute_batch(&format!(
+        "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -{CACHE_KIB}; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+         PRAGMA journal_size_limit = {WAL_BYTES_KEPT}"
+    ))
+}
+
+/// Counts the log's pages after each commit. The hook takes the place of SQLite's own checkpoints: the shard decides when.
+fn count_pages(connection: &mut Connection, counter: Arc<AtomicUsize>) -> rusqlite::Result<()> {
+    connection.wal_hook(Some(move |_: &mut Wal, pages| {
+        counter.store(usize::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+        Ok(())
+    }))
+}
+
+fn insert_sql(rows: &TableRows) -> String {
+    let columns: Vec<String> = rows.columns.iter().map(|column| quote(column)).collect();
+    let places = vec!["?"; columns.len()].join(",");
+    format!("INSERT INTO main.{}({}) VALUES ({places})", quote(&rows.table), columns.join(","))
+}
+
+fn insert_row(prepared: &mut CachedStatement<'_>, cursor: &BatchCursor) -> rusqlite::Result<usize> {
+    for (index, value) in cursor.values().enumerate() {
+        prepared.raw_bind_parameter(index + 1, bindable(value))?;
+    }
+    prepared.raw_execute()
+}
+
+/// Whether the row is at fault: the statement is undone and the transaction goes on.
+fn is_of_row(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(error, _) => matches!(
+            error.extended_code & 0xff,
+            ffi::SQLITE_CONSTRAINT | ffi::SQLITE_MISMATCH | ffi::SQLITE_TOOBIG | ffi::SQLITE_ERROR
+        ),
+        _ => false,
+    }
+}
