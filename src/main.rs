@@ -5,7 +5,7 @@
 //! - [`import`]: `souk import`: CSV files in bulk.
 //! - [`status`]: `souk status`.
 //! - [`demo`]: `souk demo`: a marketplace on this machine.
-//! - [`client`], [`load`], [`real`], [`stop`], [`failure`]: what the commands share.
+//! - [`client`], [`load`], [`real`], [`say`], [`stop`], [`failure`]: what the commands share.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -15,6 +15,7 @@ mod failure;
 mod import;
 mod load;
 mod real;
+mod say;
 mod serve;
 mod sql;
 mod status;

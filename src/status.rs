@@ -1,7 +1,5 @@
 //! `souk status`.
 
-use std::io::{self, Write as _};
-
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use souk_proto::v1::{GetStatusRequest, GetStatusResponse, NodeStatus};
@@ -9,6 +7,7 @@ use souk_proto::v1::{GetStatusRequest, GetStatusResponse, NodeStatus};
 use crate::{
     client::{Address, Client},
     failure::{Failure, printable},
+    say::say,
     sql,
 };
 
@@ -39,7 +38,7 @@ pub(crate) async fn run(arguments: StatusArguments) -> Result<(), Failure> {
         StatusFormat::Table => text(&status),
         StatusFormat::Json => json_object(&status).to_string(),
     };
-    writeln!(io::stdout(), "{text}").map_err(Failure::of_output)?;
+    say(text)?;
     let silent: Vec<&str> = status.nodes.iter().filter(|node| !node.error.is_empty()).map(|node| &*node.node).collect();
     if silent.is_empty() {
         Ok(())

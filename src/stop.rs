@@ -40,14 +40,9 @@ pub(crate) async fn stdin_end() {
     let (ended, end) = oneshot::channel();
     // A thread of its own: a blocking read would hold up the end of the runtime.
     std::thread::spawn(move || {
-        drain(io::stdin().lock());
+        // An unreadable stdin counts as ended.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         let _ = ended.send(());
     });
     let _ = end.await;
-}
-
-/// Reads to the end; an unreadable stdin counts as ended.
-fn drain(mut input: impl io::Read) {
-    let mut buffer = [0; 256];
-    while matches!(input.read(&mut buffer), Ok(1..)) {}
 }

@@ -29,7 +29,10 @@ impl Error {
     }
 
     pub(crate) fn deadline() -> Error {
-        Error::new(Reason::Deadline, "the deadline passed before the answer was complete; ask for less, or for more time")
+        Error::new(
+            Reason::Deadline,
+            "the deadline passed before the answer was complete; ask for less, or for more time",
+        )
     }
 
     /// What a node answered, or why it did not.
@@ -70,6 +73,7 @@ impl From<SqlError> for Error {
         let reason = match &error {
             SqlError::Syntax(_) | SqlError::Unparsed(_) => Reason::SqlSyntax,
             SqlError::NoSuchName(_) => Reason::NoSuchTable,
+            SqlError::Runtime(_) => Reason::SqlRuntime,
             SqlError::Unsupported(_) => Reason::UnsupportedSql,
             SqlError::TooLarge { .. } => Reason::TooLarge,
         };

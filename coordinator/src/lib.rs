@@ -1,7 +1,23 @@
-//! The coordinator. Placeholder signatures.
-#![allow(dead_code)]
+//! The coordinator: the process that clients talk to.
+//!
+//! # The life of a query
+//!
+//! 1. [`rpc`]: gRPC in; a message becomes a call (`QueryRpc::query`).
+//! 2. [`session`]: which limits and which deadline hold; calls the stages below (`Session::query`, `Session::plan`).
+//! 3. [`sql`]: text to statement, believed only when SQLite agrees (`sql::prepare`).
+//! 4. [`catalog`]: tables and topology, as one immutable snapshot (`Cluster::snapshot`).
+//! 5. [`analyze`]: facts: pins, places, aggregates, types (`analyze::pins`, `analyze::place_of_body`).
+//! 6. [`plan`]: a template a text (`plan::template`), bound to parameters and topology (`asked::asked`, `plan::bind`).
+//! 7. [`exec`]: runs the plan over the nodes (`exec::run`), merging with the operators of `souk_merge`.
+//! 8. Back out as a stream of batches, ended by the certificate (`rpc::query`).
+//!
+//! [`write`] fills the cluster: schema changes, INSERT by key, bulk load.
 
 mod settings;
+
+mod rpc;
+
+mod session;
 
 mod sql;
 
@@ -9,26 +25,18 @@ mod catalog;
 
 mod analyze;
 
+mod asked;
 mod plan;
 
+mod exec;
+
+mod write;
+
+mod cluster;
+mod error;
+mod serve;
+mod status;
+mod values;
+
+pub use serve::{StartError, run};
 pub use settings::{Limits, NodeAddress, PlacementPolicy, Settings};
-
-use std::future::Future;
-
-use tokio::net::TcpListener;
-
-/// Why a coordinator does not start or stops.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StartError(pub String);
-
-/// Serves a coordinator on `listener` until `shutdown` resolves.
-pub async fn run(
-    listener: TcpListener,
-    settings: Settings,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), StartError> {
-    let _ = (listener, settings);
-    shutdown.await;
-    Ok(())
-}

@@ -10,6 +10,8 @@ mod cluster;
 mod date;
 mod folder;
 mod messages;
+#[cfg(test)]
+mod one_database;
 mod process;
 mod queries;
 mod random;
@@ -33,6 +35,7 @@ use crate::{
     client::Client,
     failure::Failure,
     load,
+    say::say,
     sql::{self, Format, Runner, Session},
     stop::StopSignals,
 };
@@ -65,13 +68,15 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
     let mut signals = StopSignals::catch()?;
     let folder = Folder::take(arguments.data.as_deref(), arguments.keep)?;
     // Dropped before the folder is: in reverse order.
-    let cluster = start(folder.path(), arguments.nodes).await?;
+    let cluster = tokio::select! {
+        started = start(folder.path(), arguments.nodes) => started?,
+        () = signals.first() => return Err(Failure::Interrupted),
+    };
     let runner = tokio::select! {
         shown = fill_and_show(&cluster, &arguments) => shown?,
         () = signals.first() => return Err(Failure::Interrupted),
     };
-    println!("The marketplace serves SQL over gRPC at {}. From another terminal:\n", cluster.address());
-    println!("  souk sql --addr http://{}\n  souk status --addr http://{}\n", cluster.address(), cluster.address());
+    say_how_to_connect(cluster.address())?;
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         tokio::select! {
             left = sql::shell(runner) => left?,
@@ -79,7 +84,7 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
         }
     }
     if arguments.keep {
-        say_how_to_go_on(&cluster, folder.path());
+        say_how_to_go_on(&cluster, folder.path())?;
     }
     Ok(())
 }
@@ -94,14 +99,12 @@ async fn start(folder: &Path, nodes: u32) -> Result<Cluster, Failure> {
 async fn fill_and_show(cluster: &Cluster, arguments: &DemoArguments) -> Result<Runner, Failure> {
     let DemoArguments { vendors, nodes, seed, .. } = *arguments;
     let started = Instant::now();
-    println!("Starting a coordinator and {nodes} nodes, and opening {vendors} shops ...");
+    say(format!("Starting a coordinator and {nodes} nodes, and opening {vendors} shops ..."))?;
     let client = Client::connect(cluster.address()).await?;
     schema::create(&client).await?;
     let rows = fill(&client, vendors, seed).await?;
-    println!(
-        "{rows} rows of {vendors} vendors, each in a database of its own, after {}.\n",
-        sql::time(started.elapsed())
-    );
+    let time = sql::time(started.elapsed());
+    say(format!("{rows} rows of {vendors} vendors, each in a database of its own, after {time}.\n"))?;
     let session = Session { client, key: None, partial: false };
     let runner = Runner { session, format: Format::Table, timer: false };
     queries::show(&runner, vendors).await?;
@@ -146,9 +149,12 @@ fn bar(vendors: u64) -> ProgressBar {
     ProgressBar::new(rows).with_style(style.expect("the template is well formed"))
 }
 
-fn say_how_to_go_on(cluster: &Cluster, folder: &Path) {
-    println!("The data stays in {}. To serve it again, start each of these:\n", folder.display());
-    for command in cluster.commands(folder) {
-        println!("  {command}");
-    }
+fn say_how_to_connect(address: &str) -> Result<(), Failure> {
+    say(format!("The marketplace answers SQL over gRPC at {address}. From another terminal:\n"))?;
+    say(format!("  souk sql --addr http://{address}\n  souk status --addr http://{address}\n"))
+}
+
+fn say_how_to_go_on(cluster: &Cluster, folder: &Path) -> Result<(), Failure> {
+    say(format!("The data stays in {}. To serve it again, start each of these:\n", folder.display()))?;
+    cluster.commands(folder).into_iter().try_for_each(|command| say(format!("  {command}")))
 }

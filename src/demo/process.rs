@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -87,9 +87,8 @@ impl Drop for Process {
 /// Where and why a start failed: the end of what it logged.
 fn failed_start(arguments: &[String], log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
-    let last: PathBuf = log.into();
     match text.lines().last() {
         Some(line) => format!("souk {} did not start: {line}", arguments[0]),
-        None => format!("souk {} did not start; see `{}`", arguments[0], last.display()),
+        None => format!("souk {} did not start; see `{}`", arguments[0], log.display()),
     }
 }

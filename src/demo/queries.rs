@@ -1,7 +1,7 @@
 //! The queries that show what souk does.
 
 use super::vendor::vendor_id;
-use crate::{failure::Failure, sql::Runner};
+use crate::{failure::Failure, say::say, sql::Runner};
 
 /// A query, and what it shows.
 struct Showcase {
@@ -44,8 +44,23 @@ fn showcases(vendors: u64) -> [Showcase; 6] {
 /// Runs them one after the other.
 pub(super) async fn show(runner: &Runner, vendors: u64) -> Result<(), Failure> {
     for (number, Showcase { shows, sql }) in (1..).zip(showcases(vendors)) {
-        println!("{number}. {shows}\n\n{sql};\n");
+        say(format!("{number}. {shows}\n\n{sql};\n"))?;
         runner.run(&sql).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::one_database::loaded, *};
+
+    #[test]
+    fn every_query_has_something_to_show() {
+        let connection = loaded(60);
+        for Showcase { shows, sql } in showcases(60) {
+            let mut statement = connection.prepare(&sql).unwrap();
+            let rows = statement.query_map([], |_| Ok(())).unwrap().count();
+            assert!(rows > 0, "{shows}");
+        }
+    }
 }

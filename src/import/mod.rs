@@ -13,7 +13,6 @@ mod source;
 mod typing;
 
 use std::{
-    io::{self, Write as _},
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -27,6 +26,7 @@ use crate::{
     client::{Address, Client},
     failure::Failure,
     load,
+    say::say,
 };
 
 /// Loads a CSV file into a table.
@@ -69,7 +69,7 @@ pub(crate) async fn run(arguments: ImportArguments) -> Result<(), Failure> {
     }
     let seconds = started.elapsed().as_secs_f64();
     let summary = format!("loaded {loaded} rows into {} ({} rejected) in {seconds:.1} s", table.name, rejected.len());
-    writeln!(io::stdout(), "{summary}").map_err(Failure::of_output)?;
+    say(summary)?;
     if rejected.is_empty() {
         return Ok(());
     }
@@ -83,9 +83,8 @@ async fn transfer(client: &Client, table: &str, source: Source, columns: Columns
     let table = table.to_owned();
     let reader = task::spawn_blocking(move || send::rows(&table, source, &columns, &sender));
     let mut rejected = Rejects::default();
-    let loaded = load::load(client, requests, |response| rejected.add(response.rejected)).await;
+    let loaded = load::load(client, requests, |response| rejected.add(response.rejected)).await?;
     let sent = reader.await.map_err(|_| Failure::failed("reading the file broke"))?;
-    let loaded = loaded?;
     let sent = sent.map_err(|failure| {
         let text = failure.text().unwrap_or_default();
         Failure::failed(format!("{text} (the rows before are loaded: {loaded})"))

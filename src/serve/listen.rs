@@ -1,6 +1,6 @@
 //! Listening: the socket, the line that says so, the log, and what ends it.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -27,7 +27,11 @@ pub(super) fn announce(who: &str, listener: &TcpListener) -> anyhow::Result<()> 
 /// Logs to stderr what `RUST_LOG` selects: by default what matters to an operator.
 pub(super) fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
 }
 
 /// What ends the service: a signal, or the end of stdin when a parent asked for it.

@@ -3,7 +3,7 @@
 use souk_proto::v1::Table;
 
 use super::{output, run::Runner};
-use crate::{failure::Failure, status};
+use crate::{failure::Failure, say::say, status};
 
 /// What `.help` says.
 const HELP: &str = "\
@@ -53,12 +53,12 @@ impl Dot {
     /// Does it. Quitting is the prompt's own affair.
     pub(super) async fn run(self, runner: &mut Runner) -> Result<(), Failure> {
         match self {
-            Dot::Tables => println!("{}", tables(&runner.session.schema().await?.tables)),
-            Dot::Schema(table) => println!("{}", schema(&runner.session.schema().await?.tables, table.as_deref())?),
-            Dot::Explain(sql) => println!("{}", runner.session.explain(&sql).await?),
+            Dot::Tables => say(tables(&runner.session.schema().await?.tables))?,
+            Dot::Schema(table) => say(schema(&runner.session.schema().await?.tables, table.as_deref())?)?,
+            Dot::Explain(sql) => say(runner.session.explain(&sql).await?)?,
             Dot::Timer(on) => runner.timer = on,
-            Dot::Status => println!("{}", status::text(&status::get(&runner.session.client).await?)),
-            Dot::Help => println!("{HELP}"),
+            Dot::Status => say(status::text(&status::get(&runner.session.client).await?))?,
+            Dot::Help => say(HELP)?,
             Dot::Quit => {}
         }
         Ok(())

@@ -39,6 +39,9 @@ use crate::{
 ///
 /// Rows go to stdout. Behind a table stands a line with the row count, the time, the plan and the shards that
 /// answered; with the other formats this line goes to stderr. The first statement that fails ends the run, with exit code 1.
+///
+/// csv: NULL and the empty text are empty fields. json, jsonl: integers keep all 64 bits, reals have a point or an exponent. Bytes
+/// that are no text are `x'..'`, in json and jsonl `{"blob": ".."}`, with hexadecimal digits; an infinite real is 9e999.
 #[derive(Debug, Args)]
 pub(crate) struct SqlArguments {
     #[command(flatten)]

@@ -5,11 +5,14 @@ use std::io::{self, BufWriter, IsTerminal as _};
 use souk_proto::v1::ExecuteResponse;
 
 use super::{
-    output::{self, Format},
+    output::{self, Format, counted},
     session::{Answer, Done, Session},
     verb::{Verb, verb},
 };
 use crate::failure::Failure;
+
+/// Characters under which a terminal's width is not believed: some say 0.
+const WIDTH_MIN: u16 = 20;
 
 /// How statements are run.
 #[derive(Debug, Clone)]
@@ -53,15 +56,18 @@ impl Runner {
 
 /// The terminal's width, when stdout is one.
 fn width() -> Option<u16> {
-    if io::stdout().is_terminal() { comfy_table::Table::new().width() } else { None }
+    let width = if io::stdout().is_terminal() { comfy_table::Table::new().width() } else { None };
+    width.filter(|width| *width >= WIDTH_MIN)
 }
 
 fn done_text(verb: Verb, done: &Done) -> String {
     let ExecuteResponse { rows_affected, schema_version, shards } = done.response;
     let elapsed = output::time(done.elapsed);
     match verb {
-        Verb::Schema => format!("done in {elapsed} · schema {schema_version} on {shards} shards"),
-        Verb::Rows | Verb::Read => format!("{rows_affected} rows written in {elapsed} · {shards} shards"),
+        Verb::Schema => format!("done in {elapsed} · schema {schema_version} on {}", counted(shards.into(), "shard")),
+        Verb::Rows | Verb::Read => {
+            format!("{} written in {elapsed} · {}", counted(rows_affected, "row"), counted(shards.into(), "shard"))
+        }
     }
 }
 

@@ -3,8 +3,20 @@
 use crate::sql::{Arguments, Expr, Function, OrderKey, OrderTerm, Select};
 
 const AGGREGATES: &[&str] = &[
-    "avg", "count", "group_concat", "json_group_array", "json_group_object", "jsonb_group_array", "jsonb_group_object",
-    "median", "percentile", "percentile_cont", "percentile_disc", "string_agg", "sum", "total",
+    "avg",
+    "count",
+    "group_concat",
+    "json_group_array",
+    "json_group_object",
+    "jsonb_group_array",
+    "jsonb_group_object",
+    "median",
+    "percentile",
+    "percentile_cont",
+    "percentile_disc",
+    "string_agg",
+    "sum",
+    "total",
 ];
 
 /// Whether a call is an aggregate of its own SELECT: a window call is not, `max(a, b)` is not.

@@ -57,18 +57,6 @@ impl<'a> Context<'a> {
         self.ctes.get(name).copied()
     }
 
-    /// Every source that is a sharded table.
-    pub(crate) fn sharded_sources(&self) -> Vec<(&'a Source, &'a TableInfo)> {
-        let mut all: Vec<_> = self
-            .sources
-            .values()
-            .filter_map(|source| Some((*source, self.table(source)?)))
-            .filter(|(_, table)| table.key().is_some())
-            .collect();
-        all.sort_by_key(|(source, _)| source.id);
-        all
-    }
-
     /// Whether a query reaches a sharded table, through WITH tables too.
     pub(crate) fn reaches_sharded(&self, walk: &mut dyn FnMut(&mut dyn FnMut(Node<'a>))) -> bool {
         let mut found = false;

@@ -153,12 +153,13 @@ impl Finder<'_, '_> {
         for (source, may_be_missing) in &shape.sources {
             let Some(key) = self.context.table(source).and_then(|table| table.key()) else { continue };
             let column = Column { source: source.id, table: source.alias.clone(), name: key.name.clone() };
-            let direct = shape.predicates.iter().filter(|scoped| scoped.sources.contains(&source.id)).filter_map(|scoped| {
-                match scoped.predicate {
-                    Predicate::Expr(expr) => Some(pin_of(expr, &column, key.affinity, !may_be_missing)),
-                    Predicate::Equal(..) => None,
-                }
-            });
+            let direct =
+                shape.predicates.iter().filter(|scoped| scoped.sources.contains(&source.id)).filter_map(|scoped| {
+                    match scoped.predicate {
+                        Predicate::Expr(expr) => Some(pin_of(expr, &column, key.affinity, !may_be_missing)),
+                        Predicate::Equal(..) => None,
+                    }
+                });
             let pin = direct.fold(Pin::All, Pin::both);
             pinned.push(Pinned { column, affinity: key.affinity, pin });
         }

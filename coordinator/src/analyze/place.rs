@@ -9,8 +9,8 @@
 
 use super::{Context, is_aggregated, own_windows};
 use crate::sql::{
-    Affinity, BinaryOp, Body, Column, Expr, From, Function, Join, JoinConstraint, JoinKind, Node, OrderKey, OrderTerm, Over,
-    Query, Select, SetOp, Source, SourceKind, walk_query,
+    Affinity, BinaryOp, Body, Column, Expr, From, Function, Join, JoinConstraint, JoinKind, Node, OrderKey, OrderTerm,
+    Over, Query, Select, SetOp, Source, SourceKind, walk_query,
 };
 
 /// Why a relation does not lie shard by shard: a phrase.
@@ -80,7 +80,9 @@ fn compound(op: SetOp, left: Place, right: Place) -> Result<Place> {
     let (left, right) = match (left, right) {
         (Place::Replicated, Place::Replicated) => return Ok(Place::Replicated),
         (Place::Sharded(left), Place::Sharded(right)) => (left, right),
-        _ => return Err("a compound of sharded and replicated rows: the replicated ones would come once a shard".into()),
+        _ => {
+            return Err("a compound of sharded and replicated rows: the replicated ones would come once a shard".into());
+        }
     };
     let shared: Vec<KeyOutput> = left
         .into_iter()
@@ -105,9 +107,10 @@ fn place_query(query: &Query, context: &Context<'_>, outer: &[Key]) -> Result<Pl
 }
 
 fn place_select(select: &Select, order: &[OrderTerm], context: &Context<'_>, outer: &[Key]) -> Result<Place> {
-    let from = select.from.as_ref().map_or(Ok(FromPlace::Replicated), |from| {
-        place_from(from, select.filter.as_ref(), context, outer)
-    })?;
+    let from = select
+        .from
+        .as_ref()
+        .map_or(Ok(FromPlace::Replicated), |from| place_from(from, select.filter.as_ref(), context, outer))?;
     let keys = match from {
         FromPlace::Replicated => {
             select_subqueries(select, order, context, outer)?;
@@ -255,7 +258,8 @@ fn place_join(join: &Join, filter: Option<&Expr>, context: &Context<'_>, outer: 
         JoinKind::Right => (true, false),
         JoinKind::Full => (true, true),
     };
-    let weaken = |keys: Vec<Key>, weak: bool| keys.into_iter().map(move |key| Key { strict: key.strict && !weak, ..key });
+    let weaken =
+        |keys: Vec<Key>, weak: bool| keys.into_iter().map(move |key| Key { strict: key.strict && !weak, ..key });
     let keys: Vec<Key> = weaken(left, left_weak).chain(weaken(right, right_weak)).collect();
     on_subqueries(join, &keys, context, outer)?;
     Ok(FromPlace::Sharded(keys))
@@ -263,7 +267,10 @@ fn place_join(join: &Join, filter: Option<&Expr>, context: &Context<'_>, outer: 
 
 fn preserved_is_not(replicated_is_preserved: bool) -> Result<()> {
     match replicated_is_preserved {
-        true => Err("an outer join that keeps all rows of a replicated table: those without a partner would come once a shard".into()),
+        true => Err(
+            "an outer join that keeps all rows of a replicated table: those without a partner would come once a shard"
+                .into(),
+        ),
         false => Ok(()),
     }
 }
@@ -281,7 +288,9 @@ fn is_tied(join: &Join, filter: Option<&Expr>, left: &[Key], right: &[Key]) -> b
     let by_on = match &join.constraint {
         JoinConstraint::None => false,
         JoinConstraint::On(on) => ties(on, left, right),
-        JoinConstraint::Using(columns) => columns.iter().any(|column| are_keys(&column.left, &column.right, left, right)),
+        JoinConstraint::Using(columns) => {
+            columns.iter().any(|column| are_keys(&column.left, &column.right, left, right))
+        }
     };
     by_on || filter.is_some_and(|filter| ties(filter, left, right))
 }

@@ -11,9 +11,9 @@ use self::tables::table_infos;
 use crate::sql::Schema;
 
 pub(crate) use store::{NewShards, Store, StoreError};
-pub(crate) use tables::{Declared, DeclaredDistribution, DeclareError, default_distribution, split_distribution};
+pub(crate) use tables::{DeclareError, Declared, DeclaredDistribution, default_distribution, split_distribution};
 pub(crate) use topology::{Topology, ring_key};
-pub(crate) use twins::{TwinGuard, Twins};
+pub(crate) use twins::Twins;
 
 /// The schema at one number.
 pub(crate) struct Catalog {
@@ -22,7 +22,7 @@ pub(crate) struct Catalog {
     /// All changes, from the first.
     pub(crate) log: Vec<SchemaChange>,
     pub(crate) schema: Schema,
-    pub(crate) twins: Twins,
+    pub(crate) twins: Arc<Twins>,
 }
 
 /// One change of the schema.
@@ -37,7 +37,7 @@ pub(crate) struct SchemaChange {
 impl Catalog {
     /// The state after these changes.
     pub(crate) fn new(log: Vec<SchemaChange>) -> Result<Catalog, DeclareError> {
-        let twins = Twins::new(log.iter().map(|change| change.sql.clone()).collect());
+        let twins = Arc::new(Twins::new(log.iter().map(|change| change.sql.clone()).collect()));
         let declared: Vec<_> = log.iter().filter_map(|change| change.distribution.clone()).collect();
         let schema = Schema::new(table_infos(log.iter().map(|change| change.sql.as_str()), &declared)?);
         Ok(Catalog { version: log.len() as u64, log, schema, twins })

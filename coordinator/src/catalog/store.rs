@@ -60,7 +60,8 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let made: bool = transaction.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))?;
+        let made: bool =
+            transaction.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))?;
         if !made {
             if nodes.is_empty() {
                 return Err(StoreError::NoNodes);
@@ -69,7 +70,8 @@ impl Store {
             let meta = "INSERT INTO meta VALUES ('format', ?1), ('epoch', 0), ('placement', ?2), ('ring_version', ?3)";
             transaction.execute(meta, params![FORMAT, policy.to_string(), souk_hashring::Ring::VERSION])?;
         }
-        let format: i64 = transaction.query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| row.get(0))?;
+        let format: i64 =
+            transaction.query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| row.get(0))?;
         if format != FORMAT {
             return Err(StoreError::Format(format));
         }

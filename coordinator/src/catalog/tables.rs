@@ -26,13 +26,17 @@ pub(crate) enum Declared {
 /// Why a schema cannot be.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeclareError {
-    #[error("table `{table}` has no column `{DEFAULT_KEY}` to shard it by: end the statement with SHARD KEY (column), or with REPLICATED to keep every row on every shard")]
+    #[error(
+        "table `{table}` has no column `{DEFAULT_KEY}` to shard it by: end the statement with SHARD KEY (column), or with REPLICATED to keep every row on every shard"
+    )]
     Undeclared { table: String },
     #[error("table `{table}` has no column `{column}` to be its shard key")]
     NoKeyColumn { table: String, column: String },
     #[error("column `{column}` of `{table}` cannot be a shard key: {why}")]
     BadKey { table: String, column: String, why: &'static str },
-    #[error("a UNIQUE or PRIMARY KEY of `{table}` leaves out the shard key `{key}`, so no shard can enforce it: add the key to it, or use an INTEGER PRIMARY KEY")]
+    #[error(
+        "a UNIQUE or PRIMARY KEY of `{table}` leaves out the shard key `{key}`, so no shard can enforce it: add the key to it, or use an INTEGER PRIMARY KEY"
+    )]
     UniqueWithoutKey { table: String, key: String },
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -47,7 +51,10 @@ pub(crate) fn split_distribution(text: &str, tokens: &[TokenWithSpan]) -> (Strin
     };
     let (length, declared) = if is(1, "REPLICATED") {
         (1, Declared::Replicated)
-    } else if end >= 5 && is(5, "SHARD") && is(4, "KEY") && tokens[end - 3].token == Token::LParen
+    } else if end >= 5
+        && is(5, "SHARD")
+        && is(4, "KEY")
+        && tokens[end - 3].token == Token::LParen
         && tokens[end - 1].token == Token::RParen
         && let Some(column) = words[end - 2]
     {
@@ -183,11 +190,9 @@ pub(crate) fn default_distribution(script: &[&str], table: &str) -> Result<Decla
 fn rowid_alias(connection: &Connection, table: &str, columns: &[ColumnInfo]) -> Result<Option<usize>, DeclareError> {
     let mut keys = columns.iter().enumerate().filter(|(_, column)| column.primary_key > 0);
     let (Some((index, key)), None) = (keys.next(), keys.next()) else { return Ok(None) };
-    let indexed: bool = connection.query_row(
-        "SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'",
-        [table],
-        |row| row.get(0),
-    )?;
+    let indexed: bool =
+        connection
+            .query_row("SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'", [table], |row| row.get(0))?;
     Ok((key.declared_type.eq_ignore_ascii_case("INTEGER") && !indexed).then_some(index))
 }
 
@@ -218,8 +223,16 @@ mod tests {
     #[test]
     fn the_option_at_the_end_is_cut_off() {
         check("CREATE TABLE t(a) REPLICATED;", "CREATE TABLE t(a)", Some(Declared::Replicated));
-        check("CREATE TABLE t(a) STRICT, shard key (\"a\")", "CREATE TABLE t(a) STRICT", Some(Declared::ShardKey("a".into())));
-        check("CREATE TABLE t(\n'é' TEXT,\n a)\n SHARD KEY (a)", "CREATE TABLE t(\n'é' TEXT,\n a)", Some(Declared::ShardKey("a".into())));
+        check(
+            "CREATE TABLE t(a) STRICT, shard key (\"a\")",
+            "CREATE TABLE t(a) STRICT",
+            Some(Declared::ShardKey("a".into())),
+        );
+        check(
+            "CREATE TABLE t(\n'é' TEXT,\n a)\n SHARD KEY (a)",
+            "CREATE TABLE t(\n'é' TEXT,\n a)",
+            Some(Declared::ShardKey("a".into())),
+        );
         check("CREATE TABLE t(a)", "CREATE TABLE t(a)", None);
     }
 
@@ -231,7 +244,10 @@ mod tests {
     fn uniqueness_that_no_shard_can_enforce_is_refused() {
         let key = || Declared::ShardKey("k".into());
         assert!(matches!(infos("CREATE TABLE t(k, a UNIQUE)", key()), Err(DeclareError::UniqueWithoutKey { .. })));
-        assert!(matches!(infos("CREATE TABLE t(k, a TEXT PRIMARY KEY)", key()), Err(DeclareError::UniqueWithoutKey { .. })));
+        assert!(matches!(
+            infos("CREATE TABLE t(k, a TEXT PRIMARY KEY)", key()),
+            Err(DeclareError::UniqueWithoutKey { .. })
+        ));
         assert!(infos("CREATE TABLE t(k, a, UNIQUE (a, k))", key()).is_ok());
         assert!(infos("CREATE TABLE t(k, a INTEGER PRIMARY KEY)", key()).is_ok());
         assert!(infos("CREATE TABLE t(k, a UNIQUE)", Declared::Replicated).is_ok());

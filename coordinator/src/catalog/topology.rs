@@ -39,6 +39,11 @@ impl Topology {
         self.placement.owner(&ring_key(key.as_ref()))
     }
 
+    /// As [`Topology::owner`], of canonical bytes.
+    pub(crate) fn owner_of_bytes(&self, canonical: &[u8]) -> Option<u64> {
+        self.placement.pins.get(canonical).copied().or_else(|| self.placement.ring.owner(canonical))
+    }
+
     /// Whether a shard is one key's alone.
     pub(crate) fn is_own(&self, shard: u64) -> bool {
         self.pinned.get(&shard) == Some(&1) && !self.ring_members.contains(&shard)
@@ -76,11 +81,6 @@ impl Topology {
             by_node.entry(self.node_of(shard).ok_or(shard)?).or_default().push(shard);
         }
         Ok(by_node.into_iter().map(|(node, shards)| Target { node: node.to_owned(), shards }).collect())
-    }
-
-    /// The shards on the ring.
-    pub(crate) fn ring_members(&self) -> &[u64] {
-        &self.ring_members
     }
 }
 

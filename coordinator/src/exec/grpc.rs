@@ -238,8 +238,7 @@ fn part_from_wire(node: &str, response: v1::RunFragmentResponse, shards: usize) 
             Err(error) => Err(Error::internal(format!("node `{node}` sent a malformed batch: {error}"))),
         },
         Some(v1::run_fragment_response::Part::Summary(summary)) => {
-            let failed: Vec<_> =
-                summary.failed.into_iter().map(|failure| failure_from_wire(node, failure)).collect();
+            let failed: Vec<_> = summary.failed.into_iter().map(|failure| failure_from_wire(node, failure)).collect();
             if summary.answered as usize + failed.len() != shards {
                 return Err(Error::internal(format!("node `{node}` did not account for every shard it was asked for")));
             }

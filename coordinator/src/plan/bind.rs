@@ -27,14 +27,19 @@ pub(crate) enum Asked {
     /// Sorted. None at all is possible: a key that lives nowhere.
     Shards(Vec<u64>),
     /// The statement is scoped to a key on this shard; none when the key lives nowhere.
-    Scope { shard: Option<u64>, scope: Option<Scope> },
+    Scope {
+        shard: Option<u64>,
+        scope: Option<Scope>,
+    },
 }
 
 /// Why a template cannot be bound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BindError {
     /// It reads several shards, and how to combine them exactly is not known.
-    #[error("this query over several shards is not supported: {0}; name one shard key, in the WHERE clause or with the request")]
+    #[error(
+        "this query over several shards is not supported: {0}; name one shard key, in the WHERE clause or with the request"
+    )]
     Unsupported(String),
     /// The topology gives a shard to no node.
     #[error("shard {0} has no node in the topology")]
@@ -84,12 +89,7 @@ fn route(
     Ok(Plan::Route { target, sql: template.text.clone(), parameters, scope })
 }
 
-fn bind_scatter(
-    scatter: &Scatter,
-    shards: &[u64],
-    bindings: Bindings,
-    topology: &Topology,
-) -> Result<Plan, BindError> {
+fn bind_scatter(scatter: &Scatter, shards: &[u64], bindings: Bindings, topology: &Topology) -> Result<Plan, BindError> {
     let Window { offset, limit, fetch } = Window::of(&bindings);
     let all = topology.targets(shards).map_err(BindError::NoNode)?;
     let first = topology.targets(&shards[..1]).map_err(BindError::NoNode)?;
@@ -117,7 +117,7 @@ fn bind_part(part: &Part, all: &[Target], first: &[Target], fetch: Option<u64>) 
         RunsOn::Shards => all.to_vec(),
         RunsOn::AnyOne => first.to_vec(),
     };
-    BoundPart { sql: part.sql.clone(), merge, targets }
+    BoundPart { sql: part.sql.clone(), width: part.width, merge, targets }
 }
 
 /// Which rows of the merged ones are wanted.

@@ -51,7 +51,11 @@ impl Display for BoundFinish {
         match self {
             BoundFinish::Stream { offset: 0, limit: None, .. } => f.write_str("  finish: stream"),
             BoundFinish::Stream { offset, limit, .. } => {
-                write!(f, "  finish: stream, skip {offset}, limit {}", limit.map_or("none".into(), |limit| limit.to_string()))
+                write!(
+                    f,
+                    "  finish: stream, skip {offset}, limit {}",
+                    limit.map_or("none".into(), |limit| limit.to_string())
+                )
             }
             BoundFinish::Scratch { sql, .. } => write!(f, "  finish: {sql}"),
         }

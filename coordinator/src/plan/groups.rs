@@ -149,7 +149,12 @@ impl Split<'_> {
         };
         let keys = columns.iter().map(|column| column.collation).collect();
         let states = self.states.iter().map(|(_, kind)| *kind).collect();
-        Part { sql: fragment.to_string(), merge: PartMerge::Groups { keys, states }, runs_on: RunsOn::Shards }
+        Part {
+            sql: fragment.to_string(),
+            width: self.keys.len() + self.states.len(),
+            merge: PartMerge::Groups { keys, states },
+            runs_on: RunsOn::Shards,
+        }
     }
 
     fn key_column(&self, key: &Expr) -> Result<ScratchColumn, String> {
@@ -228,12 +233,7 @@ impl Split<'_> {
     /// What the shards compute for an aggregate, and what becomes of it.
     fn state_of(&self, function: &Function) -> Result<(Expr, StateKind, Finish), String> {
         let call = |name: &str, arguments: Arguments| {
-            Expr::Function(Function {
-                name: name.to_owned(),
-                arguments,
-                filter: function.filter.clone(),
-                over: None,
-            })
+            Expr::Function(Function { name: name.to_owned(), arguments, filter: function.filter.clone(), over: None })
         };
         let (distinct, argument) = match (&function.arguments, function.name.as_str()) {
             (Arguments::Star, "count") => {
@@ -299,4 +299,3 @@ fn position_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
         items.len() - 1
     })
 }
-

@@ -18,7 +18,7 @@ use souk_merge::{Collation, Finish, MergeSpec, SortKey, StateKind, Value};
 use crate::analyze::Pin;
 use crate::sql::Affinity;
 
-pub(crate) use bind::{Asked, Bindings, bind};
+pub(crate) use bind::{Asked, BindError, Bindings, bind};
 pub(crate) use scatter::template;
 
 /// What a text can become, before its parameters and the topology are known.
@@ -29,7 +29,6 @@ pub(crate) struct Template {
     pub(crate) columns: Vec<(String, Option<String>)>,
     /// The name of each parameter; none for a positional one.
     pub(crate) parameters: Vec<Option<String>>,
-    pub(crate) schema_version: u64,
     pub(crate) reads: ReadSet,
     /// How to scatter it, or why that would not be exact.
     pub(crate) scatter: Result<Scatter, String>,
@@ -73,6 +72,8 @@ pub(crate) struct Scatter {
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     pub(crate) sql: String,
+    /// How many columns its rows have.
+    pub(crate) width: usize,
     pub(crate) merge: PartMerge,
     pub(crate) runs_on: RunsOn,
 }
@@ -170,6 +171,8 @@ pub(crate) struct Scope {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BoundPart {
     pub(crate) sql: String,
+    /// How many columns its rows have.
+    pub(crate) width: usize,
     pub(crate) merge: MergeSpec,
     pub(crate) targets: Vec<Target>,
 }

@@ -17,7 +17,12 @@ pub(super) fn rows_part(query: &Query, context: &Context<'_>, extras: &mut Extra
     fragment.offset = None;
     show_sort_columns(&mut fragment)?;
     let order = fragment.order.iter().map(|term| sort_key(term, &fragment.body, context)).collect::<Result<_, _>>()?;
-    Ok(Part { sql: fragment.to_string(), merge: PartMerge::Rows { order, limited }, runs_on: RunsOn::Shards })
+    Ok(Part {
+        sql: fragment.to_string(),
+        width: width(&fragment.body),
+        merge: PartMerge::Rows { order, limited },
+        runs_on: RunsOn::Shards,
+    })
 }
 
 /// Turns every sort term that is no result column into a hidden one behind them.
@@ -63,7 +68,9 @@ pub(super) fn output_collation(body: &Body, column: usize, context: &Context<'_>
                 collation_of(expr, context)
             }
             Body::Values(_) => None,
-            Body::Compound { left, right, .. } => first(left, column, context).or_else(|| first(right, column, context)),
+            Body::Compound { left, right, .. } => {
+                first(left, column, context).or_else(|| first(right, column, context))
+            }
         }
     }
     first(body, column, context).unwrap_or_default()

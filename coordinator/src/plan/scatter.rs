@@ -18,7 +18,7 @@ use crate::sql::{
 const RANDOM: [&str; 2] = ["random", "randomblob"];
 
 /// Makes the template of a prepared statement.
-pub(crate) fn template(text: &str, statement: Statement, schema: &Schema, schema_version: u64) -> Template {
+pub(crate) fn template(text: &str, statement: Statement, schema: &Schema) -> Template {
     let Statement { described, verdict } = statement;
     let mut tables = Vec::new();
     let mut replicated = false;
@@ -58,14 +58,7 @@ pub(crate) fn template(text: &str, statement: Statement, schema: &Schema, schema
         (true, true) => ReadSet::Replicated,
         (true, false) => ReadSet::Nothing,
     };
-    Template {
-        text: text.to_owned(),
-        columns: described.columns,
-        parameters: described.parameters,
-        schema_version,
-        reads,
-        scatter,
-    }
+    Template { text: text.to_owned(), columns: described.columns, parameters: described.parameters, reads, scatter }
 }
 
 /// The rowid of a sharded table counts rows of its shard alone, unless it is an INTEGER PRIMARY KEY.
@@ -79,7 +72,8 @@ fn refuse_rowid(query: &Query, context: &Context<'_>) -> Result<(), String> {
             && table.rowid_alias.is_none()
             && table.column(&column.name).is_none()
         {
-            refused = Some(format!("the rowid of the sharded table `{}`, which has no INTEGER PRIMARY KEY", table.name));
+            refused =
+                Some(format!("the rowid of the sharded table `{}`, which has no INTEGER PRIMARY KEY", table.name));
         }
     });
     refused.map_or(Ok(()), Err)
@@ -103,12 +97,19 @@ fn scatter(query: &Query, schema: &Schema, parameters: usize) -> Result<Scatter,
 /// Every shard gives rows of the answer.
 fn streamed(query: &Query, context: &Context<'_>, extras: &mut Extras) -> Result<(Vec<Part>, FinishStep), String> {
     let visible = width(&query.body);
+    if query.limit.iter().chain(&query.offset).any(has_subquery) {
+        return Err("a subquery in LIMIT or OFFSET".into());
+    }
     let part = rows_part(query, context, extras)?;
     let limit = (query.limit.is_some() || query.offset.is_some()).then(|| LimitTerms {
         limit: query.limit.as_ref().map(Expr::to_string),
         offset: query.offset.as_ref().map(Expr::to_string),
     });
     Ok((vec![part], FinishStep::Stream { visible, limit }))
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    expr.query().is_some() || expr.children().into_iter().any(has_subquery)
 }
 
 /// Every shard gives partial groups; SQLite finishes them.
@@ -183,6 +184,7 @@ impl Arms<'_> {
             .collect();
         self.parts.push(Part {
             sql: alone.to_string(),
+            width: width(body),
             merge: PartMerge::Rows { order: Vec::new(), limited: false },
             runs_on,
         });

@@ -84,7 +84,10 @@ pub(crate) enum SourceKind {
     Cte(String),
     Derived(Box<Query>),
     /// A table-valued function such as `json_each`.
-    Function { name: String, arguments: Vec<Expr> },
+    Function {
+        name: String,
+        arguments: Vec<Expr>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -161,11 +164,34 @@ pub(crate) enum Expr {
     Unary(UnaryOp, Box<Expr>),
     Binary(BinaryOp, Box<Expr>, Box<Expr>),
     Collate(Box<Expr>, String),
-    Between { negated: bool, expr: Box<Expr>, low: Box<Expr>, high: Box<Expr> },
-    InList { negated: bool, expr: Box<Expr>, list: Vec<Expr> },
-    InQuery { negated: bool, expr: Box<Expr>, query: Box<Query> },
-    Match { negated: bool, op: MatchOp, expr: Box<Expr>, pattern: Box<Expr>, escape: Option<Box<Expr>> },
-    Case { operand: Option<Box<Expr>>, whens: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Between {
+        negated: bool,
+        expr: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+    },
+    InList {
+        negated: bool,
+        expr: Box<Expr>,
+        list: Vec<Expr>,
+    },
+    InQuery {
+        negated: bool,
+        expr: Box<Expr>,
+        query: Box<Query>,
+    },
+    Match {
+        negated: bool,
+        op: MatchOp,
+        expr: Box<Expr>,
+        pattern: Box<Expr>,
+        escape: Option<Box<Expr>>,
+    },
+    Case {
+        operand: Option<Box<Expr>>,
+        whens: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
     Cast(Box<Expr>, String),
     Function(Function),
     Exists(Box<Query>),
@@ -278,14 +304,6 @@ pub(crate) enum Bound {
 }
 
 impl Expr {
-    /// `left AND right`, either of which may be missing.
-    pub(crate) fn and(left: Option<Expr>, right: Option<Expr>) -> Option<Expr> {
-        match (left, right) {
-            (Some(left), Some(right)) => Some(Expr::Binary(BinaryOp::And, left.into(), right.into())),
-            (left, right) => left.or(right),
-        }
-    }
-
     /// The conjuncts of a predicate: what AND joins at the top.
     pub(crate) fn conjuncts(&self) -> Vec<&Expr> {
         match self {

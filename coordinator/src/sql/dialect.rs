@@ -207,11 +207,7 @@ fn is(parser: &mut Parser<'_>, left: Expr) -> Result<Expr, ParserError> {
     let distinct = parser.parse_keywords(&[Keyword::DISTINCT, Keyword::FROM]);
     let right = Box::new(parser.parse_subexpr(EQUALITY)?);
     let left = Box::new(left);
-    if negated == distinct {
-        Ok(Expr::IsNotDistinctFrom(left, right))
-    } else {
-        Ok(Expr::IsDistinctFrom(left, right))
-    }
+    if negated == distinct { Ok(Expr::IsNotDistinctFrom(left, right)) } else { Ok(Expr::IsDistinctFrom(left, right)) }
 }
 
 fn collate(parser: &mut Parser<'_>, expr: Expr) -> Result<Expr, ParserError> {
@@ -219,12 +215,7 @@ fn collate(parser: &mut Parser<'_>, expr: Expr) -> Result<Expr, ParserError> {
     Ok(Expr::Collate { expr: Box::new(expr), collation })
 }
 
-fn keyword_operator(
-    parser: &mut Parser<'_>,
-    left: Expr,
-    keyword: Keyword,
-    negated: bool,
-) -> Result<Expr, ParserError> {
+fn keyword_operator(parser: &mut Parser<'_>, left: Expr, keyword: Keyword, negated: bool) -> Result<Expr, ParserError> {
     let expr = Box::new(left);
     match keyword {
         Keyword::IN => parser.parse_in(*expr, negated),

@@ -8,6 +8,7 @@ mod tokens;
 mod ast;
 mod bind;
 mod dialect;
+mod evaluate;
 mod judge;
 mod print;
 mod schema;
@@ -18,12 +19,13 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use ast::*;
+pub(crate) use evaluate::Evaluator;
 pub(crate) use judge::Verdict;
 pub(crate) use print::quote;
 pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo};
 pub(crate) use tokens::{first_word, offset_of, tokenize};
 pub(crate) use twin::{Described, Twin};
-pub(crate) use walk::{Node, map_query, walk_body, walk_expr, walk_from, walk_query, walk_select};
+pub(crate) use walk::{Node, map_query, walk_body, walk_expr, walk_query};
 
 /// How deep sqlparser may recurse. Its own default of 50 is below what SQLite accepts.
 const PARSE_DEPTH_MAX: usize = 400;
@@ -55,6 +57,9 @@ pub(crate) enum SqlError {
     Unsupported(String),
     #[error("the statement has {has} {what}; at most {max} are accepted: bind long values as parameters")]
     TooLarge { what: &'static str, has: usize, max: usize },
+    /// SQLite failed while it evaluated an expression; its own words.
+    #[error("{0}")]
+    Runtime(String),
     /// Not tokenized here; SQLite has the last word.
     #[error("{0}")]
     Unparsed(String),
@@ -226,7 +231,9 @@ mod tests {
         assert_eq!(check("SELECT nope FROM t").unwrap_err(), SqlError::NoSuchName("no such column: nope".into()));
         assert_eq!(check("SELECT 1 FROM nope").unwrap_err(), SqlError::NoSuchName("no such table: nope".into()));
         assert!(matches!(check("SELEC 1").unwrap_err(), SqlError::Syntax(message) if message.contains("syntax error")));
-        assert!(matches!(check("SELECT 1; SELECT 2").unwrap_err(), SqlError::Syntax(message) if message.contains("more than one")));
+        assert!(
+            matches!(check("SELECT 1; SELECT 2").unwrap_err(), SqlError::Syntax(message) if message.contains("more than one"))
+        );
         assert!(matches!(check("SELECT \"x\" FROM t").unwrap_err(), SqlError::NoSuchName(_)));
     }
 }

@@ -13,7 +13,14 @@ use super::SqlError;
 pub(crate) struct Twin {
     connection: Connection,
     reads: Arc<Mutex<Reads>>,
+    stop: Arc<Mutex<Option<StopCheck>>>,
 }
+
+/// Whether what runs should stop now.
+pub(crate) type StopCheck = Box<dyn Fn() -> bool + Send>;
+
+/// Virtual machine steps between two looks at the stop check.
+const STEPS_PER_LOOK: i32 = 1000;
 
 /// What the authorizer saw while a statement was prepared.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +56,11 @@ impl Twin {
         let reads = Arc::new(Mutex::new(Reads::default()));
         let seen = Arc::clone(&reads);
         connection.authorizer(Some(move |context: AuthContext<'_>| seen.lock().authorize(&context)))?;
-        Ok(Twin { connection, reads })
+        let stop: Arc<Mutex<Option<StopCheck>>> = Arc::default();
+        let asked = Arc::clone(&stop);
+        let handler = move || asked.lock().as_ref().is_some_and(|stop| stop());
+        connection.progress_handler(STEPS_PER_LOOK, Some(handler))?;
+        Ok(Twin { connection, reads, stop })
     }
 
     /// What SQLite says about one statement that reads.
@@ -91,6 +102,11 @@ impl Twin {
             program.push(line);
         }
         Ok(program)
+    }
+
+    /// From now on statements are interrupted when `stop` says so.
+    pub(crate) fn watch(&self, stop: Option<StopCheck>) {
+        *self.stop.lock() = stop;
     }
 
     /// The connection, for evaluating what needs no rows.

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use souk_merge::BatchCursor;
 use souk_proto::v1::ColumnDescription;
 
-pub(crate) use summary::{failures, summary, time, write_summary};
+pub(crate) use summary::{counted, failures, summary, time, write_summary};
 pub(crate) use table::printed as print_table;
 
 /// How an answer is written.

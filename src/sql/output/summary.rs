@@ -16,9 +16,9 @@ const FAILURES_SHOWN: usize = 10;
 /// For example `10 rows in 12.3 ms · scatter · asked 1000, answered 1000, pruned 0`.
 pub(crate) fn summary(certificate: &Certificate, elapsed: Duration) -> String {
     let Certificate { plan, asked, answered, pruned, failed, rows, .. } = certificate;
-    let noun = if *rows == 1 { "row" } else { "rows" };
+    let rows = counted(*rows, "row");
     let mut line =
-        format!("{rows} {noun} in {} · {plan} · asked {asked}, answered {answered}, pruned {pruned}", time(elapsed));
+        format!("{rows} in {} · {plan} · asked {asked}, answered {answered}, pruned {pruned}", time(elapsed));
     if !failed.is_empty() {
         line += &format!(", failed {}", failed.len());
     }
@@ -52,6 +52,12 @@ pub(crate) fn write_summary(format: Format, text: &str, failures: &str) -> io::R
     // Whole lines in one call, so that they do not mix with another process's.
     eprint!("{text}\n{failures}");
     Ok(())
+}
+
+/// For example `1 row` or `2 rows`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
 
 /// A duration in the unit that suits it.

@@ -101,6 +101,8 @@ fn statement(phase: Phase, message: String) -> Fault {
         ["no such table", "no such column", "has no column named"].iter().any(|words| message.contains(words));
     match phase {
         Phase::Open => Fault::internal(message),
+        // Of a function that the authorizer denies SQLite says so in words alone.
+        Phase::Prepare if message.starts_with("not authorized") => Fault::new(Reason::UnsupportedSql, message),
         Phase::Prepare if missing => Fault::new(Reason::NoSuchTable, message),
         Phase::Prepare => Fault::new(Reason::SqlSyntax, message),
         Phase::Run => Fault::new(Reason::SqlRuntime, message),

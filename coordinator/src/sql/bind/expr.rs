@@ -62,9 +62,7 @@ impl Binder<'_> {
             sp::Expr::Cast { kind: sp::CastKind::Cast, expr, data_type, format: None } => {
                 Ok(Expr::Cast(self.boxed(expr)?, data_type.to_string()))
             }
-            sp::Expr::Collate { expr, collation } => {
-                Ok(Expr::Collate(self.boxed(expr)?, ident(collation)?.to_owned()))
-            }
+            sp::Expr::Collate { expr, collation } => Ok(Expr::Collate(self.boxed(expr)?, ident(collation)?.to_owned())),
             sp::Expr::Function(function) => self.function(function),
             sp::Expr::Case { operand, conditions, else_result, .. } => Ok(Expr::Case {
                 operand: self.boxed_option(operand.as_deref())?,

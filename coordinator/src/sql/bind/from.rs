@@ -9,8 +9,7 @@ use super::scope::{ScopeColumn, ScopeSource};
 use super::{Binder, Naming, Result, ident, output_names, unsupported};
 
 /// Columns of `json_each` and `json_tree`; the last two are hidden.
-const JSON_COLUMNS: [&str; 10] =
-    ["key", "value", "type", "atom", "id", "parent", "fullkey", "path", "json", "root"];
+const JSON_COLUMNS: [&str; 10] = ["key", "value", "type", "atom", "id", "parent", "fullkey", "path", "json", "root"];
 
 impl Binder<'_> {
     pub(super) fn from(&mut self, tables: &[sp::TableWithJoins]) -> Result<Option<From>> {

@@ -182,10 +182,8 @@ impl Binder<'_> {
         };
         let from = self.from(&select.from)?;
         let mut outputs = self.outputs(&select.projection)?;
-        self.scope().aliases = outputs
-            .iter()
-            .filter_map(|output| output.name.clone().map(|name| (name, output.expr.clone())))
-            .collect();
+        self.scope().aliases =
+            outputs.iter().filter_map(|output| output.name.clone().map(|name| (name, output.expr.clone()))).collect();
         let filter = select.selection.as_ref().map(|expr| self.expr(expr)).transpose()?;
         let group = match &select.group_by {
             sp::GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => {
@@ -268,7 +266,11 @@ impl Binder<'_> {
                 let index = match (ordinal(bare), bare) {
                     (Some(index), _) => Some(index),
                     (None, sp::Expr::Identifier(name)) => first.iter().position(|output| {
-                        output.name.as_deref().or(column_name(&output.expr)).is_some_and(|known| known.eq_ignore_ascii_case(&name.value))
+                        output
+                            .name
+                            .as_deref()
+                            .or(column_name(&output.expr))
+                            .is_some_and(|known| known.eq_ignore_ascii_case(&name.value))
                     }),
                     _ => None,
                 };
@@ -280,7 +282,11 @@ impl Binder<'_> {
 }
 
 /// The arms of a compound from left to right, each with the operator before it.
-fn flatten<'a>(body: &'a sp::SetExpr, before: Option<SetOp>, arms: &mut Vec<(Option<SetOp>, &'a sp::SetExpr)>) -> Result<()> {
+fn flatten<'a>(
+    body: &'a sp::SetExpr,
+    before: Option<SetOp>,
+    arms: &mut Vec<(Option<SetOp>, &'a sp::SetExpr)>,
+) -> Result<()> {
     let sp::SetExpr::SetOperation { left, op, set_quantifier, right } = body else {
         arms.push((before, body));
         return Ok(());
@@ -349,7 +355,9 @@ fn name_outputs(outputs: &mut [Output]) {
     for index in 0..outputs.len() {
         let wanted = outputs[index].name.clone().or_else(|| column_name(&outputs[index].expr).map(str::to_owned));
         let taken = |name: &str| {
-            outputs[..index].iter().any(|other| other.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name)))
+            outputs[..index]
+                .iter()
+                .any(|other| other.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name)))
         };
         let name = wanted.filter(|name| !taken(name)).unwrap_or_else(|| format!("_column {}", index + 1));
         outputs[index].name = Some(name);

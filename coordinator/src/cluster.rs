@@ -1,0 +1,146 @@
+//! What all sessions share: the store and its newest snapshot, the nodes, and what is kept between statements.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+use parking_lot::{Mutex, RwLock};
+use souk_proto::Reason;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+
+use crate::catalog::{Catalog, Snapshot, Store, Topology};
+use crate::error::{Error, Result};
+use crate::exec::Nodes;
+use crate::plan::{self, Template};
+use crate::settings::{Limits, NodeAddress, PlacementPolicy, Settings};
+use crate::sql::{self, Bounds, Evaluator};
+
+/// Templates that are kept.
+const TEMPLATES_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+/// Threads that parse and plan, and their stacks in bytes: trees are deep.
+const PLANNER_THREADS: usize = 2;
+const PLANNER_STACK_BYTES: usize = 64 << 20;
+/// Queries that may wait for their turn, for each that may run.
+const WAITING_PER_RUNNING: usize = 1;
+
+/// A cluster as its coordinator sees it.
+pub(crate) struct Cluster {
+    pub(crate) store: Store,
+    pub(crate) nodes: Arc<dyn Nodes>,
+    /// All nodes, those without shards too.
+    pub(crate) nodes_given: Vec<NodeAddress>,
+    pub(crate) policy: PlacementPolicy,
+    pub(crate) limits: Limits,
+    pub(crate) evaluator: Evaluator,
+    /// Held by whoever changes schema or topology.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    snapshot: RwLock<Snapshot>,
+    templates: Mutex<LruCache<(u64, String), Arc<Template>>>,
+    planners: rayon::ThreadPool,
+    running: Semaphore,
+    waiting: Semaphore,
+}
+
+impl Cluster {
+    /// The cluster that the store describes.
+    pub(crate) fn new(store: Store, nodes: Arc<dyn Nodes>, settings: &Settings) -> Result<Cluster> {
+        let limits = settings.limits.clone();
+        let (log, topology) = store.load()?;
+        let snapshot = Snapshot { catalog: Arc::new(Catalog::new(log)?), topology: Arc::new(topology) };
+        let planners = rayon::ThreadPoolBuilder::new()
+            .num_threads(PLANNER_THREADS)
+            .stack_size(PLANNER_STACK_BYTES)
+            .thread_name(|index| format!("souk-planner-{index}"))
+            .build()
+            .map_err(|error| Error::internal(error.to_string()))?;
+        let evaluator = Evaluator::new().map_err(|error| Error::internal(error.to_string()))?;
+        let running = Semaphore::new(limits.queries_max);
+        let waiting = Semaphore::new(limits.queries_max * (1 + WAITING_PER_RUNNING));
+        Ok(Cluster {
+            store,
+            nodes,
+            nodes_given: settings.nodes.clone(),
+            policy: settings.placement,
+            limits,
+            evaluator,
+            changing: tokio::sync::Mutex::new(()),
+            snapshot: RwLock::new(snapshot),
+            templates: Mutex::new(LruCache::new(TEMPLATES_KEPT)),
+            planners,
+            running,
+            waiting,
+        })
+    }
+
+    /// The names of all nodes.
+    pub(crate) fn node_ids(&self) -> Vec<String> {
+        self.nodes_given.iter().map(|node| node.id.clone()).collect()
+    }
+
+    /// Catalog and topology as they are now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshot.read().clone()
+    }
+
+    /// From now on queries are planned for this catalog.
+    pub(crate) fn publish_catalog(&self, catalog: Catalog) {
+        self.snapshot.write().catalog = Arc::new(catalog);
+    }
+
+    /// From now on queries are planned for this topology.
+    pub(crate) fn publish_topology(&self, topology: Topology) {
+        self.snapshot.write().topology = Arc::new(topology);
+    }
+
+    /// What SQL may be before it is parsed.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { bytes_max: self.limits.statement_bytes_max, tokens_max: self.limits.statement_tokens_max }
+    }
+
+    /// Waits for a query's turn. Refused at once when too many wait already.
+    pub(crate) async fn turn(self: &Arc<Cluster>) -> Result<Turn> {
+        let overloaded = || Error::new(Reason::Overloaded, "too many queries are waiting; try again in a second");
+        let waiting = Arc::clone(self);
+        let Ok(place) = waiting.waiting.try_acquire() else { return Err(overloaded()) };
+        let permit = waiting.running.acquire().await.map_err(|_| overloaded())?;
+        SemaphorePermit::forget(permit);
+        SemaphorePermit::forget(place);
+        Ok(Turn { cluster: Arc::clone(self) })
+    }
+
+    /// The template of a text, made on a thread with a large stack unless it is known.
+    pub(crate) async fn template(self: &Arc<Cluster>, catalog: &Arc<Catalog>, text: &str) -> Result<Arc<Template>> {
+        let key = (catalog.version, text.to_owned());
+        if let Some(known) = self.templates.lock().get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let (sender, receiver) = oneshot::channel();
+        let (catalog, text, bounds) = (Arc::clone(catalog), text.to_owned(), self.bounds());
+        self.planners.spawn(move || {
+            // A receiver that is gone wants no plan.
+            let _ = sender.send(make_template(&catalog, &text, &bounds));
+        });
+        let made = receiver.await.map_err(|_| Error::internal("the planner failed on this statement"))??;
+        let template = Arc::new(made);
+        self.templates.lock().put(key, Arc::clone(&template));
+        Ok(template)
+    }
+}
+
+fn make_template(catalog: &Catalog, text: &str, bounds: &Bounds) -> Result<Template> {
+    let twin = catalog.twins.take().map_err(|error| Error::internal(error.to_string()))?;
+    let statement = sql::prepare(&twin, &catalog.schema, text, bounds)?;
+    Ok(plan::template(text, statement, &catalog.schema))
+}
+
+/// A query's turn; dropping it lets the next one in.
+pub(crate) struct Turn {
+    cluster: Arc<Cluster>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.cluster.running.add_permits(1);
+        self.cluster.waiting.add_permits(1);
+    }
+}

@@ -1,0 +1,15 @@
+//! Stage 7: runs a plan over nodes. One call a node, never one a shard.
+//!
+//! A plan is complete: nothing here looks at SQL, schema or topology.
+
+mod grpc;
+mod nodes;
+mod run;
+mod scratch;
+mod source;
+
+pub(crate) use grpc::GrpcNodes;
+pub(crate) use nodes::{
+    FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, ShardFailure, ShardRows, TableRows,
+};
+pub(crate) use run::{Event, Run, run};

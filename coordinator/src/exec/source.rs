@@ -1,0 +1,119 @@
+//! One node's part of an answer: batches as they come, then who answered.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use souk_merge::Batch;
+use souk_proto::Reason;
+use tokio::sync::mpsc;
+
+use super::nodes::{FragmentPart, FragmentRequest, Nodes, ShardFailure};
+use crate::error::{Error, Result};
+
+/// Batches that may wait at the coordinator for each node.
+const BATCHES_AHEAD: usize = 4;
+
+/// A running fragment on one node. Dropping it cancels the work there.
+pub(super) struct Source {
+    node: String,
+    shards: Vec<u64>,
+    /// Columns of its rows; none when the text is the user's.
+    width: Option<usize>,
+    partial: bool,
+    parts: mpsc::Receiver<Result<FragmentPart>>,
+    gave_rows: bool,
+    /// Shards that are missing from the answer.
+    pub(super) failed: Vec<ShardFailure>,
+    ended: bool,
+}
+
+impl Source {
+    /// Starts the call at once, so that all nodes work at the same time.
+    pub(super) fn start(nodes: &Arc<dyn Nodes>, node: &str, request: FragmentRequest, width: Option<usize>) -> Source {
+        let (sender, parts) = mpsc::channel(BATCHES_AHEAD);
+        let (shards, partial) = (request.shards.clone(), request.partial);
+        let mut stream = nodes.run_fragment(node, request);
+        tokio::spawn(async move {
+            loop {
+                let part = tokio::select! {
+                    part = stream.next() => part,
+                    () = sender.closed() => None,
+                };
+                let Some(part) = part else { return };
+                if sender.send(part).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Source {
+            node: node.to_owned(),
+            shards,
+            width,
+            partial,
+            parts,
+            gave_rows: false,
+            failed: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// The next rows; none at the end, when every shard is accounted for.
+    pub(super) async fn next(&mut self) -> Result<Option<Batch>> {
+        if self.ended {
+            return Ok(None);
+        }
+        match self.parts.recv().await {
+            Some(Ok(FragmentPart::Batch(batch))) if self.width.is_none_or(|width| width == batch.width()) => {
+                self.gave_rows = true;
+                Ok(Some(batch))
+            }
+            Some(Ok(FragmentPart::Batch(_))) => {
+                Err(Error::internal(format!("node `{}` sent rows of another shape", self.node)))
+            }
+            Some(Ok(FragmentPart::Summary(summary))) => {
+                self.ended = true;
+                self.failed = summary.failed;
+                match (self.partial, self.failed.first()) {
+                    (false, Some(failure)) => Err(Error::new(failure.reason, failure.message.clone())),
+                    _ => Ok(None),
+                }
+            }
+            Some(Err(error)) => self.fail(error),
+            None => self.fail(Error::new(
+                Reason::ShardUnavailable,
+                format!("node `{}` broke off before its answer was complete", self.node),
+            )),
+        }
+    }
+
+    /// A node that is away takes its shards with it, unless rows of it are in the answer already.
+    fn fail(&mut self, error: Error) -> Result<Option<Batch>> {
+        self.ended = true;
+        if error.reason != Reason::ShardUnavailable {
+            return Err(error);
+        }
+        if !self.partial || self.gave_rows {
+            return Err(Error::new(error.reason, format!("{} ({})", error.message, shard_list(&self.shards))));
+        }
+        self.failed = self
+            .shards
+            .iter()
+            .map(|&shard| ShardFailure {
+                shard,
+                node: self.node.clone(),
+                reason: error.reason,
+                message: error.message.clone(),
+            })
+            .collect();
+        Ok(None)
+    }
+}
+
+/// A few shards by number, and how many more there are.
+fn shard_list(shards: &[u64]) -> String {
+    const NAMED: usize = 10;
+    let named: Vec<String> = shards.iter().take(NAMED).map(u64::to_string).collect();
+    let more = shards.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("shards {}{more}", named.join(", "))
+}

@@ -1,0 +1,39 @@
+//! Messages to requests.
+
+use souk_merge::Value;
+use souk_proto::{Reason, v1};
+
+use crate::error::{Error, Result};
+use crate::session::{QueryOptions, QueryRequest};
+
+pub(super) fn value(value: v1::Value) -> Result<Value> {
+    Value::try_from(value).map_err(|error| Error::new(Reason::InvalidArgument, error.to_string()))
+}
+
+pub(super) fn parameters(parameters: Vec<v1::Parameter>) -> Result<Vec<(String, Value)>> {
+    let parameter = |parameter: v1::Parameter| {
+        let missing = || Error::new(Reason::InvalidArgument, format!("parameter `{}` has no value", parameter.name));
+        let value = value(parameter.value.clone().ok_or_else(missing)?)?;
+        Ok((parameter.name, value))
+    };
+    parameters.into_iter().map(parameter).collect()
+}
+
+pub(super) fn query(request: v1::QueryRequest) -> Result<(QueryRequest, v1::RowFormat)> {
+    let options = request.options.unwrap_or_default();
+    let unknown = |what: &str| Error::new(Reason::InvalidArgument, format!("`options.{what}` has an unknown value"));
+    let failure_mode = v1::FailureMode::try_from(options.failure_mode).map_err(|_| unknown("failure_mode"))?;
+    let format = v1::RowFormat::try_from(options.row_format).map_err(|_| unknown("row_format"))?;
+    let request = QueryRequest {
+        sql: request.sql,
+        parameters: parameters(request.parameters)?,
+        shard_key: request.shard_key.map(value).transpose()?,
+        options: QueryOptions {
+            deadline_ms: options.deadline_ms,
+            rows_max: options.rows_max,
+            bytes_max: options.bytes_max,
+            partial: failure_mode == v1::FailureMode::Partial,
+        },
+    };
+    Ok((request, format))
+}

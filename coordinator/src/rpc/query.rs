@@ -1,0 +1,131 @@
+//! `QueryService`.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::Stream;
+use souk_proto::v1;
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+
+use super::from_wire;
+use crate::error::Error;
+use crate::exec::{Event, ShardFailure};
+use crate::session::{Answer, Facts, QueryRequest, Session};
+
+pub(crate) struct QueryRpc {
+    pub(crate) session: Session,
+}
+
+#[tonic::async_trait]
+impl v1::query_service_server::QueryService for QueryRpc {
+    type QueryStream = Pin<Box<dyn Stream<Item = Result<v1::QueryResponse, Status>> + Send>>;
+
+    async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
+        let timeout = grpc_timeout(&request);
+        let (mut query, format) = from_wire::query(request.into_inner())?;
+        if let Some(timeout) = timeout {
+            let ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
+            let asked = query.options.deadline_ms;
+            query.options.deadline_ms = if asked == 0 { ms } else { asked.min(ms) };
+        }
+        let answer = self.session.query(query).await?;
+        Ok(Response::new(Box::pin(responses(answer, format))))
+    }
+
+    async fn explain(&self, request: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
+        let request = request.into_inner();
+        let query = QueryRequest {
+            sql: request.sql,
+            parameters: from_wire::parameters(request.parameters)?,
+            shard_key: request.shard_key.map(from_wire::value).transpose()?,
+            options: Default::default(),
+        };
+        let planned = self.session.plan(query, Instant::now()).await?;
+        Ok(Response::new(v1::ExplainResponse {
+            text: planned.plan.to_string(),
+            plan: planned.facts.plan.to_owned(),
+            asked: planned.facts.asked,
+            pruned: planned.facts.pruned,
+        }))
+    }
+}
+
+/// The time that gRPC's own header leaves (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+fn grpc_timeout<T>(request: &Request<T>) -> Option<Duration> {
+    let header = request.metadata().get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = header.split_at_checked(header.len().checked_sub(1)?)?;
+    let number: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(number.saturating_mul(3600))),
+        "M" => Some(Duration::from_secs(number.saturating_mul(60))),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+/// Header, rows, certificate.
+fn responses(answer: Answer, format: v1::RowFormat) -> impl Stream<Item = Result<v1::QueryResponse, Status>> {
+    let header = v1::Header {
+        columns: answer
+            .columns
+            .iter()
+            .map(|(name, declared)| v1::ColumnDescription {
+                name: name.clone(),
+                declared_type: declared.clone().unwrap_or_default(),
+            })
+            .collect(),
+    };
+    let header = response(v1::query_response::Part::Header(header));
+    let rest = futures::stream::unfold(Some((answer, 0u64)), move |state| async move {
+        let (mut answer, rows) = state?;
+        match answer.events.recv().await {
+            Some(Ok(Event::Rows(batch))) => {
+                let rows = rows + batch.rows() as u64;
+                let part = match format {
+                    v1::RowFormat::Rows => v1::query_response::Part::Rows(batch.into()),
+                    v1::RowFormat::Unspecified => v1::query_response::Part::Batch(batch.into()),
+                };
+                Some((Ok(response(part)), Some((answer, rows))))
+            }
+            Some(Ok(Event::End(failed))) => {
+                let certificate = certificate(&answer.facts, failed, rows);
+                Some((Ok(response(v1::query_response::Part::Certificate(certificate))), None))
+            }
+            Some(Err(error)) => Some((Err(error.into()), None)),
+            None => Some((Err(Error::internal("the executor ended without an answer").into()), None)),
+        }
+    });
+    futures::StreamExt::chain(futures::stream::once(async { Ok(header) }), rest)
+}
+
+fn response(part: v1::query_response::Part) -> v1::QueryResponse {
+    v1::QueryResponse { part: Some(part) }
+}
+
+fn certificate(facts: &Facts, failed: Vec<ShardFailure>, rows: u64) -> v1::Certificate {
+    let failed: Vec<_> = failed.into_iter().map(failure).collect();
+    v1::Certificate {
+        plan: facts.plan.to_owned(),
+        asked: facts.asked,
+        answered: facts.asked - failed.len() as u32,
+        pruned: facts.pruned,
+        failed,
+        rows,
+        schema_version: facts.schema_version,
+        topology_epoch: facts.topology_epoch,
+        elapsed_us: u64::try_from(facts.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+fn failure(failure: ShardFailure) -> v1::ShardFailure {
+    v1::ShardFailure {
+        shard: failure.shard,
+        node: failure.node,
+        reason: failure.reason.as_str().to_owned(),
+        message: failure.message,
+    }
+}

@@ -1,0 +1,126 @@
+//! Schema changes: checked on an empty database, recorded, then handed to every node.
+
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use rusqlite::Connection;
+use souk_proto::Reason;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::Executed;
+use crate::catalog::{Catalog, Declared, DeclaredDistribution, SchemaChange, default_distribution, split_distribution};
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::sql::SqlError;
+
+/// Applies one CREATE, ALTER or DROP.
+pub(super) async fn change_schema(cluster: &Arc<Cluster>, text: &str, tokens: &[TokenWithSpan]) -> Result<Executed> {
+    refuse_unsupported(tokens)?;
+    let _changing = cluster.changing.lock().await;
+    let snapshot = cluster.snapshot();
+    let mut log = snapshot.catalog.log.clone();
+    let change = check(&log, text, tokens)?;
+    log.push(change.clone());
+    let catalog = Catalog::new(log)?;
+    // A node that is away would miss the change: none is made then.
+    try_join_all(cluster.nodes_given.iter().map(|node| cluster.nodes.describe(&node.id))).await?;
+    cluster.store.append_schema(catalog.version, &change)?;
+    let scripts: Vec<String> = catalog.log.iter().map(|change| change.sql.clone()).collect();
+    let version = catalog.version;
+    cluster.publish_catalog(catalog);
+    let applied = cluster.nodes_given.iter().map(|node| cluster.nodes.apply_schema(&node.id, &scripts));
+    let failed: Vec<_> = try_join_all(applied).await?.into_iter().flatten().collect();
+    if let Some(first) = failed.first() {
+        let message = format!(
+            "schema change {version} is recorded, but {} shards refuse it, the first being shard {} of node `{}`: {}",
+            failed.len(),
+            first.shard,
+            first.node,
+            first.message
+        );
+        return Err(Error::new(first.reason, message));
+    }
+    Ok(Executed { rows_affected: 0, schema_version: version, shards: snapshot.topology.shard_count() as u32 })
+}
+
+/// The statement's words up to the name, in upper case.
+fn leading_words(tokens: &[TokenWithSpan]) -> Vec<String> {
+    let word = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
+        _ => None,
+    };
+    tokens.iter().map_while(word).take(4).collect()
+}
+
+fn refuse_unsupported(tokens: &[TokenWithSpan]) -> Result<()> {
+    let words = leading_words(tokens);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let what = match words.as_slice() {
+        ["CREATE", "TABLE", ..] | ["CREATE", "INDEX", ..] | ["CREATE", "UNIQUE", "INDEX", ..] => return Ok(()),
+        ["CREATE", "VIEW", ..] | ["DROP", "TABLE" | "INDEX" | "VIEW", ..] | ["ALTER", "TABLE", ..] => return Ok(()),
+        ["CREATE", "TEMP" | "TEMPORARY", ..] => "temporary objects",
+        ["CREATE", "TRIGGER", ..] => "triggers",
+        ["CREATE", "VIRTUAL", ..] => "virtual tables",
+        _ => "this schema change",
+    };
+    Err(Error::new(Reason::UnsupportedSql, format!("{what} is not supported")))
+}
+
+/// Runs the statement after the log on an empty database: SQLite's own errors, and which table it makes.
+fn check(log: &[SchemaChange], text: &str, tokens: &[TokenWithSpan]) -> Result<SchemaChange> {
+    let (sql, declared) = split_distribution(text, tokens);
+    let internal = |error: rusqlite::Error| Error::internal(error.to_string());
+    let connection = Connection::open_in_memory().map_err(internal)?;
+    log.iter().try_for_each(|change| connection.execute_batch(&change.sql)).map_err(internal)?;
+    let before = tables(&connection).map_err(internal)?;
+    let statement = connection.prepare(&sql).map_err(SqlError::from_sqlite)?;
+    if statement.parameter_count() > 0 {
+        return Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"));
+    }
+    drop(statement);
+    connection.execute_batch(&sql).map_err(SqlError::from_sqlite)?;
+    let after = tables(&connection).map_err(internal)?;
+    let made: Vec<&String> = after.iter().filter(|table| !before.contains(table)).collect();
+    let lost = before.iter().any(|table| !after.contains(table));
+    match (made.as_slice(), declared) {
+        ([], None) => Ok(SchemaChange { sql, distribution: None }),
+        ([table], _) if lost => Err(Error::new(
+            Reason::UnsupportedSql,
+            format!("renaming a table to `{table}` is not supported; make a new one"),
+        )),
+        ([table], declared) => {
+            if has_select(tokens) {
+                return Err(Error::new(Reason::UnsupportedSql, "CREATE TABLE AS SELECT is not supported"));
+            }
+            let declared = match declared {
+                Some(declared) => declared,
+                None => {
+                    let script = log.iter().map(|change| change.sql.as_str()).chain([sql.as_str()]);
+                    default_distribution(&script.collect::<Vec<_>>(), table)?
+                }
+            };
+            let distribution = Some(DeclaredDistribution { table: (*table).clone(), declared });
+            Ok(SchemaChange { sql, distribution })
+        }
+        (_, Some(Declared::ShardKey(_) | Declared::Replicated)) => Err(Error::new(
+            Reason::InvalidArgument,
+            "SHARD KEY and REPLICATED stand at the end of a CREATE TABLE that makes a new table",
+        )),
+        _ => Err(Error::new(Reason::UnsupportedSql, "a statement that makes several tables is not supported")),
+    }
+}
+
+fn has_select(tokens: &[TokenWithSpan]) -> bool {
+    let is_word = |token: &TokenWithSpan, expected: &str| matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected));
+    tokens.windows(2).any(|pair| {
+        is_word(&pair[0], "AS")
+            && (is_word(&pair[1], "SELECT") || is_word(&pair[1], "WITH") || is_word(&pair[1], "VALUES"))
+    })
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}

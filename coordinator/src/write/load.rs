@@ -1,0 +1,253 @@
+//! Bulk load: rows are gathered by shard and written in few, large transactions.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use futures::future::join_all;
+use souk_merge::Batch;
+use souk_proto::Reason;
+
+use super::router::{Routed, RoutedRows, route, target};
+use super::shards;
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::exec::{InsertRequest, Inserted, ShardRows, TableRows};
+use crate::settings::PlacementPolicy;
+
+/// Bytes of rows that are gathered before they are written.
+const FLUSH_BYTES: usize = 32 << 20;
+/// Bytes of rows in one call to a node, about.
+const CALL_BYTES: usize = 8 << 20;
+
+/// Rows for one table.
+#[derive(Debug)]
+pub(crate) struct LoadRows {
+    pub(crate) table: String,
+    pub(crate) columns: Vec<String>,
+    pub(crate) batch: Batch,
+    /// The client's number of the first row.
+    pub(crate) first_row: u64,
+}
+
+/// Progress: everything up to here is durable or rejected.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    /// Rows written since the last progress.
+    pub(crate) rows: u64,
+    pub(crate) rejected: Vec<RejectedRow>,
+    /// Shards written since the last progress.
+    pub(crate) shards: usize,
+}
+
+/// A row that was not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RejectedRow {
+    pub(crate) row: u64,
+    pub(crate) reason: Reason,
+    pub(crate) message: String,
+}
+
+/// A running load.
+pub(crate) struct Loader {
+    cluster: Arc<Cluster>,
+    policy: PlacementPolicy,
+    /// Whether rows that are refused leave the others in place.
+    keep_going: bool,
+    pending: Pending,
+    bytes: usize,
+    refused: Vec<RejectedRow>,
+}
+
+/// Rows for one table of one shard, and their numbers.
+struct PendingRows {
+    table: String,
+    columns: Vec<String>,
+    rows: RoutedRows,
+}
+
+#[derive(Default)]
+struct Pending {
+    by_key: BTreeMap<Vec<u8>, Vec<PendingRows>>,
+    everywhere: Vec<PendingRows>,
+}
+
+impl Loader {
+    pub(crate) fn new(cluster: Arc<Cluster>, keep_going: bool) -> Loader {
+        let policy = cluster.policy;
+        Loader { cluster, policy, keep_going, pending: Pending::default(), bytes: 0, refused: Vec::new() }
+    }
+
+    /// Takes rows; writes what has been gathered when it is much.
+    pub(crate) async fn push(&mut self, rows: LoadRows) -> Result<Option<Loaded>> {
+        let LoadRows { table, columns, batch, first_row } = rows;
+        if columns.len() != batch.width() {
+            let message = format!("{} columns are named for rows of {}", columns.len(), batch.width());
+            return Err(Error::new(Reason::InvalidArgument, message));
+        }
+        self.bytes += batch.byte_size();
+        let snapshot = self.cluster.snapshot();
+        let info = target(&snapshot, &table, &columns)?;
+        match route(info, &columns, batch, first_row, &self.cluster.evaluator)? {
+            Routed::Everywhere(rows) => append(&mut self.pending.everywhere, info.name.clone(), &columns, rows),
+            Routed::ByKey { keys, refused } => {
+                for (key, rows) in keys {
+                    append(self.pending.by_key.entry(key).or_default(), info.name.clone(), &columns, rows);
+                }
+                self.refused.extend(refused.into_iter().map(|(row, message)| RejectedRow {
+                    row,
+                    reason: Reason::Constraint,
+                    message,
+                }));
+            }
+        }
+        if self.bytes >= FLUSH_BYTES { self.flush().await.map(Some) } else { Ok(None) }
+    }
+
+    /// Writes all that has been gathered.
+    pub(crate) async fn flush(&mut self) -> Result<Loaded> {
+        self.bytes = 0;
+        let pending = std::mem::take(&mut self.pending);
+        let mut loaded = Loaded { rejected: std::mem::take(&mut self.refused), ..Loaded::default() };
+        if self.policy == PlacementPolicy::Own {
+            let keys: Vec<Vec<u8>> = pending.by_key.keys().cloned().collect();
+            shards::pin_keys(&self.cluster, &keys).await?;
+        }
+        let by_shard = self.by_shard(pending)?;
+        loaded.shards = by_shard.len();
+        self.write(by_shard, &mut loaded).await?;
+        loaded.rejected.sort_by_key(|rejected| rejected.row);
+        loaded.rejected.dedup_by_key(|rejected| rejected.row);
+        Ok(loaded)
+    }
+
+    /// How many shards a flush would write.
+    pub(crate) fn shards_pending(&self) -> Result<usize> {
+        let topology = self.cluster.snapshot().topology;
+        let owners = self.pending.by_key.keys().map(|key| topology.owner_of_bytes(key).ok_or(key));
+        let distinct: std::collections::BTreeSet<_> = owners.collect();
+        Ok(distinct.len())
+    }
+
+    fn by_shard(&self, pending: Pending) -> Result<BTreeMap<u64, Vec<PendingRows>>> {
+        let topology = self.cluster.snapshot().topology;
+        let mut by_shard: BTreeMap<u64, Vec<PendingRows>> = BTreeMap::new();
+        for rows in pending.everywhere {
+            for shard in topology.shards() {
+                let copy = RoutedRows { batch: rows.rows.batch.clone(), numbers: rows.rows.numbers.clone() };
+                let rows = PendingRows { table: rows.table.clone(), columns: rows.columns.clone(), rows: copy };
+                by_shard.entry(shard).or_default().push(rows);
+            }
+        }
+        for (key, rows) in pending.by_key {
+            let shard = topology.owner_of_bytes(&key);
+            let shard = shard.ok_or_else(|| Error::internal("a key that was just given a shard has none"))?;
+            by_shard.entry(shard).or_default().extend(rows);
+        }
+        Ok(by_shard)
+    }
+
+    async fn write(&self, by_shard: BTreeMap<u64, Vec<PendingRows>>, loaded: &mut Loaded) -> Result<()> {
+        let snapshot = self.cluster.snapshot();
+        let mut calls: HashMap<String, Vec<Call>> = HashMap::new();
+        for (shard, tables) in by_shard {
+            let node = snapshot.topology.node_of(shard).ok_or_else(|| Error::internal("a shard has no node"))?;
+            Call::add(calls.entry(node.to_owned()).or_default(), shard, tables);
+        }
+        let nodes = calls.into_iter().map(|(node, calls)| self.write_to(node, calls, snapshot.catalog.version));
+        for outcome in join_all(nodes).await {
+            let outcome = outcome?;
+            loaded.rows += outcome.rows;
+            loaded.rejected.extend(outcome.rejected);
+        }
+        Ok(())
+    }
+
+    /// One call after the other: a node's own pool works on many shards at a time.
+    async fn write_to(&self, node: String, calls: Vec<Call>, schema_version: u64) -> Result<Loaded> {
+        let mut loaded = Loaded::default();
+        for call in calls {
+            let (shards, numbers) = call.split();
+            let request = InsertRequest { shards, schema_version, keep_going: self.keep_going };
+            let inserted = self.cluster.nodes.insert_rows(&node, request).await?;
+            numbers.settle(inserted, &mut loaded);
+        }
+        Ok(loaded)
+    }
+}
+
+/// Rows join those of the same table and columns before them.
+fn append(pending: &mut Vec<PendingRows>, table: String, columns: &[String], rows: RoutedRows) {
+    match pending.last_mut().filter(|last| last.table == table && last.columns == columns) {
+        Some(last) => {
+            let mut cursor = rows.batch.into_cursor();
+            while cursor.advance() {
+                last.rows.batch.push_row(cursor.values());
+            }
+            last.rows.numbers.extend(rows.numbers);
+        }
+        None => pending.push(PendingRows { table, columns: columns.to_vec(), rows }),
+    }
+}
+
+/// Shards that are written in one call to their node.
+#[derive(Default)]
+struct Call {
+    shards: Vec<(u64, Vec<PendingRows>)>,
+    bytes: usize,
+}
+
+impl Call {
+    fn add(calls: &mut Vec<Call>, shard: u64, tables: Vec<PendingRows>) {
+        let bytes: usize = tables.iter().map(|table| table.rows.batch.byte_size()).sum();
+        match calls.last_mut().filter(|call| call.bytes + bytes <= CALL_BYTES) {
+            Some(call) => {
+                call.bytes += bytes;
+                call.shards.push((shard, tables));
+            }
+            None => calls.push(Call { shards: vec![(shard, tables)], bytes }),
+        }
+    }
+
+    /// What travels, and what stays here to make sense of the answer.
+    fn split(self) -> (Vec<ShardRows>, Numbers) {
+        let mut numbers = HashMap::new();
+        let mut shards = Vec::new();
+        for (shard, tables) in self.shards {
+            let mut of_shard = Vec::new();
+            let mut travelling = Vec::new();
+            for PendingRows { table, columns, rows } in tables {
+                of_shard.push(rows.numbers);
+                travelling.push(TableRows { table, columns, batch: rows.batch });
+            }
+            numbers.insert(shard, of_shard);
+            shards.push(ShardRows { shard, tables: travelling });
+        }
+        (shards, Numbers(numbers))
+    }
+}
+
+/// The client's number of each row, by shard, table and place.
+struct Numbers(HashMap<u64, Vec<Vec<u64>>>);
+
+impl Numbers {
+    fn settle(&self, inserted: Inserted, loaded: &mut Loaded) {
+        loaded.rows += inserted.inserted;
+        for row in inserted.rejected {
+            let number = self.0.get(&row.shard).and_then(|tables| tables.get(row.table)?.get(row.row));
+            loaded.rejected.push(RejectedRow {
+                row: number.copied().unwrap_or(u64::MAX),
+                reason: row.reason,
+                message: row.message,
+            });
+        }
+        for failure in inserted.failed {
+            for number in self.0.get(&failure.shard).into_iter().flatten().flatten() {
+                loaded.rejected.push(RejectedRow {
+                    row: *number,
+                    reason: failure.reason,
+                    message: failure.message.clone(),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Filling the cluster: schema changes, INSERT by key, bulk load.
+
+mod ddl;
+mod insert;
+mod load;
+mod router;
+mod shards;
+
+use std::sync::Arc;
+
+use souk_merge::Value;
+use souk_proto::Reason;
+
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::sql::{first_word, tokenize};
+
+pub(crate) use load::{LoadRows, Loaded, Loader, RejectedRow};
+pub(crate) use shards::first_shards;
+
+/// What a statement did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Executed {
+    pub(crate) rows_affected: u64,
+    pub(crate) schema_version: u64,
+    pub(crate) shards: u32,
+}
+
+/// Runs one statement that writes.
+pub(crate) async fn execute(cluster: &Arc<Cluster>, sql: &str, parameters: Vec<(String, Value)>) -> Result<Executed> {
+    let tokens = tokenize(sql, &cluster.bounds())?;
+    let unsupported = |what: &str| Err(Error::new(Reason::UnsupportedSql, what.to_owned()));
+    match first_word(&tokens).as_deref() {
+        Some("CREATE" | "DROP" | "ALTER") => {
+            if !parameters.is_empty() {
+                return Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"));
+            }
+            ddl::change_schema(cluster, sql, &tokens).await
+        }
+        Some("INSERT") => insert::insert(cluster, sql, &tokens, parameters).await,
+        Some("SELECT" | "WITH" | "VALUES") => {
+            unsupported("this call runs statements that write; ask SELECT with the query call")
+        }
+        Some("BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "SAVEPOINT" | "RELEASE") => {
+            unsupported("transactions are not supported; each call is atomic on its shard by itself")
+        }
+        Some(word) => unsupported(&format!("{word} is not supported")),
+        None => Err(Error::new(Reason::SqlSyntax, "there is no statement")),
+    }
+}

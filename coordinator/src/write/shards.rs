@@ -1,0 +1,137 @@
+//! New shards: recorded, made at their nodes, given the replicated rows, and only then brought into use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::{try_join, try_join_all};
+use souk_merge::{Batch, MergeSpec};
+use tokio::time::Instant;
+
+use crate::catalog::{NewShards, Snapshot};
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::exec::{FragmentPart, FragmentRequest, InsertRequest, ShardRows, TableRows};
+use crate::settings::PlacementPolicy;
+use crate::sql::{TableInfo, quote};
+
+/// How long making shards may take.
+const TIME_MAX: Duration = Duration::from_secs(600);
+
+/// A new cluster's shards: those of the ring, or one for the rows that every shard has.
+pub(crate) async fn first_shards(cluster: &Arc<Cluster>, policy: PlacementPolicy) -> Result<()> {
+    let _changing = cluster.changing.lock().await;
+    if cluster.snapshot().topology.shard_count() > 0 {
+        return Ok(());
+    }
+    let new = match policy {
+        PlacementPolicy::Own => cluster.store.plan_plain(1, false, &cluster.node_ids())?,
+        PlacementPolicy::Ring { shards } => cluster.store.plan_plain(shards, true, &cluster.node_ids())?,
+    };
+    make(cluster, new).await
+}
+
+/// Gives each of these canonical keys a shard of its own, unless it has one by now.
+pub(super) async fn pin_keys(cluster: &Arc<Cluster>, keys: &[Vec<u8>]) -> Result<()> {
+    let _changing = cluster.changing.lock().await;
+    let topology = cluster.snapshot().topology;
+    let unknown = keys.iter().filter(|key| topology.owner_of_bytes(key).is_none()).cloned();
+    let unknown: Vec<Vec<u8>> = unknown.collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let new = cluster.store.plan_pinned(&unknown, &cluster.node_ids())?;
+    make(cluster, new).await
+}
+
+async fn make(cluster: &Arc<Cluster>, new: NewShards) -> Result<()> {
+    match try_join(create(cluster, &new), replicated_rows(cluster)).await {
+        Ok(((), rows)) => {
+            if let Err(error) = copy(cluster, &new, rows).await {
+                cluster.store.forget(&new)?;
+                return Err(error);
+            }
+            cluster.publish_topology(cluster.store.use_shards(&new)?);
+            Ok(())
+        }
+        Err(error) => {
+            cluster.store.forget(&new)?;
+            Err(error)
+        }
+    }
+}
+
+async fn create(cluster: &Cluster, new: &NewShards) -> Result<()> {
+    let catalog = cluster.snapshot().catalog;
+    let scripts: Vec<String> = catalog.log.iter().map(|change| change.sql.clone()).collect();
+    let created = new.by_node.iter().map(|(node, shards)| cluster.nodes.create_shards(node, shards, &scripts));
+    try_join_all(created).await.map(drop)
+}
+
+/// The rows of all replicated tables, from any shard.
+async fn replicated_rows(cluster: &Cluster) -> Result<Vec<TableRows>> {
+    let snapshot = cluster.snapshot();
+    let Some(shard) = snapshot.topology.any_shard() else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for table in snapshot.catalog.schema.tables() {
+        if table.key().is_none() {
+            all.extend(table_rows(cluster, &snapshot, shard, table).await?);
+        }
+    }
+    Ok(all)
+}
+
+async fn table_rows(cluster: &Cluster, snapshot: &Snapshot, shard: u64, table: &TableInfo) -> Result<Vec<TableRows>> {
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|column| !column.generated && !column.hidden)
+        .map(|column| column.name.clone())
+        .collect();
+    let list: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+    // Rowids are part of what every shard has alike: rows are copied in their order.
+    let order = if table.without_rowid { "" } else { " ORDER BY rowid" };
+    let node = snapshot.topology.node_of(shard).ok_or_else(|| Error::internal("a shard has no node"))?;
+    let request = FragmentRequest {
+        shards: vec![shard],
+        sql: format!("SELECT {} FROM {}{order}", list.join(", "), quote(&table.name)),
+        parameters: Arc::default(),
+        merge: MergeSpec::Rows { order: Vec::new(), limit: None },
+        schema_version: snapshot.catalog.version,
+        deadline: Instant::now() + TIME_MAX,
+        bytes_max: cluster.limits.merge_bytes_max,
+        scope: None,
+        partial: false,
+    };
+    let mut parts = cluster.nodes.run_fragment(node, request);
+    let mut all = Vec::new();
+    while let Some(part) = parts.next().await {
+        if let FragmentPart::Batch(batch) = part? {
+            all.push(TableRows { table: table.name.clone(), columns: columns.clone(), batch });
+        }
+    }
+    Ok(all)
+}
+
+async fn copy(cluster: &Cluster, new: &NewShards, rows: Vec<TableRows>) -> Result<()> {
+    if rows.iter().all(|rows| rows.batch.is_empty()) {
+        return Ok(());
+    }
+    let schema_version = cluster.snapshot().catalog.version;
+    let inserted = new.by_node.iter().map(|(node, shards)| {
+        let shards = shards.iter().map(|&shard| ShardRows { shard, tables: rows.iter().map(clone_rows).collect() });
+        let request = InsertRequest { shards: shards.collect(), schema_version, keep_going: false };
+        cluster.nodes.insert_rows(node, request)
+    });
+    for inserted in try_join_all(inserted).await? {
+        if let Some(failure) = inserted.failed.into_iter().next() {
+            return Err(Error::new(failure.reason, failure.message));
+        }
+    }
+    Ok(())
+}
+
+fn clone_rows(rows: &TableRows) -> TableRows {
+    let batch: Batch = rows.batch.clone();
+    TableRows { table: rows.table.clone(), columns: rows.columns.clone(), batch }
+}
