@@ -170,7 +170,12 @@ impl Split<'_> {
     fn order_term(&mut self, term: &OrderTerm) -> Result<OrderTerm, String> {
         let key = match &term.key {
             OrderKey::Output(index) => OrderKey::Output(*index),
-            OrderKey::Expr(expr) => OrderKey::Expr(self.finish(expr)?),
+            OrderKey::Expr(expr) => {
+                // A key may be known with its COLLATE alone.
+                let collated = term.collation.clone().map(|name| Expr::Collate(Box::new(expr.clone()), name));
+                let key = collated.filter(|collated| self.keys.contains(collated));
+                OrderKey::Expr(self.finish(key.as_ref().unwrap_or(expr))?)
+            }
         };
         Ok(OrderTerm { key, ..term.clone() })
     }

@@ -30,11 +30,15 @@ fn show_sort_columns(fragment: &mut Query) -> Result<(), String> {
     let Body::Select(select) = &mut fragment.body else { return Ok(()) };
     for term in &mut fragment.order {
         if let OrderKey::Expr(expr) = &term.key {
-            if select.distinct {
+            let known = select.outputs.iter().position(|output| output.expr == *expr);
+            if known.is_none() && select.distinct {
                 return Err("a DISTINCT sorted by something that it does not give".into());
             }
-            select.outputs.push(Output { expr: expr.clone(), name: None });
-            term.key = OrderKey::Output(select.outputs.len() - 1);
+            let place = known.unwrap_or_else(|| {
+                select.outputs.push(Output { expr: expr.clone(), name: None });
+                select.outputs.len() - 1
+            });
+            term.key = OrderKey::Output(place);
         }
     }
     Ok(())

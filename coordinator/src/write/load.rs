@@ -112,11 +112,16 @@ impl Loader {
             let keys: Vec<Vec<u8>> = pending.by_key.keys().cloned().collect();
             shards::pin_keys(&self.cluster, &keys).await?;
         }
+        let taken = pending.rows();
         let by_shard = self.by_shard(pending)?;
         loaded.shards = by_shard.len();
-        self.write(by_shard, &mut loaded).await?;
+        let mut rejected = self.write(by_shard).await?;
+        rejected.sort_by_key(|rejected| rejected.row);
+        rejected.dedup_by_key(|rejected| rejected.row);
+        // A row that every shard has is one row.
+        loaded.rows = (taken - rejected.len()) as u64;
+        loaded.rejected.extend(rejected);
         loaded.rejected.sort_by_key(|rejected| rejected.row);
-        loaded.rejected.dedup_by_key(|rejected| rejected.row);
         Ok(loaded)
     }
 
@@ -146,7 +151,8 @@ impl Loader {
         Ok(by_shard)
     }
 
-    async fn write(&self, by_shard: BTreeMap<u64, Vec<PendingRows>>, loaded: &mut Loaded) -> Result<()> {
+    /// Gives the rows that some shard refused.
+    async fn write(&self, by_shard: BTreeMap<u64, Vec<PendingRows>>) -> Result<Vec<RejectedRow>> {
         let snapshot = self.cluster.snapshot();
         let mut calls: HashMap<String, Vec<Call>> = HashMap::new();
         for (shard, tables) in by_shard {
@@ -154,24 +160,30 @@ impl Loader {
             Call::add(calls.entry(node.to_owned()).or_default(), shard, tables);
         }
         let nodes = calls.into_iter().map(|(node, calls)| self.write_to(node, calls, snapshot.catalog.version));
+        let mut rejected = Vec::new();
         for outcome in join_all(nodes).await {
-            let outcome = outcome?;
-            loaded.rows += outcome.rows;
-            loaded.rejected.extend(outcome.rejected);
+            rejected.extend(outcome?);
         }
-        Ok(())
+        Ok(rejected)
     }
 
     /// One call after the other: a node's own pool works on many shards at a time.
-    async fn write_to(&self, node: String, calls: Vec<Call>, schema_version: u64) -> Result<Loaded> {
-        let mut loaded = Loaded::default();
+    async fn write_to(&self, node: String, calls: Vec<Call>, schema_version: u64) -> Result<Vec<RejectedRow>> {
+        let mut rejected = Vec::new();
         for call in calls {
             let (shards, numbers) = call.split();
             let request = InsertRequest { shards, schema_version, keep_going: self.keep_going };
             let inserted = self.cluster.nodes.insert_rows(&node, request).await?;
-            numbers.settle(inserted, &mut loaded);
+            numbers.settle(inserted, &mut rejected);
         }
-        Ok(loaded)
+        Ok(rejected)
+    }
+}
+
+impl Pending {
+    /// Rows, each once however many shards it goes to.
+    fn rows(&self) -> usize {
+        self.by_key.values().flatten().chain(&self.everywhere).map(|rows| rows.rows.batch.rows()).sum()
     }
 }
 
@@ -230,11 +242,10 @@ impl Call {
 struct Numbers(HashMap<u64, Vec<Vec<u64>>>);
 
 impl Numbers {
-    fn settle(&self, inserted: Inserted, loaded: &mut Loaded) {
-        loaded.rows += inserted.inserted;
+    fn settle(&self, inserted: Inserted, rejected: &mut Vec<RejectedRow>) {
         for row in inserted.rejected {
             let number = self.0.get(&row.shard).and_then(|tables| tables.get(row.table)?.get(row.row));
-            loaded.rejected.push(RejectedRow {
+            rejected.push(RejectedRow {
                 row: number.copied().unwrap_or(u64::MAX),
                 reason: row.reason,
                 message: row.message,
@@ -242,7 +253,7 @@ impl Numbers {
         }
         for failure in inserted.failed {
             for number in self.0.get(&failure.shard).into_iter().flatten().flatten() {
-                loaded.rejected.push(RejectedRow {
+                rejected.push(RejectedRow {
                     row: *number,
                     reason: failure.reason,
                     message: failure.message.clone(),

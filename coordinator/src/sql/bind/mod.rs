@@ -248,8 +248,9 @@ impl Binder<'_> {
             (None, _) => {
                 let expr = self.expr(bare)?;
                 match outputs.iter().position(|output| output.expr == expr) {
-                    Some(index) => OrderKey::Output(index),
-                    None => OrderKey::Expr(expr),
+                    Some(index) if collation.is_none() => OrderKey::Output(index),
+                    // SQLite sorts by a COLLATE of a result column beside it, by its number with COLLATE in its place.
+                    _ => OrderKey::Expr(expr),
                 }
             }
         };

@@ -1,0 +1,23 @@
+//! Every answer is compared with that of one plain SQLite that holds the same rows.
+//!
+//! - `fixture`: the tables that most tests share.
+//! - `shapes`: what must be answered, whatever the number of shards.
+//! - `scatter`: each condition under which a SELECT may be scattered, with rows that would show it broken.
+//! - `keys`: routing, and what counts as the same key.
+//! - `scope`: requests that name a shard key.
+//! - `values`: borders of the five storage classes.
+//! - `refusals`: errors, bounds and what a client may not do.
+//! - `invariance`: generated schemas, rows and queries.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fixture;
+
+mod invariance;
+mod keys;
+mod refusals;
+mod scatter;
+mod scope;
+mod shapes;
+mod values;

@@ -1,0 +1,276 @@
+//! Nodes and a coordinator in this process, spoken to over gRPC.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures::future::join_all;
+use souk_coordinator::{Limits, NodeAddress, PlacementPolicy};
+use souk_merge::{Batch, Value, ValueRef};
+use souk_proto::{Reason, v1};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use v1::cluster_service_client::ClusterServiceClient;
+use v1::query_response::Part;
+use v1::query_service_client::QueryServiceClient;
+use v1::write_service_client::WriteServiceClient;
+
+use super::values::Params;
+
+/// How long nodes and a coordinator may take to end.
+const GOODBYE: Duration = Duration::from_secs(20);
+
+/// A running cluster; it ends when this is dropped.
+pub struct Cluster {
+    queries: QueryServiceClient<Channel>,
+    writes: WriteServiceClient<Channel>,
+    status: ClusterServiceClient<Channel>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    runtime: Runtime,
+    _folder: TempDir,
+}
+
+/// A whole answer, its certificate checked.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub names: Vec<String>,
+    /// Empty for an expression.
+    pub declared: Vec<String>,
+    pub rows: Vec<Vec<Value>>,
+    pub certificate: v1::Certificate,
+}
+
+/// An error as a client sees it.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// None when the error does not come from souk.
+    pub reason: Option<Reason>,
+    pub code: Code,
+    pub message: String,
+}
+
+/// What a request may say beyond its text.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub shard_key: Option<Value>,
+    pub query: v1::QueryOptions,
+}
+
+/// What became of a load.
+#[derive(Debug, Clone, Default)]
+pub struct Load {
+    pub loaded: u64,
+    pub rejected: Vec<v1::RejectedRow>,
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Failure {
+        Failure { reason: Reason::of(&status), code: status.code(), message: status.message().to_owned() }
+    }
+}
+
+impl Cluster {
+    /// Starts `nodes` nodes and a coordinator with default limits.
+    pub fn start(nodes: usize, placement: PlacementPolicy) -> Cluster {
+        Cluster::start_with(nodes, placement, Limits::default())
+    }
+
+    pub fn start_with(nodes: usize, placement: PlacementPolicy, limits: Limits) -> Cluster {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = Vec::new();
+        let address = runtime.block_on(async {
+            let mut addresses = Vec::new();
+            for index in 0..nodes {
+                let (address, task) = start_node(index, &folder, wait_for(stopped.clone())).await;
+                addresses.push(address);
+                tasks.push(task);
+            }
+            let data = folder.path().join("coordinator");
+            let settings = souk_coordinator::Settings { data, nodes: addresses, placement, limits };
+            let (listener, address) = listen().await;
+            let shutdown = wait_for(stopped.clone());
+            let run = async move { souk_coordinator::run(listener, settings, shutdown).await.expect("a coordinator") };
+            // The first to end.
+            tasks.insert(0, tokio::spawn(run));
+            address
+        });
+        let channel = {
+            let _inside = runtime.enter();
+            Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+        };
+        Cluster {
+            queries: QueryServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX),
+            writes: WriteServiceClient::new(channel.clone()),
+            status: ClusterServiceClient::new(channel),
+            stop,
+            tasks,
+            runtime,
+            _folder: folder,
+        }
+    }
+
+    fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Runs one statement that writes.
+    pub fn execute(&self, sql: &str, params: &Params) -> Result<v1::ExecuteResponse, Failure> {
+        let request = v1::ExecuteRequest { sql: sql.to_owned(), parameters: parameters(params) };
+        let mut client = self.writes.clone();
+        Ok(self.wait(async move { client.execute(request).await })?.into_inner())
+    }
+
+    /// Loads rows in columnar batches of at most 500.
+    pub fn load(&self, table: &str, columns: &[String], rows: &[Vec<Value>]) -> Result<Load, Failure> {
+        let requests: Vec<v1::LoadRequest> = rows
+            .chunks(500)
+            .enumerate()
+            .map(|(index, chunk)| v1::LoadRequest {
+                table: table.to_owned(),
+                columns: columns.to_vec(),
+                batch: Some(batch_of(columns.len(), chunk).into()),
+                first_row: index as u64 * 500,
+            })
+            .collect();
+        let mut client = self.writes.clone();
+        self.wait(async move {
+            let mut responses = client.load(tokio_stream::iter(requests)).await?.into_inner();
+            let mut load = Load::default();
+            while let Some(response) = responses.message().await? {
+                load.loaded = response.loaded;
+                load.rejected.extend(response.rejected);
+            }
+            Ok(load)
+        })
+    }
+
+    pub fn query(&self, sql: &str, params: &Params) -> Result<Answer, Failure> {
+        self.query_with(sql, params, Options::default())
+    }
+
+    pub fn query_with(&self, sql: &str, params: &Params, options: Options) -> Result<Answer, Failure> {
+        let partial = options.query.failure_mode == v1::FailureMode::Partial as i32;
+        let request = v1::QueryRequest {
+            sql: sql.to_owned(),
+            parameters: parameters(params),
+            shard_key: options.shard_key.as_ref().map(v1::Value::from),
+            options: Some(options.query),
+        };
+        let mut client = self.queries.clone();
+        let answer = self.wait(async move {
+            let mut parts = client.query(request).await?.into_inner();
+            let mut reader = Reader::default();
+            while let Some(response) = parts.message().await? {
+                reader.read(response.part.expect("each response has a part"));
+            }
+            Ok::<_, Failure>(reader.answer())
+        })?;
+        self.check_certificate(sql, &answer, partial);
+        Ok(answer)
+    }
+
+    pub fn explain(&self, sql: &str, params: &Params) -> Result<v1::ExplainResponse, Failure> {
+        let request = v1::ExplainRequest { sql: sql.to_owned(), parameters: parameters(params), shard_key: None };
+        let mut client = self.queries.clone();
+        Ok(self.wait(async move { client.explain(request).await })?.into_inner())
+    }
+
+    pub fn status(&self) -> v1::GetStatusResponse {
+        let mut client = self.status.clone();
+        self.wait(async move { client.get_status(v1::GetStatusRequest {}).await }).expect("a status").into_inner()
+    }
+
+    fn check_certificate(&self, sql: &str, answer: &Answer, partial: bool) {
+        let certificate = &answer.certificate;
+        let failed = certificate.failed.len() as u32;
+        assert_eq!(certificate.asked, certificate.answered + failed, "{sql}: asked = answered + failed: {certificate:?}");
+        assert!(partial || failed == 0, "{sql}: failures though partial answers were not allowed: {certificate:?}");
+        assert_eq!(certificate.rows, answer.rows.len() as u64, "{sql}: rows of the certificate");
+        assert!(["route", "scatter"].contains(&certificate.plan.as_str()), "{sql}: plan `{}`", certificate.plan);
+        let shards = self.status().shards;
+        assert_eq!(certificate.asked + certificate.pruned, shards, "{sql}: asked + pruned = all shards: {certificate:?}");
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        let tasks = std::mem::take(&mut self.tasks);
+        let all = self.runtime.block_on(async { timeout(GOODBYE, join_all(tasks)).await });
+        if !std::thread::panicking() {
+            let ended = all.expect("nodes and coordinator end when they are told to");
+            ended.into_iter().for_each(|task| task.expect("no task panics"));
+        }
+    }
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
+async fn start_node(index: usize, folder: &TempDir, shutdown: impl Future<Output = ()> + Send + 'static) -> (NodeAddress, JoinHandle<()>) {
+    let id = format!("node-{}", index + 1);
+    let data = folder.path().join(&id);
+    let settings = souk_vendor_node::Settings { id: id.clone(), data, threads: 2, open_shards_max: None };
+    let (listener, address) = listen().await;
+    let run = async move { souk_vendor_node::run(listener, settings, shutdown).await.expect("a node") };
+    (NodeAddress { id, address }, tokio::spawn(run))
+}
+
+async fn wait_for(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+fn parameters(params: &Params) -> Vec<v1::Parameter> {
+    params.iter().map(|(name, value)| v1::Parameter { name: name.clone(), value: Some(value.into()) }).collect()
+}
+
+fn batch_of(width: usize, rows: &[Vec<Value>]) -> Batch {
+    let mut batch = Batch::new(width);
+    for row in rows {
+        batch.push_row(row.iter().map(Value::as_ref).collect::<Vec<ValueRef<'_>>>());
+    }
+    batch
+}
+
+/// Reads a stream and insists on its shape: a header, rows, the certificate.
+#[derive(Default)]
+struct Reader {
+    header: Option<v1::Header>,
+    rows: Vec<Vec<Value>>,
+    certificate: Option<v1::Certificate>,
+}
+
+impl Reader {
+    fn read(&mut self, part: Part) {
+        assert!(self.certificate.is_none(), "nothing follows the certificate");
+        assert_eq!(self.header.is_none(), matches!(part, Part::Header(_)), "one header, first");
+        match part {
+            Part::Header(header) => self.header = Some(header),
+            Part::Batch(batch) => self.rows.extend(Batch::try_from(batch).expect("a batch").into_rows()),
+            Part::Rows(rows) => self.rows.extend(rows.rows.into_iter().map(|row| {
+                row.values.into_iter().map(|value| Value::try_from(value).expect("a value")).collect()
+            })),
+            Part::Certificate(certificate) => self.certificate = Some(certificate),
+        }
+    }
+
+    fn answer(self) -> Answer {
+        let columns = self.header.expect("a header").columns;
+        let width = columns.len();
+        assert!(self.rows.iter().all(|row| row.len() == width), "each row is as wide as the header");
+        let (names, declared) = columns.into_iter().map(|column| (column.name, column.declared_type)).unzip();
+        let certificate = self.certificate.expect("an answer ends with its certificate");
+        Answer { names, declared, rows: self.rows, certificate }
+    }
+}

@@ -1,0 +1,38 @@
+//! What end-to-end tests share: a cluster in this process, and one plain SQLite beside it that says what is right.
+//!
+//! - `values`: literals, and values as people read them.
+//! - `plain`: the plain SQLite.
+//! - `cluster`: nodes and a coordinator over real gRPC.
+//! - `split`: what of a statement decides the order of its rows.
+//! - `expected`: the answer of the plain SQLite, with the rows that tie.
+//! - `oracle`: the same rows on both sides, and the checks.
+//! - `random`, `expression`, `generate`: seeded schemas, rows and queries.
+//! - `shrink`: a smaller case that fails too.
+
+// Each test target uses a part of this.
+#![allow(dead_code, unreachable_pub, unused_imports)]
+
+mod values;
+
+mod plain;
+
+mod cluster;
+
+mod split;
+
+mod expected;
+
+mod oracle;
+
+mod expression;
+mod generate;
+mod random;
+mod shrink;
+
+pub use cluster::{Answer, Cluster, Failure, Load, Options};
+pub use generate::{Scene, case, scene};
+pub use oracle::{Layout, Oracle, Table, Verdict};
+pub use plain::Plain;
+pub use random::Random;
+pub use shrink::shrink;
+pub use values::{Params, blob, named, none, null, positional, real, show_row, show_rows, text, text_bytes};
