@@ -1,6 +1,9 @@
 //! The command as its users meet it: the real binary, against a coordinator that is one plain SQLite database.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[cfg(target_os = "linux")]
+#[path = "cli/demo.rs"]
+mod demo;
 #[path = "cli/fake.rs"]
 mod fake;
 #[path = "cli/help.rs"]

@@ -1,15 +1,11 @@
-//! The whole marketplace, as the messages that load it.
+//! All vendors' rows, as the messages that load them.
 
 use std::collections::VecDeque;
 
 use souk_merge::{Batch, ValueRef};
 use souk_proto::v1::LoadRequest;
 
-use super::{
-    schema::{CATEGORY_COLUMNS, Table},
-    sizes, vendor,
-    words::CATEGORIES,
-};
+use super::{schema::Table, sizes, vendor};
 use crate::load::MESSAGE_ROWS;
 
 /// Rows of all tables that wait for their messages before they are sent: several small vendors share a message.
@@ -37,10 +33,8 @@ impl Messages {
     /// The messages for so many vendors.
     pub(super) fn new(seed: u64, vendors: u64) -> Messages {
         let batches = Table::ALL.map(|table| Batch::new(table.columns().len()));
-        let mut full = VecDeque::new();
-        full.push_back(categories());
-        let rows = CATEGORIES.len() as u64;
-        Messages { seed, sizes: sizes::sizes(vendors, seed), made: 0, waiting: Waiting { batches, full, rows } }
+        let waiting = Waiting { batches, full: VecDeque::new(), rows: 0 };
+        Messages { seed, sizes: sizes::sizes(vendors, seed), made: 0, waiting }
     }
 
     fn make_vendor(&mut self) {
@@ -99,15 +93,6 @@ impl vendor::Rows for Waiting {
             self.send(table);
         }
     }
-}
-
-fn categories() -> LoadRequest {
-    let mut batch = Batch::new(CATEGORY_COLUMNS.len());
-    for category in &CATEGORIES {
-        let text = |text: &'static str| ValueRef::Text(text.as_bytes());
-        batch.push_row([text(category.name), text(category.title), ValueRef::Integer(category.commission_bp)]);
-    }
-    request("categories", &CATEGORY_COLUMNS, batch, 0)
 }
 
 fn request(table: &str, columns: &[&str], batch: Batch, first_row: u64) -> LoadRequest {

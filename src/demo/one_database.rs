@@ -3,7 +3,10 @@
 use rusqlite::{Connection, params_from_iter, types::Value as Sql};
 use souk_merge::{Batch, Value};
 
-use super::{messages::Messages, schema::STATEMENTS};
+use super::{
+    messages::Messages,
+    schema::{STATEMENTS, insert_categories},
+};
 
 fn sql(value: Value) -> Sql {
     match value {
@@ -22,6 +25,7 @@ pub(super) fn loaded(vendors: u64) -> Connection {
         let plain = statement.replace(" SHARD KEY (vendor_id)", "").replace(" REPLICATED", "");
         connection.execute_batch(&plain).unwrap();
     }
+    connection.execute_batch(&insert_categories()).unwrap();
     for message in Messages::new(3, vendors) {
         let marks = vec!["?"; message.columns.len()].join(",");
         let insert = format!("INSERT INTO {}({}) VALUES ({marks})", message.table, message.columns.join(","));

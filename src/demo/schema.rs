@@ -2,6 +2,7 @@
 
 use souk_proto::v1::ExecuteRequest;
 
+use super::words::{CATEGORIES, Category};
 use crate::{client::Client, failure::Failure};
 
 /// A table that vendors fill, and the columns in the order in which rows are made.
@@ -41,9 +42,6 @@ impl Table {
         }
     }
 }
-
-/// The columns of the replicated table of categories, in the order in which rows are made.
-pub(super) const CATEGORY_COLUMNS: [&str; 3] = ["name", "title", "commission_bp"];
 
 /// `SHARD KEY` and `REPLICATED` are souk's own; everything else is SQLite's.
 pub(super) const STATEMENTS: [&str; 8] = [
@@ -102,10 +100,17 @@ pub(super) const STATEMENTS: [&str; 8] = [
 ) REPLICATED",
 ];
 
-/// Makes the tables.
+/// The INSERT of all categories. A statement rather than a load: every shard gets them, also those that are made later.
+pub(super) fn insert_categories() -> String {
+    let row = |category: &Category| format!("('{}', '{}', {})", category.name, category.title, category.commission_bp);
+    let rows: Vec<String> = CATEGORIES.iter().map(row).collect();
+    format!("INSERT INTO categories (name, title, commission_bp) VALUES {}", rows.join(", "))
+}
+
+/// Makes the tables, and fills the one that no vendor owns.
 pub(super) async fn create(client: &Client) -> Result<(), Failure> {
-    for sql in STATEMENTS {
-        let request = ExecuteRequest { sql: sql.to_owned(), parameters: Vec::new() };
+    for sql in STATEMENTS.map(str::to_owned).into_iter().chain([insert_categories()]) {
+        let request = ExecuteRequest { sql, parameters: Vec::new() };
         client.write().execute(request).await.map_err(|status| Failure::of_status(&status))?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{command, souk};
 
 /// A service that is killed when it is dropped.
-struct Service(Child);
+pub(crate) struct Service(Child);
 
 impl Drop for Service {
     fn drop(&mut self) {
@@ -19,7 +19,7 @@ impl Drop for Service {
 }
 
 /// Starts a service and gives the line that it announces itself with.
-fn announced(arguments: &[&str], environment: &[(&str, &str)]) -> (Service, String) {
+pub(crate) fn announced(arguments: &[&str], environment: &[(&str, &str)]) -> (Service, String) {
     let mut command = command(arguments);
     command.envs(environment.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut service = Service(command.spawn().unwrap());

@@ -49,6 +49,13 @@ pub(crate) struct ShardRows {
     pub(crate) tables: Vec<TableRows>,
 }
 
+/// What became of one shard's rows.
+#[derive(Debug)]
+pub(crate) struct ShardOutcome {
+    pub(crate) shard: u64,
+    pub(crate) outcome: Result<Inserted, Fault>,
+}
+
 /// A node and its shards.
 pub(crate) struct Node {
     folder: Arc<Folder>,
@@ -158,7 +165,7 @@ impl Node {
         shards: Vec<ShardRows>,
         schema_version: u64,
         keep_going: bool,
-    ) -> Result<Vec<(u64, Result<Inserted, Fault>)>, Fault> {
+    ) -> Result<Vec<ShardOutcome>, Fault> {
         check_distinct(shards.iter().map(|rows| rows.shard))?;
         let schema = self.folder.schema();
         schema.check_version(schema_version)?;
@@ -167,7 +174,7 @@ impl Node {
                 .into_par_iter()
                 .map(|mut rows| {
                     let insert = |shard: &shard::Shard| shard.insert(&schema, &mut rows.tables, keep_going);
-                    (rows.shard, self.shards.with(rows.shard, insert))
+                    ShardOutcome { shard: rows.shard, outcome: self.shards.with(rows.shard, insert) }
                 })
                 .collect()
         }))

@@ -187,6 +187,7 @@ fn fail_on_panic<T>(context: *mut ffi::sqlite3_context, outcome: std::thread::Re
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

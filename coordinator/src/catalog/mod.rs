@@ -11,8 +11,8 @@ use self::tables::table_infos;
 use crate::sql::Schema;
 
 pub(crate) use store::{NewShards, Store, StoreError};
-pub(crate) use tables::{DeclareError, Declared, DeclaredDistribution, default_distribution, split_distribution};
-pub(crate) use topology::{Topology, ring_key};
+pub(crate) use tables::{DeclareError, DeclaredDistribution, default_distribution};
+pub(crate) use topology::{Target, Topology, ring_key};
 pub(crate) use twins::Twins;
 
 /// The schema at one number.

@@ -6,8 +6,9 @@ use std::path::Path;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::{Declared, DeclaredDistribution, SchemaChange, Topology};
+use super::{DeclaredDistribution, SchemaChange, Topology};
 use crate::settings::PlacementPolicy;
+use crate::sql::Declared;
 
 const FORMAT: i64 = 1;
 

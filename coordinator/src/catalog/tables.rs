@@ -1,10 +1,9 @@
-//! Declarations of tables: `SHARD KEY (column)` or `REPLICATED` at the end, and what SQLite makes of the rest.
+//! The tables that the schema log makes, each with how its rows lie over the shards.
 
 use rusqlite::Connection;
 use souk_merge::Collation;
-use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use crate::sql::{Affinity, ColumnInfo, Distribution, TableInfo, offset_of};
+use crate::sql::{Affinity, ColumnInfo, Declared, Distribution, TableInfo};
 
 /// The column that shards a table which does not say how its rows lie.
 const DEFAULT_KEY: &str = "vendor_id";
@@ -14,13 +13,6 @@ const DEFAULT_KEY: &str = "vendor_id";
 pub(crate) struct DeclaredDistribution {
     pub(crate) table: String,
     pub(crate) declared: Declared,
-}
-
-/// What stands at the end of a CREATE TABLE.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Declared {
-    ShardKey(String),
-    Replicated,
 }
 
 /// Why a schema cannot be.
@@ -40,41 +32,6 @@ pub(crate) enum DeclareError {
     UniqueWithoutKey { table: String, key: String },
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-}
-
-/// Splits a CREATE TABLE into SQLite's part and souk's option at its end.
-pub(crate) fn split_distribution(text: &str, tokens: &[TokenWithSpan]) -> (String, Option<Declared>) {
-    let end = tokens.iter().rposition(|token| token.token != Token::SemiColon).map_or(0, |last| last + 1);
-    let words: Vec<Option<&str>> = tokens[..end].iter().map(|token| word(&token.token)).collect();
-    let is = |back: usize, expected: &str| {
-        end.checked_sub(back).is_some_and(|at| words[at].is_some_and(|word| word.eq_ignore_ascii_case(expected)))
-    };
-    let (length, declared) = if is(1, "REPLICATED") {
-        (1, Declared::Replicated)
-    } else if end >= 5
-        && is(5, "SHARD")
-        && is(4, "KEY")
-        && tokens[end - 3].token == Token::LParen
-        && tokens[end - 1].token == Token::RParen
-        && let Some(column) = words[end - 2]
-    {
-        (5, Declared::ShardKey(column.to_owned()))
-    } else {
-        return (text.to_owned(), None);
-    };
-    let mut start = end - length;
-    if start > 0 && tokens[start - 1].token == Token::Comma {
-        start -= 1;
-    }
-    let cut = offset_of(text, tokens[start].span.start).unwrap_or(text.len());
-    (text[..cut].trim_end().to_owned(), Some(declared))
-}
-
-fn word(token: &Token) -> Option<&str> {
-    match token {
-        Token::Word(word) => Some(&word.value),
-        _ => None,
-    }
 }
 
 /// The tables that a script makes, each with its distribution, checked.
@@ -213,28 +170,6 @@ fn check_uniqueness(connection: &Connection, table: &TableInfo) -> Result<(), De
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::{Bounds, tokenize};
-
-    fn check(text: &str, sql: &str, declared: Option<Declared>) {
-        let tokens = tokenize(text, &Bounds::default()).expect("tokens");
-        assert_eq!(split_distribution(text, &tokens), (sql.to_owned(), declared));
-    }
-
-    #[test]
-    fn the_option_at_the_end_is_cut_off() {
-        check("CREATE TABLE t(a) REPLICATED;", "CREATE TABLE t(a)", Some(Declared::Replicated));
-        check(
-            "CREATE TABLE t(a) STRICT, shard key (\"a\")",
-            "CREATE TABLE t(a) STRICT",
-            Some(Declared::ShardKey("a".into())),
-        );
-        check(
-            "CREATE TABLE t(\n'é' TEXT,\n a)\n SHARD KEY (a)",
-            "CREATE TABLE t(\n'é' TEXT,\n a)",
-            Some(Declared::ShardKey("a".into())),
-        );
-        check("CREATE TABLE t(a)", "CREATE TABLE t(a)", None);
-    }
 
     fn infos(sql: &str, declared: Declared) -> Result<Vec<TableInfo>, DeclareError> {
         table_infos([sql], &[DeclaredDistribution { table: "t".into(), declared }])

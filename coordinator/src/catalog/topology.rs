@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use souk_hashring::{Key, Member, Placement, Ring};
 use souk_merge::{Value, ValueRef};
 
-use crate::plan::Target;
-
 /// One immutable state of the topology.
 #[derive(Debug, Clone)]
 pub(crate) struct Topology {
@@ -82,6 +80,13 @@ impl Topology {
         }
         Ok(by_node.into_iter().map(|(node, shards)| Target { node: node.to_owned(), shards }).collect())
     }
+}
+
+/// Shards of one node, in the order in which their rows come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) node: String,
+    pub(crate) shards: Vec<u64>,
 }
 
 /// A value as the ring's key.

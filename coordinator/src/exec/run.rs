@@ -13,9 +13,9 @@ use tokio::time::{Instant, timeout_at};
 use super::nodes::{FragmentRequest, Nodes, ShardFailure};
 use super::scratch::{self, Stop};
 use super::source::Source;
-use crate::catalog::Twins;
+use crate::catalog::{Target, Twins};
 use crate::error::{Error, Result};
-use crate::plan::{BoundFinish, BoundPart, Plan, Scope, ScratchTable, Target};
+use crate::plan::{BoundFinish, BoundPart, Plan, Scope, ScratchTable};
 
 /// Batches that may wait for a client that reads slowly.
 const EVENTS_AHEAD: usize = 2;

@@ -4,9 +4,9 @@ use souk_merge::{MergeSpec, Value};
 
 use super::{
     BoundFinish, BoundPart, Extra, FinishStep, LimitTerms, Part, PartMerge, Plan, ReadSet, RunsOn, Scatter, Scope,
-    Target, Template,
+    Template,
 };
-use crate::catalog::Topology;
+use crate::catalog::{Target, Topology};
 
 /// What is known when a statement is asked.
 pub(crate) struct Bindings {

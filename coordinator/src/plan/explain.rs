@@ -4,7 +4,8 @@ use std::fmt::{self, Display, Formatter};
 
 use souk_merge::{MergeSpec, SortKey};
 
-use super::{BoundFinish, BoundPart, Plan, Target};
+use super::{BoundFinish, BoundPart, Plan};
+use crate::catalog::Target;
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

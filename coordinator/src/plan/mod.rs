@@ -16,6 +16,7 @@ mod scatter;
 use souk_merge::{Collation, Finish, MergeSpec, SortKey, StateKind, Value};
 
 use crate::analyze::Pin;
+use crate::catalog::Target;
 use crate::sql::Affinity;
 
 pub(crate) use bind::{Asked, BindError, Bindings, bind};
@@ -151,13 +152,6 @@ pub(crate) enum Plan {
     Route { target: Target, sql: String, parameters: Vec<Value>, scope: Option<Scope> },
     /// Fragments on shards.
     Scatter { parts: Vec<BoundPart>, parameters: Vec<Value>, finish: BoundFinish },
-}
-
-/// Shards of one node, in the order in which their rows come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) node: String,
-    pub(crate) shards: Vec<u64>,
 }
 
 /// The rows that a scoped statement may see.

@@ -14,6 +14,7 @@ mod print;
 mod schema;
 mod twin;
 mod walk;
+mod writes;
 
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -23,9 +24,10 @@ pub(crate) use evaluate::Evaluator;
 pub(crate) use judge::Verdict;
 pub(crate) use print::quote;
 pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo};
-pub(crate) use tokens::{first_word, offset_of, tokenize};
+use tokens::tokenize;
 pub(crate) use twin::{Described, Twin};
 pub(crate) use walk::{Node, map_query, walk_body, walk_expr, walk_query};
+pub(crate) use writes::{Declared, InsertStatement, SchemaStatement, WriteStatement, read_write};
 
 /// How deep sqlparser may recurse. Its own default of 50 is below what SQLite accepts.
 const PARSE_DEPTH_MAX: usize = 400;

@@ -5,21 +5,20 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 use rusqlite::Connection;
 use souk_proto::Reason;
-use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::Executed;
-use crate::catalog::{Catalog, Declared, DeclaredDistribution, SchemaChange, default_distribution, split_distribution};
+use crate::catalog::{Catalog, DeclaredDistribution, SchemaChange, default_distribution};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::sql::SqlError;
+use crate::sql::{Declared, SchemaStatement, SqlError};
 
 /// Applies one CREATE, ALTER or DROP.
-pub(super) async fn change_schema(cluster: &Arc<Cluster>, text: &str, tokens: &[TokenWithSpan]) -> Result<Executed> {
-    refuse_unsupported(tokens)?;
+pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Executed> {
+    refuse_unsupported(&statement.words)?;
     let _changing = cluster.changing.lock().await;
     let snapshot = cluster.snapshot();
     let mut log = snapshot.catalog.log.clone();
-    let change = check(&log, text, tokens)?;
+    let change = check(&log, statement)?;
     log.push(change.clone());
     let catalog = Catalog::new(log)?;
     // A node that is away would miss the change: none is made then.
@@ -43,17 +42,7 @@ pub(super) async fn change_schema(cluster: &Arc<Cluster>, text: &str, tokens: &[
     Ok(Executed { rows_affected: 0, schema_version: version, shards: snapshot.topology.shard_count() as u32 })
 }
 
-/// The statement's words up to the name, in upper case.
-fn leading_words(tokens: &[TokenWithSpan]) -> Vec<String> {
-    let word = |token: &TokenWithSpan| match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
-        _ => None,
-    };
-    tokens.iter().map_while(word).take(4).collect()
-}
-
-fn refuse_unsupported(tokens: &[TokenWithSpan]) -> Result<()> {
-    let words = leading_words(tokens);
+fn refuse_unsupported(words: &[String]) -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let what = match words.as_slice() {
         ["CREATE", "TABLE", ..] | ["CREATE", "INDEX", ..] | ["CREATE", "UNIQUE", "INDEX", ..] => return Ok(()),
@@ -67,17 +56,17 @@ fn refuse_unsupported(tokens: &[TokenWithSpan]) -> Result<()> {
 }
 
 /// Runs the statement after the log on an empty database: SQLite's own errors, and which table it makes.
-fn check(log: &[SchemaChange], text: &str, tokens: &[TokenWithSpan]) -> Result<SchemaChange> {
-    let (sql, declared) = split_distribution(text, tokens);
+fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChange> {
+    let SchemaStatement { sql, declared, has_query, .. } = statement;
     let internal = |error: rusqlite::Error| Error::internal(error.to_string());
     let connection = Connection::open_in_memory().map_err(internal)?;
     log.iter().try_for_each(|change| connection.execute_batch(&change.sql)).map_err(internal)?;
     let before = tables(&connection).map_err(internal)?;
-    let statement = connection.prepare(&sql).map_err(SqlError::from_sqlite)?;
-    if statement.parameter_count() > 0 {
+    let prepared = connection.prepare(&sql).map_err(SqlError::from_sqlite)?;
+    if prepared.parameter_count() > 0 {
         return Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"));
     }
-    drop(statement);
+    drop(prepared);
     connection.execute_batch(&sql).map_err(SqlError::from_sqlite)?;
     let after = tables(&connection).map_err(internal)?;
     let made: Vec<&String> = after.iter().filter(|table| !before.contains(table)).collect();
@@ -89,7 +78,7 @@ fn check(log: &[SchemaChange], text: &str, tokens: &[TokenWithSpan]) -> Result<S
             format!("renaming a table to `{table}` is not supported; make a new one"),
         )),
         ([table], declared) => {
-            if has_select(tokens) {
+            if has_query {
                 return Err(Error::new(Reason::UnsupportedSql, "CREATE TABLE AS SELECT is not supported"));
             }
             let declared = match declared {
@@ -108,14 +97,6 @@ fn check(log: &[SchemaChange], text: &str, tokens: &[TokenWithSpan]) -> Result<S
         )),
         _ => Err(Error::new(Reason::UnsupportedSql, "a statement that makes several tables is not supported")),
     }
-}
-
-fn has_select(tokens: &[TokenWithSpan]) -> bool {
-    let is_word = |token: &TokenWithSpan, expected: &str| matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected));
-    tokens.windows(2).any(|pair| {
-        is_word(&pair[0], "AS")
-            && (is_word(&pair[1], "SELECT") || is_word(&pair[1], "WITH") || is_word(&pair[1], "VALUES"))
-    })
 }
 
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {

@@ -13,7 +13,7 @@ use souk_proto::Reason;
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::sql::{first_word, tokenize};
+use crate::sql::{WriteStatement, read_write};
 
 pub(crate) use load::{LoadRows, Loaded, Loader, RejectedRow};
 pub(crate) use shards::first_shards;
@@ -28,23 +28,21 @@ pub(crate) struct Executed {
 
 /// Runs one statement that writes.
 pub(crate) async fn execute(cluster: &Arc<Cluster>, sql: &str, parameters: Vec<(String, Value)>) -> Result<Executed> {
-    let tokens = tokenize(sql, &cluster.bounds())?;
     let unsupported = |what: &str| Err(Error::new(Reason::UnsupportedSql, what.to_owned()));
-    match first_word(&tokens).as_deref() {
-        Some("CREATE" | "DROP" | "ALTER") => {
-            if !parameters.is_empty() {
-                return Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"));
+    match read_write(sql, &cluster.bounds())? {
+        WriteStatement::Schema(_) if !parameters.is_empty() => {
+            Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"))
+        }
+        WriteStatement::Schema(statement) => ddl::change_schema(cluster, statement).await,
+        WriteStatement::Insert(statement) => insert::insert(cluster, statement, parameters).await,
+        WriteStatement::Other(word) => match word.as_str() {
+            "SELECT" | "WITH" | "VALUES" => {
+                unsupported("this call runs statements that write; ask SELECT with the query call")
             }
-            ddl::change_schema(cluster, sql, &tokens).await
-        }
-        Some("INSERT") => insert::insert(cluster, sql, &tokens, parameters).await,
-        Some("SELECT" | "WITH" | "VALUES") => {
-            unsupported("this call runs statements that write; ask SELECT with the query call")
-        }
-        Some("BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "SAVEPOINT" | "RELEASE") => {
-            unsupported("transactions are not supported; each call is atomic on its shard by itself")
-        }
-        Some(word) => unsupported(&format!("{word} is not supported")),
-        None => Err(Error::new(Reason::SqlSyntax, "there is no statement")),
+            "BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => {
+                unsupported("transactions are not supported; each call is atomic on its shard by itself")
+            }
+            word => unsupported(&format!("{word} is not supported")),
+        },
     }
 }

@@ -58,6 +58,7 @@ pub(crate) fn too_large(max: u64) -> Fault {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

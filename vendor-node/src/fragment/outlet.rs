@@ -79,6 +79,7 @@ impl<'a, 's> Outlet<'a, 's> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use souk_merge::{Value, ValueRef};
     use souk_proto::Reason;

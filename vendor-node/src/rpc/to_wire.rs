@@ -6,7 +6,7 @@ use souk_proto::v1;
 use crate::{
     error::{Failure, Fault},
     fragment::Summary,
-    node::Description,
+    node::{Description, ShardOutcome},
     shard::Inserted,
 };
 
@@ -45,9 +45,9 @@ fn failure(node: &str, shard: u64, fault: Fault) -> v1::ShardFailure {
     v1::ShardFailure { shard, node: node.to_owned(), reason: fault.reason.to_string(), message: fault.message }
 }
 
-pub(crate) fn insertions(node: &str, outcomes: Vec<(u64, Result<Inserted, Fault>)>) -> v1::InsertRowsResponse {
+pub(crate) fn insertions(node: &str, outcomes: Vec<ShardOutcome>) -> v1::InsertRowsResponse {
     let mut response = v1::InsertRowsResponse::default();
-    for (shard, outcome) in outcomes {
+    for ShardOutcome { shard, outcome } in outcomes {
         match outcome {
             Ok(Inserted { rows, rejected }) => {
                 response.inserted += rows;

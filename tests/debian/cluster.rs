@@ -1,0 +1,145 @@
+//! Nodes and a coordinator in this process, with a shard for each vendor.
+
+use std::{future::Future, path::Path};
+
+use souk_coordinator::{Limits, NodeAddress, PlacementPolicy};
+use souk_merge::{Batch, Value};
+use souk_proto::v1::{
+    Certificate, ExecuteRequest, LoadRequest, QueryRequest, query_response::Part, query_service_client::QueryServiceClient,
+    write_service_client::WriteServiceClient,
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::source::Rows;
+
+/// Rows of a message.
+const MESSAGE_ROWS: usize = 4_000;
+
+/// A whole answer.
+pub(crate) struct Answer {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Value>>,
+    pub(crate) certificate: Certificate,
+}
+
+pub(crate) struct Cluster {
+    queries: QueryServiceClient<Channel>,
+    writes: WriteServiceClient<Channel>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    _folder: TempDir,
+}
+
+impl Cluster {
+    pub(crate) async fn start(nodes: usize) -> Cluster {
+        let folder = tempfile::tempdir().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = Vec::new();
+        let mut addresses = Vec::new();
+        for number in 1..=nodes {
+            let (listener, address) = listen().await;
+            let id = format!("n{number}");
+            tasks.push(tokio::spawn(node(listener, id.clone(), folder.path(), until(stopped.clone()))));
+            addresses.push(NodeAddress { id, address });
+        }
+        let (listener, address) = listen().await;
+        tasks.push(tokio::spawn(coordinator(listener, addresses, folder.path(), until(stopped))));
+        let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        let queries = QueryServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
+        Cluster { queries, writes: WriteServiceClient::new(channel), stop, tasks, _folder: folder }
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        let request = ExecuteRequest { sql: sql.to_owned(), parameters: vec![] };
+        self.writes.clone().execute(request).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// Loads all rows; every one must be taken.
+    pub(crate) async fn load(&self, table: &str, rows: &Rows) {
+        let messages = rows.values.chunks(MESSAGE_ROWS).enumerate().map(|(number, chunk)| LoadRequest {
+            table: table.to_owned(),
+            columns: rows.columns.clone(),
+            batch: Some(batch(rows.columns.len(), chunk).into()),
+            first_row: (number * MESSAGE_ROWS) as u64,
+        });
+        let messages: Vec<LoadRequest> = messages.collect();
+        let mut responses = self.writes.clone().load(tokio_stream::iter(messages)).await.unwrap().into_inner();
+        let mut loaded = 0;
+        while let Some(response) = responses.message().await.unwrap() {
+            assert_eq!(response.rejected, [], "rejected rows of {table}");
+            loaded = response.loaded;
+        }
+        assert_eq!(loaded, rows.values.len() as u64, "loaded rows of {table}");
+    }
+
+    pub(crate) async fn query(&self, sql: &str) -> Result<Answer, String> {
+        let request = QueryRequest { sql: sql.to_owned(), ..QueryRequest::default() };
+        let failed = |status: tonic::Status| format!("{:?}: {}", souk_proto::Reason::of(&status), status.message());
+        let mut stream = self.queries.clone().query(request).await.map_err(failed)?.into_inner();
+        let mut columns = Vec::new();
+        let mut rows = Vec::new();
+        let mut certificate = None;
+        while let Some(response) = stream.message().await.map_err(failed)? {
+            match response.part.unwrap() {
+                Part::Header(header) => columns = header.columns.into_iter().map(|column| column.name).collect(),
+                Part::Batch(batch) => rows.extend(Batch::try_from(batch).unwrap().into_rows()),
+                Part::Rows(_) => return Err("rows came where batches were asked for".to_owned()),
+                Part::Certificate(last) => certificate = Some(last),
+            }
+        }
+        let certificate = certificate.ok_or("the answer has no certificate")?;
+        Ok(Answer { columns, rows, certificate })
+    }
+
+    /// Stops all parts and waits for them.
+    pub(crate) async fn stop(self) {
+        self.stop.send(true).unwrap();
+        drop((self.queries, self.writes));
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+    }
+}
+
+fn batch(width: usize, rows: &[Vec<Value>]) -> Batch {
+    let mut batch = Batch::new(width);
+    for row in rows {
+        batch.push_row(row.iter().map(Value::as_ref));
+    }
+    batch
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+fn node(
+    listener: TcpListener,
+    id: String,
+    folder: &Path,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> impl Future<Output = ()> + Send + 'static {
+    let data = folder.join(&id);
+    let settings = souk_vendor_node::Settings { id, data, threads: 2, open_shards_max: None };
+    async move { souk_vendor_node::run(listener, settings, shutdown).await.unwrap() }
+}
+
+fn coordinator(
+    listener: TcpListener,
+    nodes: Vec<NodeAddress>,
+    folder: &Path,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> impl Future<Output = ()> + Send + 'static {
+    let data = folder.join("coordinator");
+    let placement = PlacementPolicy::Own;
+    let settings = souk_coordinator::Settings { data, nodes, placement, limits: Limits::default() };
+    async move { souk_coordinator::run(listener, settings, shutdown).await.unwrap() }
+}
