@@ -4,8 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use souk_proto::v1::{self, shard_service_server::ShardServiceServer};
 use tokio::{net::TcpListener, sync::oneshot, task::spawn_blocking, time::timeout};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::transport::{Server, server::TcpIncoming};
 
 use crate::{NodeError, Settings, node::Node, rpc::Service};
 
@@ -58,6 +57,8 @@ async fn serve(
         .build_v1()?;
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<ShardServiceServer<Service>>().await;
+    // Without it a small answer waits some 40 ms for the acknowledgement of what came before.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let (close, closed) = oneshot::channel::<()>();
     let server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -65,11 +66,10 @@ async fn serve(
         .max_concurrent_streams(STREAMS_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
-        .tcp_nodelay(true)
         .add_service(health)
         .add_service(reflection)
         .add_service(ShardServiceServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+        .serve_with_incoming_shutdown(incoming, async {
             // Dropped or sent: either way it is time.
             let _ = closed.await;
         });
