@@ -1,11 +1,11 @@
 //! Exact sums of doubles, in fixed point.
 //!
 //! Every finite double is a whole multiple of 2^-1074, so a sum of doubles is a sum of whole numbers: a long
-//! accumulator (Kulisch), held as digits of 32 bits in 64-bit words so that carries can wait (Neal, "Fast exact summation using small
-//! and large superaccumulators", 2015, arXiv:1505.05571). Only the digits between the least and the greatest one used are held:
-//! three or four for the usual prices. Unlike an expansion of doubles (Shewchuk, "Adaptive precision floating-point
-//! arithmetic and fast robust geometric predicates", 1997; Python's `math.fsum`), nothing on the way can overflow, and equal
-//! sums have equal bytes in whatever order they were added.
+//! accumulator (Kulisch), held as digits of 32 bits in 64-bit words so that carries can wait (Neal, "Fast exact
+//! summation using small and large superaccumulators", 2015, arXiv:1505.05571). Only the digits between the least and
+//! the greatest one used are held: three or four for the usual prices. Unlike an expansion of doubles (Shewchuk,
+//! "Adaptive precision floating-point arithmetic and fast robust geometric predicates", 1997; Python's `math.fsum`),
+//! nothing on the way can overflow, and equal sums have equal bytes in whatever order they were added.
 
 use crate::{
     StateError,
@@ -307,8 +307,8 @@ mod tests {
 
         #[test]
         fn neighbours_add_as_the_processor_adds_them(a in finite(), step in 0u64..200, down: bool) {
-            let bits = a.to_bits();
-            let b = f64::from_bits(if down { bits.saturating_sub(step << 45) } else { bits.saturating_add(step << 45) });
+            let (bits, step) = (a.to_bits(), step << 45);
+            let b = f64::from_bits(if down { bits.saturating_sub(step) } else { bits.saturating_add(step) });
             prop_assume!(b.is_finite());
             prop_assert_eq!(sum_of(&[a, b]).to_f64(), a + b);
             prop_assert_eq!(sum_of(&[a, -b]).to_f64(), a - b);

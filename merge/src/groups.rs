@@ -51,7 +51,8 @@ impl Groups {
     /// # Errors
     ///
     /// [`StateError::Malformed`] when a state is not of its kind or the row has another width;
-    /// [`StateError::IntegerOverflow`] when a count does not fit 64 bits. After an error the groups hold a part of the row: drop them.
+    /// [`StateError::IntegerOverflow`] when a count does not fit 64 bits. After an error the groups hold a part of the
+    /// row: drop them.
     pub fn fold_row<'a>(&mut self, row: impl IntoIterator<Item = ValueRef<'a>>) -> Result<(), StateError> {
         let mut row = row.into_iter();
         let place = self.find_or_add(&mut row)?;

@@ -1,8 +1,8 @@
 //! The k-way merge of sorted batches.
 //!
-//! A tournament over the sources: each inner node of a complete binary tree holds which of its two children comes first, so the root
-//! is the source of the next row. When a source moves on, only the nodes above it are played again: log2(k)
-//! comparisons a row.
+//! A tournament over the sources: each inner node of a complete binary tree holds which of its two children comes
+//! first, so the root is the source of the next row. When a source moves on, only the nodes above it are played again:
+//! log2(k) comparisons a row.
 //!
 //! ```text
 //!            1: 2              rows 7 9   3 4   1 8   ended
@@ -16,11 +16,15 @@
 
 use std::{cmp::Ordering, collections::VecDeque};
 
-use crate::{Batch, BatchCursor, SortKey, Value, ValueRef, order::compare_rows};
+use crate::{
+    Batch, BatchCursor, SortKey, Value, ValueRef,
+    order::{compare_rows, sort_prefix},
+};
 
 /// Merges sources that are each sorted by the same order; ties go to the lower source.
 ///
-/// Push and pull, without I/O: call [`OrderedMerge::step`] and do what it says. Without an order the sources follow one another.
+/// Push and pull, without I/O: call [`OrderedMerge::step`] and do what it says. Without an order the sources follow
+/// one another.
 #[derive(Debug)]
 pub struct OrderedMerge {
     order: Vec<SortKey>,
@@ -31,6 +35,8 @@ pub struct OrderedMerge {
     sources: Vec<Source>,
     /// The tournament: node 1 is the root, the children of node n are 2n and 2n + 1, the leaves are the last half.
     winners: Vec<usize>,
+    /// What each leaf plays with first.
+    fronts: Vec<Front>,
     output: Batch,
     /// The last row given, while `output` is empty.
     given: Option<Vec<Value>>,
@@ -44,6 +50,15 @@ struct Source {
     queued: VecDeque<Batch>,
     /// Whether no more batches will be pushed.
     ended: bool,
+}
+
+/// A source in the tournament, in the order in which they come. A source without a row goes first, for its row may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Front {
+    Waiting,
+    /// The prefix of its row by the first key: rows with equal ones are compared.
+    Row(u64),
+    Ended,
 }
 
 /// What a merge wants or gives next.
@@ -85,12 +100,14 @@ impl OrderedMerge {
             remaining: limit,
             sources: (0..sources).map(|_| Source::default()).collect(),
             winners: (0..2 * leaves).map(|node| node.saturating_sub(leaves)).collect(),
+            fronts: vec![Front::Ended; leaves],
             output: Batch::new(width),
             given: None,
         };
-        for node in (1..leaves).rev() {
-            merge.play(node);
+        for source in 0..sources {
+            merge.fronts[source] = merge.front(source);
         }
+        (1..leaves).rev().for_each(|node| merge.play(node));
         merge
     }
 
@@ -173,8 +190,8 @@ impl OrderedMerge {
         self.check_order(source)
     }
 
-    /// No row may come before the last one put out. A source moves on only when the last row put out is its own (or none is
-    /// yet), so that row is the one it must not come before.
+    /// No row may come before the last one put out. A source moves on only when the last row put out is its own (or
+    /// none is yet), so that row is the one it must not come before.
     fn check_order(&self, source: usize) -> Result<(), Unsorted> {
         let Some(row) = &self.sources[source].current else { return Ok(()) };
         let ordering = match &self.given {
@@ -191,6 +208,7 @@ impl OrderedMerge {
 
     /// Plays the nodes above a source again.
     fn replay(&mut self, source: usize) {
+        self.fronts[source] = self.front(source);
         let mut node = (self.winners.len() / 2 + source) / 2;
         while node > 0 {
             self.play(node);
@@ -198,16 +216,17 @@ impl OrderedMerge {
         }
     }
 
+    /// The left one of two sources is the lower and wins ties.
     fn play(&mut self, node: usize) {
         let (left, right) = (self.winners[2 * node], self.winners[2 * node + 1]);
-        self.winners[node] = if self.compare(left, right).is_gt() { right } else { left };
+        let ordering = self.fronts[left].cmp(&self.fronts[right]).then_with(|| self.compare_current(left, right));
+        self.winners[node] = if ordering.is_gt() { right } else { left };
     }
 
-    /// Which of two sources comes first; the left one is the lower and wins ties.
-    fn compare(&self, left: usize, right: usize) -> Ordering {
+    fn compare_current(&self, left: usize, right: usize) -> Ordering {
         match (self.current(left), self.current(right)) {
             (Some(left), Some(right)) => self.compare_to(left, |column| right.value(column)),
-            _ => self.rank(left).cmp(&self.rank(right)),
+            _ => Ordering::Equal,
         }
     }
 
@@ -215,13 +234,13 @@ impl OrderedMerge {
         self.sources.get(source)?.current.as_ref()
     }
 
-    /// Sources without a row go first, for their row may. But without an order a source matters only in its turn.
-    fn rank(&self, source: usize) -> u8 {
-        match self.sources.get(source) {
-            Some(Source { current: Some(_), .. }) => 1,
-            Some(Source { ended: false, .. }) if self.order.is_empty() => 1,
-            Some(Source { ended: false, .. }) => 0,
-            Some(Source { ended: true, .. }) | None => 2,
+    /// Without an order a source that waits matters only in its turn.
+    fn front(&self, source: usize) -> Front {
+        match (&self.sources[source], self.order.first()) {
+            (Source { current: None, ended: true, .. }, _) => Front::Ended,
+            (_, None) => Front::Row(0),
+            (Source { current: Some(row), .. }, Some(key)) => Front::Row(sort_prefix(key, row.value(key.column))),
+            (Source { current: None, ended: false, .. }, Some(_)) => Front::Waiting,
         }
     }
 }
@@ -269,6 +288,18 @@ mod tests {
         check(&[&[&[1]]], None, 0, Ok(&[&[1]]));
         check(&[], None, 3, Ok(&[]));
         check(&[&[], &[&[]]], None, 3, Ok(&[]));
+    }
+
+    #[test]
+    fn any_number_of_sources_fills_its_tree() {
+        let expected: Vec<i64> = (0..9).collect();
+        for sources in 1..=9 {
+            let merge = OrderedMerge::new(ascending(), sources, 1, None, 16);
+            let mut rows = vec![Vec::new(); sources];
+            expected.iter().for_each(|row| rows[*row as usize % sources].push(*row));
+            let batches = rows.iter().map(|rows| VecDeque::from([integers(rows)])).collect();
+            assert_eq!(run(merge, batches), Ok(vec![integers(&expected)]), "{sources} sources");
+        }
     }
 
     #[test]
@@ -362,7 +393,8 @@ mod tests {
         ) {
             let sources = split(&rows, &cuts);
             let merge = |sources: Vec<VecDeque<Batch>>| {
-                run(OrderedMerge::new(order.clone(), sources.len(), 3, None, 4), sources).expect("the sources are sorted")
+                let merge = OrderedMerge::new(order.clone(), sources.len(), 3, None, 4);
+                run(merge, sources).expect("the sources are sorted")
             };
             let all = batches(&order, &sources, &[]);
             let mut left = batches(&order, &sources, &[]);
@@ -384,8 +416,8 @@ mod tests {
             };
             let unsorted = sources.iter().any(|rows| rows.windows(2).any(steps_down));
             let merge = OrderedMerge::new(order, sources.len(), 3, None, 4);
-            let batches = sources.iter().map(|rows| split(rows, &batch_cuts).iter().map(|rows| batch_of(3, rows)).collect());
-            prop_assert_eq!(run(merge, batches.collect()).is_err(), unsorted);
+            let batches = |rows: &Vec<_>| split(rows, &batch_cuts).iter().map(|rows| batch_of(3, rows)).collect();
+            prop_assert_eq!(run(merge, sources.iter().map(batches).collect()).is_err(), unsorted);
         }
     }
 }

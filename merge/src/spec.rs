@@ -13,8 +13,9 @@ pub enum MergeSpec {
         /// How many rows of the front are wanted (LIMIT plus OFFSET).
         limit: Option<u64>,
     },
-    /// Rows are groups: the key columns, then one state a column. Groups with equal keys are merged; without keys there
-    /// is exactly one group, also over no source at all. The result's order is that of first appearance in source order.
+    /// Rows are groups: the key columns, then one state a column. Groups with equal keys are merged; without keys
+    /// there is exactly one group, also over no source at all. The result's order is that of first appearance in
+    /// source order.
     Groups {
         /// The collation of each key column.
         keys: Vec<Collation>,

@@ -19,8 +19,8 @@ pub enum Number {
 
 /// Builds the blob of a set: the state of every DISTINCT aggregate.
 ///
-/// The blob is a version byte and the values in the order added: a class byte and the number, or the length, the bytes and
-/// what SUM reads them as.
+/// The blob is a version byte and the values in the order added: a class byte and the number, or the length, the bytes
+/// and what SUM reads them as.
 #[derive(Debug, Clone, Default)]
 pub struct SetBuilder {
     /// The values, without the version byte.
@@ -49,8 +49,8 @@ const CLASS_TEXT: u8 = 3;
 const CLASS_BLOB: u8 = 4;
 
 impl SetBuilder {
-    /// Adds a value, and what SUM would read it as, which matters only for text and blobs: other values are their own number.
-    /// The same value may be added twice. NULL is left out, as every aggregate leaves it out.
+    /// Adds a value, and what SUM would read it as, which matters only for text and blobs: other values are their own
+    /// number. The same value may be added twice. NULL is left out, as every aggregate leaves it out.
     pub fn add(&mut self, value: ValueRef<'_>, number: Number) {
         match value {
             _ if value.is_null() => {}
@@ -211,8 +211,8 @@ fn finish_sum(sum: &Sum, finish: Finish) -> Result<Value, StateError> {
     }
 }
 
-/// The distinct values of several sources under a collation. Of equal ones the first stays, in source order: 1 and 1.0 are
-/// equal, but SUM gives another class.
+/// The distinct values of several sources under a collation. Of equal ones the first stays, in source order: 1 and 1.0
+/// are equal, but SUM gives another class.
 #[derive(Debug)]
 pub(crate) struct ValueSet {
     collation: Collation,

@@ -319,7 +319,10 @@ mod tests {
         }
 
         #[test]
-        fn whatever_decodes_merges_and_encodes_again(mut bytes in prop::collection::vec(any::<u8>(), 0..60), real: bool) {
+        fn whatever_decodes_merges_and_encodes_again(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..60),
+            real: bool,
+        ) {
             if let [version, flags, ..] = &mut bytes[..] {
                 (*version, *flags) = (VERSION, u8::from(real));
             }

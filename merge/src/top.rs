@@ -35,8 +35,8 @@ impl Top {
         Top { order: order.into(), limit, width, rows: BinaryHeap::new(), arrivals: 0, byte_size: 0 }
     }
 
-    /// Offers a row of `width` values. False: neither this row nor any later row of a source that is sorted by the order
-    /// can enter. True says only that the row entered; a later one may still push it out.
+    /// Offers a row of `width` values. False: neither this row nor any later row of a source that is sorted by the
+    /// order can enter. True says only that the row entered; a later one may still push it out.
     ///
     /// # Panics
     ///
@@ -212,7 +212,8 @@ mod tests {
             cuts in cuts(),
             backwards: bool,
         ) {
-            let sources: Vec<_> = split(&rows, &cuts).iter().map(|rows| sorted(&order, std::slice::from_ref(rows), u64::MAX)).collect();
+            let sort = |rows: &Vec<_>| sorted(&order, std::slice::from_ref(rows), u64::MAX);
+            let sources: Vec<_> = split(&rows, &cuts).iter().map(sort).collect();
             let mut top = Top::new(order.clone(), limit, 3);
             let mut numbers: Vec<usize> = (0..sources.len()).collect();
             if backwards {
