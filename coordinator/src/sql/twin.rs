@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn every_table_that_is_read_is_known() {
-        let twin = Twin::new(["CREATE TABLE t(k, a)", "CREATE TABLE u(k, b)", "CREATE INDEX i ON u(k, b)"]).expect("twin");
+        let twin =
+            Twin::new(["CREATE TABLE t(k, a)", "CREATE TABLE u(k, b)", "CREATE INDEX i ON u(k, b)"]).expect("twin");
         for text in [
             "SELECT count(*) FROM t JOIN u USING (k)",
             "SELECT 1 FROM t NATURAL JOIN u",
