@@ -1,6 +1,6 @@
 //! The twin: an empty in-memory SQLite with the cluster's schema. SQLite itself says what a statement means.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,6 +12,8 @@ use super::SqlError;
 /// An empty database with the schema. One thread at a time.
 pub(crate) struct Twin {
     connection: Connection,
+    /// The table of each root page, its own or an index's.
+    roots: HashMap<i64, String>,
     reads: Arc<Mutex<Reads>>,
     stop: Arc<Mutex<Option<StopCheck>>>,
 }
@@ -53,6 +55,7 @@ impl Twin {
         for statement in script {
             connection.execute_batch(statement)?;
         }
+        let roots = roots(&connection)?;
         let reads = Arc::new(Mutex::new(Reads::default()));
         let seen = Arc::clone(&reads);
         connection.authorizer(Some(move |context: AuthContext<'_>| seen.lock().authorize(&context)))?;
@@ -60,14 +63,14 @@ impl Twin {
         let asked = Arc::clone(&stop);
         let handler = move || asked.lock().as_ref().is_some_and(|stop| stop());
         connection.progress_handler(STEPS_PER_LOOK, Some(handler))?;
-        Ok(Twin { connection, reads, stop })
+        Ok(Twin { connection, roots, reads, stop })
     }
 
     /// What SQLite says about one statement that reads.
     pub(crate) fn describe(&self, text: &str) -> Result<Described, SqlError> {
         *self.reads.lock() = Reads::default();
         let prepared = self.connection.prepare(text);
-        let reads = self.reads.lock().clone();
+        let mut reads = self.reads.lock().clone();
         if let Some(denied) = reads.denied {
             return Err(SqlError::Unsupported(denied));
         }
@@ -82,7 +85,18 @@ impl Twin {
         let parameters = (1..=statement.parameter_count())
             .map(|index| statement.parameter_name(index).filter(|name| !name.starts_with('?')).map(str::to_owned))
             .collect();
-        Ok(Described { columns, parameters, readonly: statement.readonly(), reads })
+        let readonly = statement.readonly();
+        drop(statement);
+        reads.tables.extend(self.opened(text).map_err(SqlError::from_sqlite)?);
+        Ok(Described { columns, parameters, readonly, reads })
+    }
+
+    /// Tables that the program opens. The authorizer does not hear of a table of which a statement reads nothing but
+    /// the columns that USING or NATURAL name.
+    fn opened(&self, text: &str) -> Result<Vec<String>, rusqlite::Error> {
+        let program = self.program(text)?;
+        let root = |line: &String| line.strip_prefix("OpenRead ")?.split(' ').nth(1)?.parse::<i64>().ok();
+        Ok(program.iter().filter_map(root).filter_map(|root| self.roots.get(&root).cloned()).collect())
     }
 
     /// The bytecode of a statement, an instruction a line.
@@ -113,6 +127,12 @@ impl Twin {
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
+}
+
+fn roots(connection: &Connection) -> rusqlite::Result<HashMap<i64, String>> {
+    let mut schema = connection.prepare("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage > 0")?;
+    let roots = schema.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    roots.collect()
 }
 
 /// Functions whose value depends on the connection that runs them.
@@ -158,6 +178,20 @@ fn is_internal(table: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_table_that_is_read_is_known() {
+        let twin = Twin::new(["CREATE TABLE t(k, a)", "CREATE TABLE u(k, b)", "CREATE INDEX i ON u(k, b)"]).expect("twin");
+        for text in [
+            "SELECT count(*) FROM t JOIN u USING (k)",
+            "SELECT 1 FROM t NATURAL JOIN u",
+            "SELECT t.a FROM t JOIN u USING (k)",
+            "SELECT EXISTS (SELECT 1 FROM t AS x NATURAL JOIN t AS y), (SELECT count(*) FROM u)",
+        ] {
+            let reads = twin.describe(text).expect(text).reads;
+            assert_eq!(reads.tables, BTreeSet::from(["t".to_owned(), "u".to_owned()]), "{text}");
+        }
+    }
 
     #[test]
     fn what_does_not_only_read_rows_is_denied_by_name() {
