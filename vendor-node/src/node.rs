@@ -168,7 +168,7 @@ impl Node {
     ) -> Result<Vec<ShardOutcome>, Fault> {
         check_distinct(shards.iter().map(|rows| rows.shard))?;
         let schema = self.folder.schema();
-        schema.check_version(schema_version)?;
+        schema.check_version(schema_version, self.folder.node())?;
         Ok(self.pool.install(|| {
             shards
                 .into_par_iter()
@@ -188,7 +188,7 @@ impl Node {
     ) -> Result<Summary, Fault> {
         check_distinct(fragment.shards.iter().copied())?;
         let schema = self.folder.schema();
-        schema.check_version(fragment.schema_version)?;
+        schema.check_version(fragment.schema_version, self.folder.node())?;
         fragment::run(&fragment::Run { fragment, schema: &schema, shards: &self.shards, pool: &self.pool }, sink)
     }
 }
