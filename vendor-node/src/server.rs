@@ -58,8 +58,6 @@ async fn serve(
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<ShardServiceServer<Service>>().await;
     let (close, closed) = oneshot::channel::<()>();
-    // Without it each answer waits for the delayed acknowledgement of the message before, about 40 ms.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
