@@ -88,7 +88,7 @@ fn refuse_rowid(query: &Query, context: &Context<'_>) -> Result<(), String> {
 fn scatter(query: &Query, schema: &Schema, parameters: usize) -> Result<Scatter, String> {
     let mut query = query.clone();
     let mut extras = Extras::new(parameters);
-    bind_now(&mut query, &mut extras)?;
+    bind_now(&mut query, &mut extras);
     let context = Context::new(&query, schema);
     let (parts, finish) = match (&query.body, place_of_body(&query.body, &query.order, &context)) {
         (_, Ok(Place::Sharded(_))) => streamed(&query, &context, &mut extras)?,

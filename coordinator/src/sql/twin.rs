@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, config::DbConfig};
 
 use super::SqlError;
@@ -56,6 +57,10 @@ impl Twin {
             connection.execute_batch(statement)?;
         }
         let roots = roots(&connection)?;
+        let roots = connection
+            .prepare("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage > 0")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
         let reads = Arc::new(Mutex::new(Reads::default()));
         let seen = Arc::clone(&reads);
         connection.authorizer(Some(move |context: AuthContext<'_>| seen.lock().authorize(&context)))?;
@@ -109,7 +114,7 @@ impl Twin {
             for column in [2, 3, 4, 6] {
                 line.push_str(&format!(" {}", row.get::<_, i64>(column)?));
             }
-            if let rusqlite::types::ValueRef::Text(operand) = row.get_ref(5)? {
+            if let ValueRef::Text(operand) = row.get_ref(5)? {
                 line.push(' ');
                 line.push_str(&String::from_utf8_lossy(operand));
             }
@@ -180,8 +185,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn tables_that_the_authorizer_is_not_told_of_are_named() {
+        let twin = Twin::new(["CREATE TABLE t(a); CREATE TABLE u(a PRIMARY KEY)"]).expect("twin");
+        for text in [
+            "SELECT count(*) FROM t NATURAL JOIN u",
+            "SELECT count(*) FROM t JOIN u USING (a)",
+            "SELECT count(*) FROM t, u",
+            "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM u)",
+        ] {
+            let described = twin.describe(text).expect(text);
+            assert_eq!(described.reads.tables, ["t", "u"].map(str::to_owned).into(), "{text}");
+        }
+        assert!(matches!(
+            twin.describe("SELECT count(*) FROM sqlite_schema NATURAL JOIN sqlite_schema AS s"),
+            Err(SqlError::Unsupported(_))
+        ));
+    }
+
+    #[test]
     fn every_table_that_is_read_is_known() {
-        let twin = Twin::new(["CREATE TABLE t(k, a)", "CREATE TABLE u(k, b)", "CREATE INDEX i ON u(k, b)"]).expect("twin");
+        let twin =
+            Twin::new(["CREATE TABLE t(k, a)", "CREATE TABLE u(k, b)", "CREATE INDEX i ON u(k, b)"]).expect("twin");
         for text in [
             "SELECT count(*) FROM t JOIN u USING (k)",
             "SELECT 1 FROM t NATURAL JOIN u",
