@@ -57,10 +57,6 @@ impl Twin {
             connection.execute_batch(statement)?;
         }
         let roots = roots(&connection)?;
-        let roots = connection
-            .prepare("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage > 0")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
         let reads = Arc::new(Mutex::new(Reads::default()));
         let seen = Arc::clone(&reads);
         connection.authorizer(Some(move |context: AuthContext<'_>| seen.lock().authorize(&context)))?;
@@ -92,16 +88,20 @@ impl Twin {
             .collect();
         let readonly = statement.readonly();
         drop(statement);
-        reads.tables.extend(self.opened(text).map_err(SqlError::from_sqlite)?);
+        reads.tables.extend(self.opened(text)?);
         Ok(Described { columns, parameters, readonly, reads })
     }
 
     /// Tables that the program opens. The authorizer does not hear of a table of which a statement reads nothing but
     /// the columns that USING or NATURAL name.
-    fn opened(&self, text: &str) -> Result<Vec<String>, rusqlite::Error> {
-        let program = self.program(text)?;
+    fn opened(&self, text: &str) -> Result<Vec<String>, SqlError> {
+        let program = self.program(text).map_err(SqlError::from_sqlite)?;
         let root = |line: &String| line.strip_prefix("OpenRead ")?.split(' ').nth(1)?.parse::<i64>().ok();
-        Ok(program.iter().filter_map(root).filter_map(|root| self.roots.get(&root).cloned()).collect())
+        let table = |root| {
+            let known = self.roots.get(&root).cloned();
+            known.ok_or_else(|| SqlError::Unsupported("reading `sqlite_schema`".into()))
+        };
+        program.iter().filter_map(root).map(table).collect()
     }
 
     /// The bytecode of a statement, an instruction a line.
@@ -196,10 +196,8 @@ mod tests {
             let described = twin.describe(text).expect(text);
             assert_eq!(described.reads.tables, ["t", "u"].map(str::to_owned).into(), "{text}");
         }
-        assert!(matches!(
-            twin.describe("SELECT count(*) FROM sqlite_schema NATURAL JOIN sqlite_schema AS s"),
-            Err(SqlError::Unsupported(_))
-        ));
+        let schema = twin.describe("SELECT count(*) FROM sqlite_schema NATURAL JOIN sqlite_schema AS s");
+        assert!(matches!(schema, Err(SqlError::Unsupported(_))), "{schema:?}");
     }
 
     #[test]
