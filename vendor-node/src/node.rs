@@ -174,7 +174,7 @@ impl Node {
     ) -> Result<Vec<ShardOutcome>, Fault> {
         check_distinct(shards.iter().map(|rows| rows.shard))?;
         let schema = self.folder.schema();
-        schema.check_version(schema_version)?;
+        schema.check_version(schema_version, self.folder.node())?;
         Ok(self.writers.install(|| {
             shards
                 .into_par_iter()
@@ -194,7 +194,7 @@ impl Node {
     ) -> Result<Summary, Fault> {
         check_distinct(fragment.shards.iter().copied())?;
         let schema = self.folder.schema();
-        schema.check_version(fragment.schema_version)?;
+        schema.check_version(fragment.schema_version, self.folder.node())?;
         fragment::run(&fragment::Run { fragment, schema: &schema, shards: &self.shards, pool: &self.readers }, sink)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, config::DbConfig};
 
 use super::SqlError;
@@ -87,16 +88,20 @@ impl Twin {
             .collect();
         let readonly = statement.readonly();
         drop(statement);
-        reads.tables.extend(self.opened(text).map_err(SqlError::from_sqlite)?);
+        reads.tables.extend(self.opened(text)?);
         Ok(Described { columns, parameters, readonly, reads })
     }
 
     /// Tables that the program opens. The authorizer does not hear of a table of which a statement reads nothing but
     /// the columns that USING or NATURAL name.
-    fn opened(&self, text: &str) -> Result<Vec<String>, rusqlite::Error> {
-        let program = self.program(text)?;
+    fn opened(&self, text: &str) -> Result<Vec<String>, SqlError> {
+        let program = self.program(text).map_err(SqlError::from_sqlite)?;
         let root = |line: &String| line.strip_prefix("OpenRead ")?.split(' ').nth(1)?.parse::<i64>().ok();
-        Ok(program.iter().filter_map(root).filter_map(|root| self.roots.get(&root).cloned()).collect())
+        let table = |root| {
+            let known = self.roots.get(&root).cloned();
+            known.ok_or_else(|| SqlError::Unsupported("reading `sqlite_schema`".into()))
+        };
+        program.iter().filter_map(root).map(table).collect()
     }
 
     /// The bytecode of a statement, an instruction a line.
@@ -109,7 +114,7 @@ impl Twin {
             for column in [2, 3, 4, 6] {
                 line.push_str(&format!(" {}", row.get::<_, i64>(column)?));
             }
-            if let rusqlite::types::ValueRef::Text(operand) = row.get_ref(5)? {
+            if let ValueRef::Text(operand) = row.get_ref(5)? {
                 line.push(' ');
                 line.push_str(&String::from_utf8_lossy(operand));
             }
@@ -178,6 +183,22 @@ fn is_internal(table: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tables_that_the_authorizer_is_not_told_of_are_named() {
+        let twin = Twin::new(["CREATE TABLE t(a); CREATE TABLE u(a PRIMARY KEY)"]).expect("twin");
+        for text in [
+            "SELECT count(*) FROM t NATURAL JOIN u",
+            "SELECT count(*) FROM t JOIN u USING (a)",
+            "SELECT count(*) FROM t, u",
+            "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM u)",
+        ] {
+            let described = twin.describe(text).expect(text);
+            assert_eq!(described.reads.tables, ["t", "u"].map(str::to_owned).into(), "{text}");
+        }
+        let schema = twin.describe("SELECT count(*) FROM sqlite_schema NATURAL JOIN sqlite_schema AS s");
+        assert!(matches!(schema, Err(SqlError::Unsupported(_))), "{schema:?}");
+    }
 
     #[test]
     fn every_table_that_is_read_is_known() {
