@@ -457,7 +457,7 @@ impl Writer<'_> {
     }
 
     fn limit(&mut self) -> Node {
-        if self.random.percent(60) {
+        if self.random.percent(45) {
             return list(" LIMIT ", "", 0, vec![]);
         }
         let number = |writer: &mut Self, numbers: &[i64]| {
@@ -470,7 +470,7 @@ impl Writer<'_> {
             }
         };
         let limit = number(self, &[0, 1, 2, 3, 5, 10, 10, 100, -1]);
-        let offset = if self.random.percent(40) { vec![number(self, &[0, 0, 1, 1, 2, 5, 30, -1])] } else { vec![] };
+        let offset = if self.random.percent(60) { vec![number(self, &[0, 1, 1, 2, 3, 5, 30, -1])] } else { vec![] };
         list(" LIMIT ", "", 0, vec![limit, list(" OFFSET ", "", 0, offset)])
     }
 
