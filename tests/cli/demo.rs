@@ -1,3 +1,5 @@
+//! The demo over real processes.
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},

@@ -1,3 +1,5 @@
+//! What `--help` answers.
+
 use super::souk;
 
 #[test]

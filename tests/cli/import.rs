@@ -1,3 +1,5 @@
+//! `souk import`: types, progress, rejects.
+
 use std::{
     fs::{self, File},
     io::Write as _,

@@ -1,3 +1,5 @@
+//! `souk node` and `souk coordinator`: configuration, start and stop.
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},

@@ -1,3 +1,5 @@
+//! `souk sql`: statements, formats, exit codes.
+
 use super::{Ran, fake, souk};
 
 const SCHEMA: &str = "CREATE TABLE t(vendor_id TEXT, n INTEGER); INSERT INTO t VALUES ('a', 1), ('b', 2), ('c', NULL)";

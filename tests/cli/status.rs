@@ -1,3 +1,5 @@
+//! `souk status`.
+
 use super::{fake, souk};
 
 #[test]

@@ -16,6 +16,7 @@ mod fixture;
 
 mod invariance;
 mod keys;
+mod probe;
 mod refusals;
 mod scatter;
 mod scope;

@@ -2,16 +2,9 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use souk_proto::{
-    NODE_METADATA, Reason,
-    v1::{self, shard_service_server::ShardServiceServer},
-};
+use souk_proto::v1::{self, shard_service_server::ShardServiceServer};
 use tokio::{net::TcpListener, sync::oneshot, task::spawn_blocking, time::timeout};
-use tonic::{
-    Request, Status,
-    service::interceptor::InterceptedService,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::transport::{Server, server::TcpIncoming};
 
 use crate::{NodeError, Settings, node::Node, rpc::Service};
 
@@ -65,9 +58,6 @@ async fn serve(
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<ShardServiceServer<Service>>().await;
     let (close, closed) = oneshot::channel::<()>();
-    // Without it each answer waits for the delayed acknowledgement of the message before, about 40 ms.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let shards = ShardServiceServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX);
     let server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -76,7 +66,7 @@ async fn serve(
         .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
         .add_service(health)
         .add_service(reflection)
-        .add_service(InterceptedService::new(shards, meant_for(node.name())))
+        .add_service(ShardServiceServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX))
         .serve_with_incoming_shutdown(incoming, async {
             // Dropped or sent: either way it is time.
             let _ = closed.await;
@@ -95,18 +85,5 @@ async fn serve(
             tracing::info!("closed connections whose clients did not read");
             Ok(())
         }
-    }
-}
-
-/// Refuses calls that are meant for another node, whose address this one has by now.
-fn meant_for(id: &str) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone + use<> {
-    let id = id.to_owned();
-    move |request| match request.metadata().get(NODE_METADATA) {
-        Some(meant) if meant.as_bytes() != id.as_bytes() => {
-            let meant = String::from_utf8_lossy(meant.as_bytes());
-            let message = format!("node `{meant}` was meant, but `{id}` listens here: check the addresses");
-            Err(Reason::NodeMismatch.status(message))
-        }
-        _ => Ok(request),
     }
 }

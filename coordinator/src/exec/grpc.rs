@@ -196,7 +196,6 @@ impl Nodes for GrpcNodes {
             message: row.message,
         });
         Ok(Inserted {
-            inserted: response.inserted,
             rejected: rejected.collect(),
             failed: response.failed.into_iter().map(|failure| failure_from_wire(&node.id, failure)).collect(),
         })

@@ -253,11 +253,7 @@ impl Numbers {
         }
         for failure in inserted.failed {
             for number in self.0.get(&failure.shard).into_iter().flatten().flatten() {
-                rejected.push(RejectedRow {
-                    row: *number,
-                    reason: failure.reason,
-                    message: failure.message.clone(),
-                });
+                rejected.push(RejectedRow { row: *number, reason: failure.reason, message: failure.message.clone() });
             }
         }
     }
