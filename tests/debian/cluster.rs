@@ -5,8 +5,8 @@ use std::{future::Future, path::Path};
 use souk_coordinator::{Limits, NodeAddress, PlacementPolicy};
 use souk_merge::{Batch, Value};
 use souk_proto::v1::{
-    Certificate, ExecuteRequest, LoadRequest, QueryRequest, query_response::Part, query_service_client::QueryServiceClient,
-    write_service_client::WriteServiceClient,
+    Certificate, ExecuteRequest, LoadRequest, QueryRequest, query_response::Part,
+    query_service_client::QueryServiceClient, write_service_client::WriteServiceClient,
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};

@@ -25,7 +25,8 @@ pub(crate) fn queries(script: &str) -> Vec<Query> {
 }
 
 fn query(statement: &str) -> Query {
-    let is_title = |line: &&str| line.strip_prefix("-- ").is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()));
+    let is_title =
+        |line: &&str| line.strip_prefix("-- ").is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()));
     let title = statement.lines().find(is_title).unwrap_or_else(|| panic!("no numbered comment: {statement}"));
     let title = title.trim_start_matches("-- ").to_owned();
     let lines: Vec<&str> = statement.lines().filter(|line| !line.starts_with("--")).collect();

@@ -12,7 +12,8 @@ const QUERIES_PER_SCENE: u64 = 100;
 const REFUSED_PERCENT_MAX: f64 = 2.0;
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
+    std::env::var(name)
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
 }
 
 /// What became of generated queries.
@@ -37,7 +38,9 @@ impl Tally {
             let (sql, params) = query.render();
             self.queries += 1;
             let verdicts = oracle.verdicts(&sql, &params);
-            if let Some((_, Verdict::Refused(reason))) = verdicts.iter().find(|(_, verdict)| matches!(verdict, Verdict::Refused(_))) {
+            if let Some((_, Verdict::Refused(reason))) =
+                verdicts.iter().find(|(_, verdict)| matches!(verdict, Verdict::Refused(_)))
+            {
                 self.refused += 1;
                 self.reasons.entry(reason.clone()).or_insert((0, sql.clone())).0 += 1;
             }

@@ -191,12 +191,20 @@ impl Cluster {
     fn check_certificate(&self, sql: &str, answer: &Answer, partial: bool) {
         let certificate = &answer.certificate;
         let failed = certificate.failed.len() as u32;
-        assert_eq!(certificate.asked, certificate.answered + failed, "{sql}: asked = answered + failed: {certificate:?}");
+        assert_eq!(
+            certificate.asked,
+            certificate.answered + failed,
+            "{sql}: asked = answered + failed: {certificate:?}"
+        );
         assert!(partial || failed == 0, "{sql}: failures though partial answers were not allowed: {certificate:?}");
         assert_eq!(certificate.rows, answer.rows.len() as u64, "{sql}: rows of the certificate");
         assert!(["route", "scatter"].contains(&certificate.plan.as_str()), "{sql}: plan `{}`", certificate.plan);
         let shards = self.status().shards;
-        assert_eq!(certificate.asked + certificate.pruned, shards, "{sql}: asked + pruned = all shards: {certificate:?}");
+        assert_eq!(
+            certificate.asked + certificate.pruned,
+            shards,
+            "{sql}: asked + pruned = all shards: {certificate:?}"
+        );
     }
 }
 
@@ -218,7 +226,11 @@ async fn listen() -> (TcpListener, String) {
     (listener, address)
 }
 
-async fn start_node(index: usize, folder: &TempDir, shutdown: impl Future<Output = ()> + Send + 'static) -> (NodeAddress, JoinHandle<()>) {
+async fn start_node(
+    index: usize,
+    folder: &TempDir,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> (NodeAddress, JoinHandle<()>) {
     let id = format!("node-{}", index + 1);
     let data = folder.path().join(&id);
     let settings = souk_vendor_node::Settings { id: id.clone(), data, threads: 2, open_shards_max: None };
@@ -258,9 +270,11 @@ impl Reader {
         match part {
             Part::Header(header) => self.header = Some(header),
             Part::Batch(batch) => self.rows.extend(Batch::try_from(batch).expect("a batch").into_rows()),
-            Part::Rows(rows) => self.rows.extend(rows.rows.into_iter().map(|row| {
-                row.values.into_iter().map(|value| Value::try_from(value).expect("a value")).collect()
-            })),
+            Part::Rows(rows) => self.rows.extend(
+                rows.rows
+                    .into_iter()
+                    .map(|row| row.values.into_iter().map(|value| Value::try_from(value).expect("a value")).collect()),
+            ),
             Part::Certificate(certificate) => self.certificate = Some(certificate),
         }
     }
