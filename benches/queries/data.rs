@@ -30,7 +30,7 @@ pub(crate) struct Data {
 
 impl Data {
     /// The data of this size; made now when it is not there.
-    pub(crate) fn take(runtime: &Runtime, shards: u32, nodes: u32, rows: u32) -> anyhow::Result<Data> {
+    pub(crate) fn take(shards: u32, nodes: u32, rows: u32) -> anyhow::Result<Data> {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench-data");
         let folder = target.join(format!("v{VERSION}-{shards}x{rows}-{nodes}"));
         let data = Data { folder, size: Size { vendors: shards.into(), products: rows.into() } };
@@ -39,7 +39,7 @@ impl Data {
             if data.folder.exists() {
                 fs::remove_dir_all(&data.folder)?;
             }
-            data.make(runtime, nodes).with_context(|| format!("cannot make `{}`", data.folder.display()))?;
+            data.make(nodes).with_context(|| format!("cannot make `{}`", data.folder.display()))?;
             fs::write(complete, "")?;
         }
         Ok(data)
@@ -62,17 +62,16 @@ impl Data {
 
     /// Copies of the shard files.
     pub(crate) fn shard_copies(&self) -> anyhow::Result<Vec<PathBuf>> {
-        let copies = databases(&self.folder.join("loop"))?;
-        ensure!(copies.len() as u64 == self.size.vendors, "{} shard files for {:?}", copies.len(), self.size);
-        Ok(copies)
+        databases(&self.folder.join("loop"))
     }
 
-    fn make(&self, runtime: &Runtime, nodes: u32) -> anyhow::Result<()> {
+    fn make(&self, nodes: u32) -> anyhow::Result<()> {
         let started = Instant::now();
         eprintln!("making `{}`", self.folder.display());
         fs::create_dir_all(self.folder.join("loop"))?;
         let cluster = Cluster::start(&self.folder, nodes)?;
-        let rows = runtime.block_on(fill(cluster.address(), self.size))?;
+        // Dropped before the cluster is: the connection ends with it.
+        let rows = Runtime::new()?.block_on(fill(cluster.address(), self.size))?;
         eprintln!("{rows} rows loaded after {:.1?}", started.elapsed());
         // Stopped, so that each file is whole without its log.
         drop(cluster);

@@ -58,10 +58,10 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let arguments = Arguments::parse();
-    // One thread, as the loop has: the client is not what is measured.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let data = Data::take(&runtime, arguments.shards, arguments.nodes, arguments.rows)?;
+    let data = Data::take(arguments.shards, arguments.nodes, arguments.rows)?;
     let cluster = Cluster::start(data.folder(), arguments.nodes)?;
+    // One thread, as the loop has: the client is not what is measured. Dropped before the cluster is, and with it the connection.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let at_start = usage::memory(cluster.nodes())?;
     let souk = Souk::connect(&runtime, cluster.address())?;
     let walk = Loop::open(&data.shard_copies()?)?;

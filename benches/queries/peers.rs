@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use rusqlite::{
-    Connection, OpenFlags,
+    Connection, OpenFlags, OptionalExtension as _,
     config::DbConfig,
     types::{ToSqlOutput, ValueRef as SqlValue},
 };
@@ -49,12 +49,17 @@ impl Loop {
     /// Opens every file.
     pub(crate) fn open(files: &[PathBuf]) -> anyhow::Result<Loop> {
         let hint = "its descriptors may be too few: raise `ulimit -n`";
-        let shards = files.iter().map(|file| open(file).with_context(|| format!("`{}`: {hint}", file.display())));
-        let shards = shards.collect::<anyhow::Result<Vec<Connection>>>()?;
-        let vendor =
-            |shard: &Connection| shard.query_row("SELECT vendor_id FROM products LIMIT 1", [], |row| row.get(0));
-        let vendors = shards.iter().map(vendor).collect::<rusqlite::Result<Vec<i64>>>()?;
-        Ok(Loop { by_vendor: vendors.into_iter().zip(0..).collect(), shards })
+        let mut walk = Loop { shards: Vec::new(), by_vendor: HashMap::new() };
+        for file in files {
+            let shard = open(file).with_context(|| format!("`{}`: {hint}", file.display()))?;
+            let vendor = "SELECT vendor_id FROM products LIMIT 1";
+            // A new cluster has a shard that is no vendor's.
+            if let Some(vendor) = shard.query_row(vendor, [], |row| row.get(0)).optional()? {
+                walk.by_vendor.insert(vendor, walk.shards.len());
+                walk.shards.push(shard);
+            }
+        }
+        Ok(walk)
     }
 
     /// Asks each shard and merges by hand.
