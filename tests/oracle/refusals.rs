@@ -117,7 +117,7 @@ fn deep_statements_do_not_overflow_a_stack() {
         for sql in [
             format!("SELECT {}", nested("(", "1", ")", depth)),
             format!("SELECT id FROM products WHERE {}1", "NOT ".repeat(depth)),
-            format!("SELECT {}1", "-".repeat(1) + &" -".repeat(depth)),
+            format!("SELECT {}1", "- ".repeat(depth)),
             format!("SELECT {}1 FROM products", "1+".repeat(depth)),
             format!("SELECT id FROM products WHERE id = 1{}", " OR id = 2".repeat(depth)),
             format!("SELECT 'a'{} FROM products", "||'b'".repeat(depth)),

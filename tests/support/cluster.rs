@@ -84,8 +84,9 @@ impl Cluster {
     }
 
     pub fn start_with(nodes: usize, placement: PlacementPolicy, limits: Limits) -> Cluster {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let folder = tempfile::tempdir().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let folder = tempfile::tempdir().expect("a folder");
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         let address = runtime.block_on(async {
@@ -106,7 +107,7 @@ impl Cluster {
         });
         let channel = {
             let _inside = runtime.enter();
-            Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+            Channel::from_shared(format!("http://{address}")).expect("an address").connect_lazy()
         };
         Cluster {
             queries: QueryServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX),
@@ -231,8 +232,8 @@ impl Drop for Cluster {
 }
 
 async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("its address").to_string();
     (listener, address)
 }
 

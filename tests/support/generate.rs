@@ -145,26 +145,34 @@ fn cell(random: &mut Random, kind: Kind) -> Value {
         Kind::Integer => Value::Integer(random.between(-3, 9)),
         // Multiples of a quarter: their sums are exact in any order.
         Kind::Real => real(random.between(-40, 90) as f64 / 4.0),
-        Kind::Text => text(*random.pick(&["a", "B", "b", "ab", "Abc", "a_b", "50%", "", "é", "É", "12", "1e1", "o'x"])),
-        Kind::NoCase => text(*random.pick(&["a", "A", "b", "AB", "ab", "aB", "z", "é", "É"])),
-        Kind::RTrim => text(*random.pick(&["a", "a ", "a  ", "b", " b", "", " ", "ab"])),
-        Kind::Json => text(*random.pick(&[
-            r#"{"a":1,"b":"x"}"#,
-            r#"{"a":2.5,"b":null,"l":[1,2,3]}"#,
-            r#"{"b":"y","l":[]}"#,
-            r#"[1,"two",null]"#,
-            "7",
-            "null",
-        ])),
+        Kind::Text => one_of(random, &["a", "B", "b", "ab", "Abc", "a_b", "50%", "", "é", "É", "12", "1e1", "o'x"]),
+        Kind::NoCase => one_of(random, &["a", "A", "b", "AB", "ab", "aB", "z", "é", "É"]),
+        Kind::RTrim => one_of(random, &["a", "a ", "a  ", "b", " b", "", " ", "ab"]),
+        Kind::Json => one_of(
+            random,
+            &[
+                r#"{"a":1,"b":"x"}"#,
+                r#"{"a":2.5,"b":null,"l":[1,2,3]}"#,
+                r#"{"b":"y","l":[]}"#,
+                r#"[1,"two",null]"#,
+                "7",
+                "null",
+            ],
+        ),
         // No integer beside a real of the same value, which a group would have to choose between.
         Kind::Mixed => match random.below(5) {
             0 => Value::Integer(random.between(-2, 5)),
             1 => real(random.between(-3, 6) as f64 + 0.5),
-            2 => text(*random.pick(&["a", "A", "1", "2x", "-1.5"])),
-            3 => blob(*random.pick::<&[u8]>(&[b"a", b"1", b"", b"\xff\x00"])),
+            2 => one_of(random, &["a", "A", "1", "2x", "-1.5"]),
+            3 => blob(random.pick::<&[u8]>(&[b"a", b"1", b"", b"\xff\x00"])),
             _ => null(),
         },
     }
+}
+
+fn one_of(random: &mut Random, texts: &[&str]) -> Value {
+    let picked: &&str = random.pick(texts);
+    text(picked)
 }
 
 /// A table in a FROM clause, as queries see it.
@@ -557,18 +565,18 @@ impl Writer<'_> {
         if self.random.percent(12) && self.subqueries < SUBQUERIES_MAX {
             return self.scalar_subquery();
         }
-        if self.random.percent(12) {
-            if let Some((json, _)) = self.pick_column(&[Kind::Json]) {
-                let template = *self.random.pick(&[
-                    "json_extract(J, '$.a')",
-                    "(J ->> '$.b')",
-                    "(J -> '$.l')",
-                    "json_array_length(J, '$.l')",
-                    "json_type(J)",
-                    "(J ->> 0)",
-                ]);
-                return leaf(template.replace('J', &json));
-            }
+        if self.random.percent(12)
+            && let Some((json, _)) = self.pick_column(&[Kind::Json])
+        {
+            let template = *self.random.pick(&[
+                "json_extract(J, '$.a')",
+                "(J ->> '$.b')",
+                "(J -> '$.l')",
+                "json_array_length(J, '$.l')",
+                "json_type(J)",
+                "(J ->> 0)",
+            ]);
+            return leaf(template.replace('J', &json));
         }
         let templates: &[(&str, &str)] = &[
             ("({} + {})", "nn"),
