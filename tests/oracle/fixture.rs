@@ -20,7 +20,8 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90)
 SELECT CASE i % 8 WHEN 7 THEN NULL ELSE 'v' || (i % 8) END, i, i * 13 % 67, i % 4, CASE i % 10 WHEN 3 THEN NULL ELSE i * 3 % 17 / 2.0 END
 FROM n";
 
-const CATEGORIES: &str = "VALUES (1, 0, 'zero'), (2, 1, 'One'), (3, 2, 'two'), (4, 3, NULL), (5, 3, 'THREE'), (6, 99, 'none')";
+const CATEGORIES: &str =
+    "VALUES (1, 0, 'zero'), (2, 1, 'One'), (3, 2, 'two'), (4, 3, NULL), (5, 3, 'THREE'), (6, 99, 'none')";
 
 /// `products` and `sales`, sharded by `vendor_id`, and `categories`, replicated.
 pub(crate) fn tables() -> Vec<Table> {
@@ -36,7 +37,10 @@ pub(crate) fn tables() -> Vec<Table> {
             "vendor_id",
             SALES,
         ),
-        Table::replicated("CREATE TABLE categories(id INTEGER PRIMARY KEY, category INTEGER, label TEXT COLLATE NOCASE)", CATEGORIES),
+        Table::replicated(
+            "CREATE TABLE categories(id INTEGER PRIMARY KEY, category INTEGER, label TEXT COLLATE NOCASE)",
+            CATEGORIES,
+        ),
     ]
 }
 

@@ -7,15 +7,42 @@ use crate::support::{Cluster, Layout, Oracle, Table, blob, none, null, positiona
 
 /// Keys that some column type confuses with others.
 const KEYS: [&str; 27] = [
-    "1", "'1'", "1.0", "'1.0'", "' 1 '", "'1e0'", "'0x1'", "x'31'", "x'01'", "NULL", "''", "x''", "'a'", "'A'", "'a '", "0", "-0.0", "0.0", "1.5", "'1.5'",
-    "9007199254740992", "9007199254740993", "9007199254740992.0", "9223372036854775807", "-9223372036854775808", "9e999", "'é'",
+    "1",
+    "'1'",
+    "1.0",
+    "'1.0'",
+    "' 1 '",
+    "'1e0'",
+    "'0x1'",
+    "x'31'",
+    "x'01'",
+    "NULL",
+    "''",
+    "x''",
+    "'a'",
+    "'A'",
+    "'a '",
+    "0",
+    "-0.0",
+    "0.0",
+    "1.5",
+    "'1.5'",
+    "9007199254740992",
+    "9007199254740993",
+    "9007199254740992.0",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9e999",
+    "'é'",
 ];
 
 const TYPES: [&str; 7] = ["INTEGER", "TEXT", "BLOB", "NUMERIC", "REAL", "", "VARCHAR(9)"];
 
 fn table(name: &str, key_type: &str) -> Table {
+    // An integer column would keep infinity as a rounded real: it is rejected.
+    let keys = KEYS.iter().filter(|key| key_type != "INTEGER" || **key != "9e999");
     // Twice each, so that equal keys of different looks meet.
-    let rows: Vec<String> = KEYS.iter().chain(&KEYS).zip(1..).map(|(key, id)| format!("({key}, {id})")).collect();
+    let rows: Vec<String> = keys.clone().chain(keys).zip(1..).map(|(key, id)| format!("({key}, {id})")).collect();
     let sql = format!("CREATE TABLE {name}(k {key_type}, id INTEGER PRIMARY KEY)");
     Table::sharded(&sql, "k", &format!("VALUES {}", rows.join(", ")))
 }
@@ -34,7 +61,16 @@ fn each_key_finds_its_rows() {
         let oracle = oracle(key_type, &[Layout::Ring(7), Layout::Own]);
         let mut wrong = Vec::new();
         for key in KEYS {
-            for template in ["k = {}", "{} = k", "k IS {}", "k IN ({})", "k IN ({}, 'nobody')", "k = {} OR id = 3", "k = {} AND id > 2", "k = -{}"] {
+            for template in [
+                "k = {}",
+                "{} = k",
+                "k IS {}",
+                "k IN ({})",
+                "k IN ({}, 'nobody')",
+                "k = {} OR id = 3",
+                "k = {} AND id > 2",
+                "k = -{}",
+            ] {
                 let sql = format!("SELECT id, k, typeof(k) FROM t WHERE {}", template.replace("{}", key));
                 wrong.extend(oracle.differences(&sql, &none()));
             }
@@ -95,7 +131,15 @@ fn keys_group_join_and_compare_as_in_one_database() {
 
 #[test]
 fn key_columns_of_different_types_meet_or_are_refused() {
-    for (left, right) in [("INTEGER", "TEXT"), ("TEXT", ""), ("", "INTEGER"), ("NUMERIC", "REAL"), ("INTEGER", "REAL"), ("BLOB", ""), ("TEXT", "VARCHAR(9)")] {
+    for (left, right) in [
+        ("INTEGER", "TEXT"),
+        ("TEXT", ""),
+        ("", "INTEGER"),
+        ("NUMERIC", "REAL"),
+        ("INTEGER", "REAL"),
+        ("BLOB", ""),
+        ("TEXT", "VARCHAR(9)"),
+    ] {
         let tables = [table("t", left), table("u", right)];
         let oracle = Oracle::new(&[Layout::Ring(7)], &tables, &[]);
         oracle.never_wrong([
@@ -197,12 +241,19 @@ fn values_are_bound_and_never_spliced() {
         ("SELECT count(*) FROM t WHERE k IN (?, ?)", positional([blob(b"1"), null()])),
         ("SELECT count(*) FROM t WHERE k = ?", positional([real(f64::INFINITY)])),
     ]);
-    oracle.exact(["SELECT count(*) FROM t WHERE k = 'a'' OR 1=1 --'", "SELECT count(*) /* ' */ FROM [t] WHERE `k` = 'a' -- ' OR 1"]);
+    oracle.exact([
+        "SELECT count(*) FROM t WHERE k = 'a'' OR 1=1 --'",
+        "SELECT count(*) /* ' */ FROM [t] WHERE `k` = 'a' -- ' OR 1",
+    ]);
 }
 
 #[test]
 fn a_key_beyond_64_bits_is_rejected_where_it_would_be_rounded() {
-    let oracle = Oracle::new(&[Layout::Ring(7)], &[Table::sharded("CREATE TABLE n(k INTEGER, id INTEGER PRIMARY KEY)", "k", "")], &[]);
+    let oracle = Oracle::new(
+        &[Layout::Ring(7)],
+        &[Table::sharded("CREATE TABLE n(k INTEGER, id INTEGER PRIMARY KEY)", "k", "")],
+        &[],
+    );
     let columns = ["k".to_owned(), "id".to_owned()];
     let rows = [real(9_223_372_036_854_775_808.0), text("9223372036854775808"), Value::Integer(i64::MAX)];
     let rows: Vec<Vec<Value>> = rows.into_iter().zip(1..).map(|(key, id)| vec![key, Value::Integer(id)]).collect();
@@ -214,12 +265,22 @@ fn a_key_beyond_64_bits_is_rejected_where_it_would_be_rounded() {
 #[test]
 fn a_key_whose_collation_folds_is_refused() {
     let cluster = Cluster::start(1, souk_coordinator::PlacementPolicy::Ring { shards: 2 });
-    for sql in ["CREATE TABLE f(k TEXT COLLATE NOCASE, a) SHARD KEY (k)", "CREATE TABLE f(vendor_id TEXT COLLATE RTRIM, a)"] {
+    for sql in
+        ["CREATE TABLE f(k TEXT COLLATE NOCASE, a) SHARD KEY (k)", "CREATE TABLE f(vendor_id TEXT COLLATE RTRIM, a)"]
+    {
         let failure = cluster.execute(sql, &none()).expect_err("refused");
         assert_eq!(failure.reason, Some(Reason::UnsupportedSql), "{failure:?}");
     }
     // Two spellings of one letter are two keys, as they are two texts to SQLite.
-    let accents = Table::sharded("CREATE TABLE a(k TEXT, id INTEGER PRIMARY KEY)", "k", "VALUES (char(233), 1), ('e' || char(769), 2)");
+    let accents = Table::sharded(
+        "CREATE TABLE a(k TEXT, id INTEGER PRIMARY KEY)",
+        "k",
+        "VALUES (char(233), 1), ('e' || char(769), 2)",
+    );
     let oracle = Oracle::new(&[Layout::Ring(7)], &[accents], &[]);
-    oracle.exact(["SELECT id FROM a WHERE k = char(233)", "SELECT id FROM a WHERE k = 'é'", "SELECT count(*) FROM a GROUP BY k"]);
+    oracle.exact([
+        "SELECT id FROM a WHERE k = char(233)",
+        "SELECT id FROM a WHERE k = 'é'",
+        "SELECT count(*) FROM a GROUP BY k",
+    ]);
 }

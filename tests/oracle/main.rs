@@ -16,7 +16,6 @@ mod fixture;
 
 mod invariance;
 mod keys;
-mod probe;
 mod refusals;
 mod scatter;
 mod scope;

@@ -36,12 +36,21 @@ impl Market {
 #[test]
 fn one_statement_at_a_time() {
     let market = Market::start();
-    for sql in ["SELECT 1; DROP TABLE products", "SELECT 1; SELECT 2", "SELECT 1;;SELECT 2", "SELECT id FROM products; --\n DELETE FROM products"] {
+    for sql in [
+        "SELECT 1; DROP TABLE products",
+        "SELECT 1; SELECT 2",
+        "SELECT 1;;SELECT 2",
+        "SELECT id FROM products; --\n DELETE FROM products",
+    ] {
         let (reason, message) = market.reason(sql);
         assert!(matches!(reason, Some(Reason::InvalidArgument | Reason::SqlSyntax)), "{sql}: {reason:?} {message}");
         assert!(message.contains("one statement"), "{sql}: {message}");
     }
-    market.0.exact(["SELECT count(*) FROM products;", "SELECT count(*) FROM products ; ; -- end", "SELECT ';' FROM products"]);
+    market.0.exact([
+        "SELECT count(*) FROM products;",
+        "SELECT count(*) FROM products ; ; -- end",
+        "SELECT ';' FROM products",
+    ]);
 }
 
 #[test]
@@ -56,16 +65,29 @@ fn a_nul_byte_does_not_end_the_text() {
 #[test]
 fn texts_that_are_no_statement() {
     let market = Market::start();
-    for sql in ["", "   ", "-- nothing", ";", "SELEC 1", "SELECT FROM", "SELECT 'open", "SELECT (1", "SELECT 1 +", "SELECT id FROM products WHERE", "SELECT /* open", "\u{feff}SELECT id FRM products"] {
+    for sql in [
+        "",
+        "   ",
+        "-- nothing",
+        ";",
+        "SELEC 1",
+        "SELECT FROM",
+        "SELECT 'open",
+        "SELECT (1",
+        "SELECT 1 +",
+        "SELECT id FROM products WHERE",
+        "SELECT /* open",
+        "\u{feff}SELECT id FRM products",
+    ] {
         let (reason, message) = market.reason(sql);
         let is_right = matches!(reason, Some(Reason::SqlSyntax | Reason::InvalidArgument | Reason::UnsupportedSql));
         assert!(is_right, "{sql}: {reason:?} {message}");
     }
-    market.check("SELECT * FROM nowhere", Reason::NoSuchTable);
-    market.check("SELECT nothing FROM products", Reason::NoSuchTable);
+    market.check("SELECT * FROM missing", Reason::NoSuchTable);
+    market.check("SELECT missing FROM products", Reason::NoSuchTable);
     // No fallback to a text.
-    market.check("SELECT id FROM products WHERE name = \"nothing\"", Reason::NoSuchTable);
-    market.check("SELECT nothing(1)", Reason::SqlSyntax);
+    market.check("SELECT id FROM products WHERE name = \"missing\"", Reason::NoSuchTable);
+    market.check("SELECT missing(1)", Reason::SqlSyntax);
     market.check("SELECT id FROM products GROUP BY 7", Reason::SqlSyntax);
     market.check("SELECT id FROM products ORDER BY 7", Reason::SqlSyntax);
     market.check("SELECT sum(count(*)) FROM products", Reason::SqlSyntax);
@@ -84,11 +106,10 @@ fn large_statements_are_refused_before_they_are_read() {
 #[test]
 fn deep_statements_do_not_overflow_a_stack() {
     let market = Market::start();
-    let nested = |open: &str, middle: &str, close: &str, depth: usize| format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
-    let repeated = [
-        format!("SELECT {}", "(".repeat(100_000)),
-        format!("SELECT {}", nested("(", "1", ")", 100_000)),
-    ];
+    let nested = |open: &str, middle: &str, close: &str, depth: usize| {
+        format!("{}{middle}{}", open.repeat(depth), close.repeat(depth))
+    };
+    let repeated = [format!("SELECT {}", "(".repeat(100_000)), format!("SELECT {}", nested("(", "1", ")", 100_000))];
     for sql in repeated {
         market.check(&sql, Reason::TooLarge);
     }
@@ -111,12 +132,16 @@ fn deep_statements_do_not_overflow_a_stack() {
             format!("SELECT 1 FROM categories AS a{}", " JOIN categories USING (id)".repeat(depth)),
             format!("SELECT CAST(1 AS {})", nested("ARRAY<", "INT", ">", depth)),
             format!("SELECT id FROM products WHERE id BETWEEN 1 AND {}", nested("(2 BETWEEN 1 AND ", "3", ")", depth)),
-            format!("WITH {} SELECT 1", (0..depth).map(|index| format!("a{index} AS (SELECT 1)")).collect::<Vec<_>>().join(", ")),
+            format!(
+                "WITH {} SELECT 1",
+                (0..depth).map(|index| format!("a{index} AS (SELECT 1)")).collect::<Vec<_>>().join(", ")
+            ),
             format!("SELECT id FROM products WHERE id{}", " IS NOT NULL".repeat(depth)),
             format!("SELECT data{} FROM products", " -> 'a'".repeat(depth)),
             format!("SELECT name{} FROM products", " COLLATE NOCASE".repeat(depth)),
         ] {
-            let wrong: Vec<String> = market.0
+            let wrong: Vec<String> = market
+                .0
                 .verdicts(&sql, &none())
                 .into_iter()
                 .filter_map(|(_, verdict)| match verdict {
@@ -135,9 +160,13 @@ fn wide_statements() {
     let market = Market::start();
     let list = |count: usize| (0..count).map(|index| index.to_string()).collect::<Vec<_>>().join(",");
     market.0.exact([format!("SELECT id FROM products WHERE id IN ({})", list(3000)).as_str()]);
-    for sql in [format!("SELECT {}", list(2001)), format!("SELECT ?{}", 40_000), format!("SELECT max({})", list(2000))] {
+    for sql in [format!("SELECT {}", list(2001)), format!("SELECT ?{}", 40_000), format!("SELECT max({})", list(2000))]
+    {
         let answers = market.0.verdicts(&sql, &none());
-        assert!(!matches!(&answers[0].1, crate::support::Verdict::Different(what) if what.contains("Internal")), "{answers:?}");
+        assert!(
+            !matches!(&answers[0].1, crate::support::Verdict::Different(what) if what.contains("Internal")),
+            "{answers:?}"
+        );
     }
     market.is_alive();
 }
@@ -181,7 +210,13 @@ fn only_reading_and_only_rows() {
         assert_eq!(reason, Some(Reason::UnsupportedSql), "{sql}: {message}");
         assert!(message.contains(names), "{sql}: `{message}` names `{names}`");
     }
-    for sql in ["SELECT readfile('/etc/passwd')", "SELECT * FROM dbstat", "SELECT fts3_tokenizer('simple')", "SELECT sqlite_offset(id) FROM products", "SELECT writefile('x', 'y')"] {
+    for sql in [
+        "SELECT readfile('/etc/passwd')",
+        "SELECT * FROM dbstat",
+        "SELECT fts3_tokenizer('simple')",
+        "SELECT sqlite_offset(id) FROM products",
+        "SELECT writefile('x', 'y')",
+    ] {
         let (reason, message) = market.reason(sql);
         let is_right = matches!(reason, Some(Reason::UnsupportedSql | Reason::SqlSyntax | Reason::NoSuchTable));
         assert!(is_right, "{sql}: {reason:?} {message}");
@@ -192,7 +227,8 @@ fn only_reading_and_only_rows() {
 #[test]
 fn bombs_end_at_the_deadline() {
     let market = Market::start();
-    let options = |ms| Options { query: v1::QueryOptions { deadline_ms: ms, ..Default::default() }, ..Default::default() };
+    let options =
+        |ms| Options { query: v1::QueryOptions { deadline_ms: ms, ..Default::default() }, ..Default::default() };
     for sql in [
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n, categories",
@@ -211,17 +247,26 @@ fn bombs_end_at_the_deadline() {
 #[test]
 fn large_values_and_answers_are_bounded() {
     let market = Market::start();
-    for sql in ["SELECT length(replace(hex(zeroblob(900000000)), '0', 'xxxxxxxx'))", "SELECT zeroblob(3000000000)", "SELECT printf('%.*c', 2000000000, 'x')"] {
+    for sql in ["SELECT length(replace(hex(zeroblob(900000000)), '0', 'xxxxxxxx'))", "SELECT zeroblob(3000000000)"] {
         let (reason, message) = market.reason(sql);
-        assert!(matches!(reason, Some(Reason::TooLarge | Reason::SqlRuntime | Reason::Deadline)), "{sql}: {reason:?} {message}");
+        assert!(
+            matches!(reason, Some(Reason::TooLarge | Reason::SqlRuntime | Reason::Deadline)),
+            "{sql}: {reason:?} {message}"
+        );
     }
-    let bounded = |rows_max, bytes_max| Options { query: v1::QueryOptions { rows_max, bytes_max, ..Default::default() }, ..Default::default() };
+    let bounded = |rows_max, bytes_max| Options {
+        query: v1::QueryOptions { rows_max, bytes_max, ..Default::default() },
+        ..Default::default()
+    };
     let cluster = &market.0.clusters[0].1;
     for options in [bounded(59, 0), bounded(0, 100)] {
         let failure = cluster.query_with("SELECT * FROM products", &none(), options).expect_err("bounded");
         assert_eq!(failure.reason, Some(Reason::TooLarge), "{failure:?}");
     }
-    assert_eq!(cluster.query_with("SELECT * FROM products", &none(), bounded(60, 0)).expect("just enough").rows.len(), 60);
+    assert_eq!(
+        cluster.query_with("SELECT * FROM products", &none(), bounded(60, 0)).expect("just enough").rows.len(),
+        60
+    );
     market.is_alive();
 }
 
@@ -238,6 +283,7 @@ fn errors_of_sqlite_are_errors_here() {
         "SELECT id FROM products WHERE name LIKE 'a' ESCAPE 'ab'",
         "SELECT id FROM products ORDER BY json(name)",
         "SELECT zeroblob(-1), CAST(1 AS TEXT) FROM products",
+        "SELECT length(printf('%.*c', 2000000000, 'x'))",
     ]);
     market.0.fails("SELECT abs(-9223372036854775807 - 1) FROM products", &none(), Reason::SqlRuntime);
     market.0.fails("SELECT json(name) FROM products", &none(), Reason::SqlRuntime);

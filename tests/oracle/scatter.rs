@@ -188,28 +188,39 @@ fn windows_partition_by_the_shard_key() {
 fn the_present_is_the_same_on_every_shard() {
     let market = market(&[Layout::Ring(7)]);
     market.exact([
-        "SELECT count(DISTINCT julianday('now')), count(DISTINCT CURRENT_TIMESTAMP), count(DISTINCT unixepoch('subsec') > 0) FROM products",
+        "SELECT count(DISTINCT julianday('now')), count(DISTINCT CURRENT_TIMESTAMP) FROM products",
         "SELECT DISTINCT date('now') = CURRENT_DATE, strftime('%Y', 'now') = strftime('%Y') FROM products",
         "SELECT count(*) FROM (SELECT DISTINCT vendor_id, julianday() AS j FROM products) GROUP BY j HAVING count(*) > 1",
         "SELECT date('2024-02-30'), date('2024-01-31', '+1 month'), strftime('%s', '2024-01-01') FROM products",
     ]);
-    market.refused(["SELECT id, random() FROM products", "SELECT id FROM products ORDER BY random()", "SELECT hex(randomblob(4)) FROM products"]);
+    market.refused([
+        "SELECT unixepoch('subsec') FROM products",
+        "SELECT id, random() FROM products",
+        "SELECT id FROM products ORDER BY random()",
+        "SELECT hex(randomblob(4)) FROM products",
+    ]);
 }
 
 #[test]
 fn rowids_count_the_rows_of_one_shard_alone() {
     let bare = Table::sharded("CREATE TABLE bare(k INTEGER, a)", "k", "VALUES (1, 'x'), (2, 'y'), (3, 'z'), (4, 'w')");
     let oracle = Oracle::new(&SEVERAL, &[bare], &[]);
-    oracle.refused(["SELECT rowid FROM bare", "SELECT a FROM bare ORDER BY _rowid_", "SELECT max(oid) FROM bare", "SELECT a FROM bare WHERE rowid = 1"]);
+    oracle.refused([
+        "SELECT rowid FROM bare",
+        "SELECT a FROM bare ORDER BY _rowid_",
+        "SELECT max(oid) FROM bare",
+        "SELECT a FROM bare WHERE rowid = 1",
+    ]);
     oracle.exact(["SELECT * FROM bare", "SELECT max(k) FROM bare"]);
     market(&SEVERAL).exact(["SELECT rowid, id, oid FROM products WHERE rowid < 9 ORDER BY rowid"]);
 }
 
 #[test]
 fn a_distinct_compares_across_shards() {
-    market(&SEVERAL).never_wrong([
+    let market = market(&SEVERAL);
+    market.refused(["SELECT DISTINCT stock FROM products ORDER BY price"]);
+    market.never_wrong([
         "SELECT DISTINCT lower(name) FROM products ORDER BY lower(name)",
-        "SELECT DISTINCT stock FROM products ORDER BY price",
         "SELECT DISTINCT s.vendor_id, p.stock FROM products AS p LEFT JOIN sales AS s ON s.vendor_id = p.vendor_id AND s.product_id = p.id",
         "SELECT DISTINCT stock, count(*) OVER (PARTITION BY vendor_id) FROM products",
         "SELECT DISTINCT stock FROM products LIMIT 3",
@@ -219,7 +230,10 @@ fn a_distinct_compares_across_shards() {
 #[test]
 fn an_order_of_hidden_columns_shows_none_of_them() {
     let market = market(&[Layout::Ring(7)]);
-    let answer = market.clusters[0].1.query("SELECT id FROM products ORDER BY price, stock + 1, grade LIMIT 3", &none()).expect("rows");
+    let answer = market.clusters[0]
+        .1
+        .query("SELECT id FROM products ORDER BY price, stock + 1, grade LIMIT 3", &none())
+        .expect("rows");
     assert_eq!(answer.names, ["id"]);
     assert!(answer.rows.iter().all(|row| row.len() == 1));
 }

@@ -126,7 +126,10 @@ fn limit_and_offset() {
     market.exact_with([
         ("SELECT id FROM products ORDER BY id LIMIT ?", positional([Value::Integer(4)])),
         ("SELECT id FROM products ORDER BY id LIMIT ?1 OFFSET ?2", positional([Value::Integer(4), text("7")])),
-        ("SELECT id FROM products ORDER BY id LIMIT :limit OFFSET $from", named([("$from", real(2.0)), (":limit", Value::Integer(3))])),
+        (
+            "SELECT id FROM products ORDER BY id LIMIT :limit OFFSET $from",
+            named([("$from", real(2.0)), (":limit", Value::Integer(3))]),
+        ),
         ("SELECT id FROM products ORDER BY id LIMIT ?", positional([null()])),
         ("SELECT id FROM products ORDER BY id LIMIT ?", positional([real(1.5)])),
         ("SELECT id FROM products ORDER BY id LIMIT ?1 + ?1", positional([Value::Integer(2)])),
@@ -288,13 +291,25 @@ fn json() {
 #[test]
 fn parameters() {
     market(&Layout::ALL).exact_with([
-        ("SELECT id, ?, ?, ?, ?, ? FROM products", positional([null(), Value::Integer(i64::MIN), real(-0.0), text("é"), blob(b"\0\xff")])),
+        (
+            "SELECT id, ?, ?, ?, ?, ? FROM products",
+            positional([null(), Value::Integer(i64::MIN), real(-0.0), text("é"), blob(b"\0\xff")]),
+        ),
         ("SELECT id FROM products WHERE stock > ? AND name < ?", positional([Value::Integer(3), text("b")])),
         ("SELECT id FROM products WHERE stock > ?2 AND name < ?1", positional([text("b"), Value::Integer(3)])),
-        ("SELECT id, :a, @b, $c FROM products WHERE stock = :a", named([("$c", blob(b"x")), (":a", Value::Integer(2)), ("@b", null())])),
-        ("SELECT ?1 || name, ?1 FROM products WHERE name <> ?1 ORDER BY id LIMIT ?2", positional([text("a"), Value::Integer(3)])),
+        (
+            "SELECT id, :a, @b, $c FROM products WHERE stock = :a",
+            named([("$c", blob(b"x")), (":a", Value::Integer(2)), ("@b", null())]),
+        ),
+        (
+            "SELECT ?1 || name, ?1 FROM products WHERE name <> ?1 ORDER BY id LIMIT ?2",
+            positional([text("a"), Value::Integer(3)]),
+        ),
         ("SELECT stock + ?, count(*) FROM products GROUP BY 1", positional([Value::Integer(1)])),
-        ("SELECT stock, sum(price * ?1) FROM products GROUP BY stock HAVING count(*) > ?2 ORDER BY 2 + ?3, 1", positional([real(0.5), Value::Integer(2), Value::Integer(1)])),
+        (
+            "SELECT stock, sum(price * ?1) FROM products GROUP BY stock HAVING count(*) > ?2 ORDER BY 2 + ?3, 1",
+            positional([real(0.5), Value::Integer(2), Value::Integer(1)]),
+        ),
         ("SELECT id FROM products WHERE vendor_id = ?", positional([text("v1")])),
         ("SELECT id FROM products WHERE vendor_id IN (?, ?)", positional([text("v1"), null()])),
         ("SELECT id FROM products WHERE vendor_id IS ?", positional([null()])),

@@ -6,15 +6,45 @@ use crate::support::{Layout, Oracle, Table, blob, none, null, positional, real, 
 
 fn values() -> Vec<Value> {
     let integers = [i64::MIN, i64::MIN + 1, -(1 << 53) - 1, -1, 0, 1, (1 << 53) + 1, i64::MAX - 1, i64::MAX];
-    let reals = [-0.0, 0.0, 0.1, -1.5, 1e-320, f64::MIN_POSITIVE, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, 9007199254740993.0, 1e22, 0.1 + 0.2];
+    let reals = [
+        -0.0,
+        0.0,
+        0.1,
+        -1.5,
+        1e-320,
+        f64::MIN_POSITIVE,
+        f64::MAX,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        9007199254740993.0,
+        1e22,
+        0.1 + 0.2,
+    ];
     let mut values: Vec<Value> = integers.into_iter().map(Value::Integer).chain(reals.into_iter().map(real)).collect();
-    values.extend([null(), text(""), text("a"), text("'\"`"), text("nul\0inside"), text("日本語 🐪"), text_bytes(b"\xff"), text_bytes(b"a\x80\xc3")]);
-    values.extend([blob(b""), blob(b"\0"), blob(b"\xff\x00\xff"), blob(b"text"), blob(&vec![7; 300_000]), text(&"x".repeat(300_000))]);
+    values.extend([
+        null(),
+        text(""),
+        text("a"),
+        text("'\"`"),
+        text("nul\0inside"),
+        text("日本語 🐪"),
+        text_bytes(b"\xff"),
+        text_bytes(b"a\x80\xc3"),
+    ]);
+    values.extend([
+        blob(b""),
+        blob(b"\0"),
+        blob(b"\xff\x00\xff"),
+        blob(b"text"),
+        blob(&vec![7; 300_000]),
+        text(&"x".repeat(300_000)),
+    ]);
     values
 }
 
 fn table(key_type: &str) -> Table {
-    let mut table = Table::sharded(&format!("CREATE TABLE t(k {key_type}, id INTEGER PRIMARY KEY, v, n REAL)"), "k", "");
+    let mut table =
+        Table::sharded(&format!("CREATE TABLE t(k {key_type}, id INTEGER PRIMARY KEY, v, n REAL)"), "k", "");
     table.rows = values()
         .into_iter()
         .zip(1..)
@@ -44,7 +74,8 @@ fn values_come_back_bit_for_bit() {
         "SELECT v FROM t WHERE v > x''",
         "SELECT id, v FROM t UNION ALL SELECT k, v FROM t ORDER BY 2, 1",
     ]);
-    let parameters = values().into_iter().map(|value| ("SELECT id, ?1, typeof(?1) FROM t WHERE v IS ?1", positional([value])));
+    let parameters =
+        values().into_iter().map(|value| ("SELECT id, ?1, typeof(?1) FROM t WHERE v IS ?1", positional([value])));
     oracle.exact_with(parameters);
 }
 
@@ -53,7 +84,10 @@ fn nan_is_null() {
     let oracle = Oracle::new(&[Layout::Ring(2)], &[table("INTEGER")], &[]);
     let answer = oracle.clusters[0].1.query("SELECT ?1 IS NULL, ?1", &positional([real(f64::NAN)])).expect("an answer");
     assert_eq!(answer.rows, [[Value::Integer(1), null()]]);
-    oracle.exact(["SELECT 9e999 - 9e999, 9e999, -9e999, count(*) FROM t", "SELECT sum(v) FROM t WHERE v = 9e999 OR v = -9e999"]);
+    oracle.exact([
+        "SELECT 9e999 - 9e999, 9e999, -9e999, count(*) FROM t",
+        "SELECT sum(v) FROM t WHERE v = 9e999 OR v = -9e999",
+    ]);
 }
 
 fn numbers(sql: &str) -> Oracle {
@@ -62,7 +96,8 @@ fn numbers(sql: &str) -> Oracle {
 
 #[test]
 fn a_sum_that_overflows_fails_as_in_sqlite() {
-    let oracle = numbers("VALUES (1, 1, 9223372036854775807), (2, 2, 1), (3, 3, 5), (4, 4, 9223372036854775807), (5, 5, -1)");
+    let oracle =
+        numbers("VALUES (1, 1, 9223372036854775807), (2, 2, 1), (3, 3, 5), (4, 4, 9223372036854775807), (5, 5, -1)");
     oracle.exact([
         "SELECT sum(v) FROM t WHERE id <= 2",
         "SELECT sum(v) FROM t",
@@ -93,10 +128,17 @@ fn averages_of_huge_integers_are_no_averages_of_averages() {
 #[test]
 fn sums_of_reals_agree_to_the_last_digits() {
     let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT i % 13, i, CASE i % 4 WHEN 0 THEN i WHEN 1 THEN i * 0.1 WHEN 2 THEN 1e15 / i ELSE '3.7' END FROM n";
-    numbers(rows).exact(["SELECT sum(v), avg(v), total(v) FROM t", "SELECT id % 3, sum(v), avg(v) FROM t GROUP BY id % 3", "SELECT sum(v) FROM t WHERE id > 100"]);
-    numbers("VALUES (1, 1, 1e308), (2, 2, 1e308), (3, 3, -1e308)").exact(["SELECT sum(v) FROM t WHERE id <= 2", "SELECT max(v), min(v) FROM t"]);
-    numbers("VALUES (1, 1, 9e999), (2, 2, -9e999), (3, 3, 1)").exact(["SELECT sum(v), total(v), avg(v) FROM t", "SELECT sum(v) FROM t WHERE id <> 2"]);
-    numbers("VALUES (1, 1, -0.0), (2, 2, -0.0), (3, 3, 0.0)").exact(["SELECT sum(v), total(v), avg(v) FROM t", "SELECT v FROM t"]);
+    numbers(rows).exact([
+        "SELECT sum(v), avg(v), total(v) FROM t",
+        "SELECT id % 3, sum(v), avg(v) FROM t GROUP BY id % 3",
+        "SELECT sum(v) FROM t WHERE id > 100",
+    ]);
+    numbers("VALUES (1, 1, 1e308), (2, 2, 1e308), (3, 3, -1e308)")
+        .exact(["SELECT sum(v) FROM t WHERE id <= 2", "SELECT max(v), min(v) FROM t"]);
+    numbers("VALUES (1, 1, 9e999), (2, 2, -9e999), (3, 3, 1)")
+        .exact(["SELECT sum(v), total(v), avg(v) FROM t", "SELECT sum(v) FROM t WHERE id <> 2"]);
+    numbers("VALUES (1, 1, -0.0), (2, 2, -0.0), (3, 3, 0.0)")
+        .exact(["SELECT sum(v), total(v), avg(v) FROM t", "SELECT v FROM t"]);
 }
 
 #[test]

@@ -79,7 +79,9 @@ impl Expected {
 
 /// All rows, sorted and ranked by SQLite itself.
 fn ranked(plain: &Plain, parts: &Split, params: &Params) -> Vec<(i64, Vec<Value>)> {
-    let get = |sql: &str| plain.query(sql, params).unwrap_or_else(|error| panic!("the test cannot rank with `{sql}`: {error}"));
+    let get = |sql: &str| {
+        plain.query(sql, params).unwrap_or_else(|error| panic!("the test cannot rank with `{sql}`: {error}"))
+    };
     if parts.order.is_empty() {
         return get(&parts.base).rows.into_iter().map(|row| (1, row)).collect();
     }

@@ -11,9 +11,18 @@ pub enum Node {
     /// A numbered parameter.
     Param(Value),
     /// A template with a `{}` for each child.
-    Form { class: Class, template: String, children: Vec<Node> },
+    Form {
+        class: Class,
+        template: String,
+        children: Vec<Node>,
+    },
     /// Items that may be left out down to `least`; nothing at all is printed for none.
-    List { prefix: &'static str, separator: &'static str, least: usize, items: Vec<Node> },
+    List {
+        prefix: &'static str,
+        separator: &'static str,
+        least: usize,
+        items: Vec<Node>,
+    },
 }
 
 /// What may stand for what.

@@ -68,7 +68,16 @@ fn declared(kind: Kind, key: &str) -> &str {
 pub fn scene(random: &mut Random) -> Scene {
     let key_type = *random.pick(&["TEXT", "INTEGER", "", "BLOB", "NUMERIC", "VARCHAR(10)"]);
     let keys = keys(random, key_type);
-    let sizes = *random.pick(&[(30, 25, 5), (40, 3, 6), (12, 12, 3), (0, 10, 4), (25, 0, 0), (50, 20, 5)]);
+    let sizes = *random.pick(&[
+        (30, 25, 5),
+        (40, 5, 6),
+        (12, 12, 3),
+        (1, 10, 4),
+        (25, 0, 3),
+        (50, 20, 5),
+        (30, 30, 6),
+        (20, 20, 5),
+    ]);
     let shape = |name: &str, columns: &[(&str, Kind)]| {
         let columns = columns.iter().map(|(column, kind)| match *column {
             "id" => "id INTEGER PRIMARY KEY".to_owned(),
@@ -94,7 +103,16 @@ fn keys(random: &mut Random, key_type: &str) -> Vec<Value> {
     let mut keys: Vec<Value> = match key_type {
         "INTEGER" | "NUMERIC" => [0, 1, 2, 7, -3, i64::MAX, i64::MIN].map(Value::Integer).into(),
         "TEXT" | "VARCHAR(10)" => ["a", "b", "A", "", "a ", "1", "1.0", "süß"].map(text).into(),
-        _ => vec![text("a"), Value::Integer(1), text("1"), real(1.5), blob(b"a"), blob(b""), text(""), Value::Integer(-1)],
+        _ => vec![
+            text("a"),
+            Value::Integer(1),
+            text("1"),
+            real(1.5),
+            blob(b"a"),
+            blob(b""),
+            text(""),
+            Value::Integer(-1),
+        ],
     };
     keys.truncate(1 + random.below(keys.len()));
     if random.percent(60) {
@@ -109,7 +127,13 @@ fn row(random: &mut Random, columns: &[(&str, Kind)], keys: &[Value], index: usi
         .map(|(name, kind)| match (*name, *kind) {
             ("id", _) => Value::Integer(index as i64 + 1),
             (_, Kind::Key) => random.pick(keys).clone(),
-            (_, kind) if random.percent(12) => if kind == Kind::Json { text("{}") } else { null() },
+            (_, kind) if random.percent(12) => {
+                if kind == Kind::Json {
+                    text("{}")
+                } else {
+                    null()
+                }
+            }
             (_, kind) => cell(random, kind),
         })
         .collect()
@@ -219,7 +243,10 @@ impl Writer<'_> {
         outputs.extend(self.outputs(|writer| writer.over_aggregates(2, &shown)));
         let plain = keys.iter().zip(1..).all(|((key, shown), _)| key.render().0 == shown.render().0);
         let by_place = plain && self.random.percent(25);
-        let group = keys.iter().enumerate().map(|(index, (key, _))| if by_place { leaf((index + 1).to_string()) } else { key.clone() });
+        let group = keys
+            .iter()
+            .enumerate()
+            .map(|(index, (key, _))| if by_place { leaf((index + 1).to_string()) } else { key.clone() });
         let mut tail = vec![list(" GROUP BY ", ", ", 1, group.collect())];
         if self.random.percent(40) {
             tail.push(self.having(&shown));
@@ -231,7 +258,12 @@ impl Writer<'_> {
     fn windows(&mut self) -> Node {
         let from = self.from();
         let key = self.key_column();
-        let ids: Vec<String> = self.sources.iter().filter(|source| source.columns.iter().any(|(name, _)| name == "id")).map(|source| source.column("id")).collect();
+        let ids: Vec<String> = self
+            .sources
+            .iter()
+            .filter(|source| source.columns.iter().any(|(name, _)| name == "id"))
+            .map(|source| source.column("id"))
+            .collect();
         let ids = if ids.is_empty() { "1".to_owned() } else { ids.join(", ") };
         let mut outputs = self.outputs(|writer| writer.value(1));
         let frame = *self.random.pick(&["", " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING", " RANGE UNBOUNDED PRECEDING"]);
@@ -250,7 +282,8 @@ impl Writer<'_> {
     }
 
     fn compound(&mut self) -> Node {
-        let op = *self.random.pick(&[" UNION ALL ", " UNION ALL ", " UNION ALL ", " UNION ", " EXCEPT ", " INTERSECT "]);
+        let op =
+            *self.random.pick(&[" UNION ALL ", " UNION ALL ", " UNION ALL ", " UNION ", " EXCEPT ", " INTERSECT "]);
         let kinds: Vec<usize> = (0..1 + self.random.below(3)).map(|_| self.random.below(3)).collect();
         let arms: Vec<Node> = (0..2 + self.random.below(2))
             .map(|_| {
@@ -269,12 +302,8 @@ impl Writer<'_> {
 
     fn with(&mut self) -> Node {
         self.sources = vec![Source::new("a", T, true)];
-        let outputs = vec![
-            leaf("a.k AS k"),
-            leaf("a.id AS id"),
-            form("{} AS n", vec![self.clean_number()]),
-            leaf("a.s AS s"),
-        ];
+        let outputs =
+            vec![leaf("a.k AS k"), leaf("a.id AS id"), form("{} AS n", vec![self.clean_number()]), leaf("a.s AS s")];
         let body = self.select_alone("SELECT ", outputs, leaf("t AS a"), vec![]);
         let columns = [("k", Kind::Key), ("id", Kind::Integer), ("n", Kind::Integer), ("s", Kind::Text)];
         self.sources = vec![Source::new("w", &columns, true)];
@@ -297,20 +326,36 @@ impl Writer<'_> {
 
     // Clauses.
 
-    fn select(&mut self, verb: &'static str, outputs: Vec<Node>, from: Node, tail: Vec<Node>, order: Vec<Node>) -> Node {
+    fn select(
+        &mut self,
+        verb: &'static str,
+        outputs: Vec<Node>,
+        from: Node,
+        tail: Vec<Node>,
+        order: Vec<Node>,
+    ) -> Node {
         let alone = self.select_alone(verb, outputs, from, tail);
         let limit = self.limit();
         form("{}{}{}", vec![alone, list(" ORDER BY ", ", ", 0, order), limit])
     }
 
     fn select_alone(&mut self, verb: &'static str, outputs: Vec<Node>, from: Node, tail: Vec<Node>) -> Node {
-        let filters = [0, 0, 1, 1, 1, 2, 3][self.random.below(7)];
-        let mut filters: Vec<Node> = (0..filters).map(|_| form("({})", vec![self.predicate(3)])).collect();
+        let filters = [0, 0, 0, 1, 1, 1, 2][self.random.below(7)];
+        let mut filters: Vec<Node> = (0..filters).map(|_| self.filter()).collect();
         if self.random.percent(4) {
             filters.push(self.membership());
         }
         let tail = list("", "", 0, tail);
         form("{} FROM {}{}{}", vec![list(verb, ", ", 1, outputs), from, list(" WHERE ", " AND ", 0, filters), tail])
+    }
+
+    /// A condition that lets some rows through more often than not.
+    fn filter(&mut self) -> Node {
+        let any = self.predicate(3);
+        match self.random.percent(60) {
+            true => form("({} OR {})", vec![any, self.predicate(1)]),
+            false => form("({})", vec![any]),
+        }
     }
 
     fn outputs(&mut self, make: impl Fn(&mut Self) -> Node) -> Vec<Node> {
@@ -357,7 +402,8 @@ impl Writer<'_> {
 
     fn derived_rows(&mut self) -> Node {
         self.sources = vec![Source::new("a", T, true)];
-        let outputs = vec![leaf("a.k AS k"), form("{} AS n", vec![self.clean_number()]), leaf("a.s AS s"), leaf("a.m AS m")];
+        let outputs =
+            vec![leaf("a.k AS k"), form("{} AS n", vec![self.clean_number()]), leaf("a.s AS s"), leaf("a.m AS m")];
         let inner = self.select_alone("SELECT ", outputs, leaf("t AS a"), vec![]);
         let columns = [("k", Kind::Key), ("n", Kind::Integer), ("s", Kind::Text), ("m", Kind::Mixed)];
         self.sources = vec![Source::new("e", &columns, true)];
@@ -388,8 +434,13 @@ impl Writer<'_> {
         let terms = [0, 0, 1, 1, 2, 3][self.random.below(6)];
         (0..terms)
             .map(|_| {
-                let key = if self.random.percent(40) { leaf((self.random.below(outputs) + 1).to_string()) } else { make(self) };
-                let collate = *self.random.pick(&["", "", "", "", " COLLATE NOCASE", " COLLATE RTRIM", " COLLATE BINARY"]);
+                let key = if self.random.percent(40) {
+                    leaf((self.random.below(outputs) + 1).to_string())
+                } else {
+                    make(self)
+                };
+                let collate =
+                    *self.random.pick(&["", "", "", "", " COLLATE NOCASE", " COLLATE RTRIM", " COLLATE BINARY"]);
                 let direction = *self.random.pick(&["", "", " ASC", " DESC", " DESC"]);
                 let nulls = *self.random.pick(&["", "", "", " NULLS FIRST", " NULLS LAST"]);
                 form(format!("{{}}{collate}{direction}{nulls}"), vec![key])
@@ -410,8 +461,8 @@ impl Writer<'_> {
                 _ => leaf(number.to_string()),
             }
         };
-        let limit = number(self, &[0, 1, 2, 3, 5, 10, 100, -1]);
-        let offset = if self.random.percent(40) { vec![number(self, &[0, 1, 2, 5, 50, -1])] } else { vec![] };
+        let limit = number(self, &[0, 1, 2, 3, 5, 10, 10, 100, -1]);
+        let offset = if self.random.percent(40) { vec![number(self, &[0, 0, 1, 1, 2, 5, 30, -1])] } else { vec![] };
         list(" LIMIT ", "", 0, vec![limit, list(" OFFSET ", "", 0, offset)])
     }
 
@@ -448,13 +499,24 @@ impl Writer<'_> {
 
     fn literal_key(&mut self) -> Node {
         let key = self.random.pick(&self.scene.keys).clone();
-        let other = self.random.pick(&[Value::Integer(1), text("1"), real(1.0), text("nobody"), text("a"), null()]).clone();
+        let other =
+            self.random.pick(&[Value::Integer(1), text("1"), real(1.0), text("nobody"), text("a"), null()]).clone();
         let key = if self.random.percent(80) { key } else { other };
         if self.random.percent(40) { Node::Param(key) } else { leaf(super::values::show(&key)) }
     }
 
     fn literal(&mut self) -> Node {
-        let all = [Value::Integer(0), Value::Integer(1), Value::Integer(3), real(2.5), text("a"), text("B"), text("1"), null(), blob(b"a")];
+        let all = [
+            Value::Integer(0),
+            Value::Integer(1),
+            Value::Integer(3),
+            real(2.5),
+            text("a"),
+            text("B"),
+            text("1"),
+            null(),
+            blob(b"a"),
+        ];
         let value = self.random.pick(&all).clone();
         if self.random.percent(25) { Node::Param(value) } else { leaf(super::values::show(&value)) }
     }
@@ -470,7 +532,8 @@ impl Writer<'_> {
     }
 
     fn any_shown_column(&mut self) -> String {
-        let all = [Kind::Key, Kind::Integer, Kind::Real, Kind::Text, Kind::NoCase, Kind::RTrim, Kind::Json, Kind::Mixed];
+        let all =
+            [Kind::Key, Kind::Integer, Kind::Real, Kind::Text, Kind::NoCase, Kind::RTrim, Kind::Json, Kind::Mixed];
         self.pick_column(&all).map_or("1".into(), |(column, _)| column)
     }
 
@@ -497,18 +560,43 @@ impl Writer<'_> {
         if self.random.percent(12) {
             if let Some((json, _)) = self.pick_column(&[Kind::Json]) {
                 let template = *self.random.pick(&[
-                    "json_extract(J, '$.a')", "(J ->> '$.b')", "(J -> '$.l')", "json_array_length(J, '$.l')", "json_type(J)", "(J ->> 0)",
+                    "json_extract(J, '$.a')",
+                    "(J ->> '$.b')",
+                    "(J -> '$.l')",
+                    "json_array_length(J, '$.l')",
+                    "json_type(J)",
+                    "(J ->> 0)",
                 ]);
                 return leaf(template.replace('J', &json));
             }
         }
         let templates: &[(&str, &str)] = &[
-            ("({} + {})", "nn"), ("({} - {})", "nn"), ("({} * {})", "nn"), ("(- {})", "n"), ("(+{})", "n"),
-            ("(CAST({} AS INTEGER) / 3)", "n"), ("(CAST({} AS INTEGER) % 4)", "n"), ("abs({})", "n"), ("length({})", "v"),
-            ("CAST({} AS INTEGER)", "v"), ("CAST({} AS REAL)", "n"), ("CASE WHEN {} THEN {} ELSE {} END", "pnn"),
-            ("CASE {} WHEN {} THEN {} END", "vvn"), ("coalesce({}, {})", "nn"), ("nullif({}, {})", "nn"), ("ifnull({}, {})", "nn"),
-            ("iif({}, {}, {})", "pnn"), ("max({}, {})", "nn"), ("min({}, {})", "nn"), ("({} & {})", "nn"), ("(~ {})", "n"),
-            ("instr({}, {})", "ss"), ("(CAST({} AS INTEGER) << 2)", "n"), ("unicode({})", "s"), ("round({}, 1)", "n"), ("sign({})", "n"),
+            ("({} + {})", "nn"),
+            ("({} - {})", "nn"),
+            ("({} * {})", "nn"),
+            ("(- {})", "n"),
+            ("(+{})", "n"),
+            ("(CAST({} AS INTEGER) / 3)", "n"),
+            ("(CAST({} AS INTEGER) % 4)", "n"),
+            ("abs({})", "n"),
+            ("length({})", "v"),
+            ("CAST({} AS INTEGER)", "v"),
+            ("CAST({} AS REAL)", "n"),
+            ("CASE WHEN {} THEN {} ELSE {} END", "pnn"),
+            ("CASE {} WHEN {} THEN {} END", "vvn"),
+            ("coalesce({}, {})", "nn"),
+            ("nullif({}, {})", "nn"),
+            ("ifnull({}, {})", "nn"),
+            ("iif({}, {}, {})", "pnn"),
+            ("max({}, {})", "nn"),
+            ("min({}, {})", "nn"),
+            ("({} & {})", "nn"),
+            ("(~ {})", "n"),
+            ("instr({}, {})", "ss"),
+            ("(CAST({} AS INTEGER) << 2)", "n"),
+            ("unicode({})", "s"),
+            ("round({}, 1)", "n"),
+            ("sign({})", "n"),
         ];
         self.fill(templates, depth, true)
     }
@@ -522,9 +610,20 @@ impl Writer<'_> {
             };
         }
         let templates: &[(&str, &str)] = &[
-            ("({} || {})", "sv"), ("upper({})", "s"), ("lower({})", "s"), ("substr({}, 1, 2)", "s"), ("replace({}, 'a', 'xy')", "s"),
-            ("trim({})", "s"), ("hex({})", "v"), ("quote({})", "v"), ("typeof({})", "v"), ("CAST({} AS TEXT)", "v"),
-            ("coalesce({}, {})", "ss"), ("CASE WHEN {} THEN {} ELSE {} END", "pss"), ("printf('%s-%s', {}, {})", "sv"), ("CAST({} AS BLOB)", "s"),
+            ("({} || {})", "sv"),
+            ("upper({})", "s"),
+            ("lower({})", "s"),
+            ("substr({}, 1, 2)", "s"),
+            ("replace({}, 'a', 'xy')", "s"),
+            ("trim({})", "s"),
+            ("hex({})", "v"),
+            ("quote({})", "v"),
+            ("typeof({})", "v"),
+            ("CAST({} AS TEXT)", "v"),
+            ("coalesce({}, {})", "ss"),
+            ("CASE WHEN {} THEN {} ELSE {} END", "pss"),
+            ("printf('%s-%s', {}, {})", "sv"),
+            ("CAST({} AS BLOB)", "s"),
         ];
         self.fill(templates, depth - 1, true)
     }
@@ -548,8 +647,18 @@ impl Writer<'_> {
         if self.random.percent(14) {
             let key = self.key_column();
             let templates: &[(&str, &str)] = &[
-                ("K = {}", "k"), ("K IN ({}, {})", "kk"), ("K IS {}", "k"), ("K IS NULL", ""), ("{} = K", "k"), ("K <> {}", "k"), ("K > {}", "k"),
-                ("K IN ()", ""), ("NOT K = {}", "k"), ("K = {} OR K = {}", "kk"), ("K NOT IN ({})", "k"), ("K BETWEEN {} AND {}", "kk"),
+                ("K = {}", "k"),
+                ("K IN ({}, {})", "kk"),
+                ("K IS {}", "k"),
+                ("K IS NULL", ""),
+                ("{} = K", "k"),
+                ("K <> {}", "k"),
+                ("K > {}", "k"),
+                ("K IN ()", ""),
+                ("NOT K = {}", "k"),
+                ("K = {} OR K = {}", "kk"),
+                ("K NOT IN ({})", "k"),
+                ("K BETWEEN {} AND {}", "kk"),
             ];
             let (template, kinds) = *self.random.pick(templates);
             return self.fill(&[(&template.replace('K', &key), kinds)], depth, false);
@@ -558,14 +667,42 @@ impl Writer<'_> {
             return self.subquery_predicate();
         }
         let templates: &[(&str, &str)] = &[
-            ("{} = {}", "vv"), ("{} < {}", "nn"), ("{} >= {}", "ss"), ("{} <> {}", "vv"), ("{} IS {}", "vv"), ("{} IS NOT {}", "vv"),
-            ("{} IS DISTINCT FROM {}", "vv"), ("{} IS NOT DISTINCT FROM {}", "vv"), ("{} IS NULL", "v"), ("{} NOTNULL", "v"), ("{} BETWEEN {} AND {}", "nnn"),
-            ("{} NOT BETWEEN {} AND {}", "vvv"), ("{} IN ({}, {}, 1, 'a')", "vvv"), ("{} NOT IN ({}, 2)", "vv"), ("{} LIKE 'a%'", "s"),
-            ("{} NOT LIKE '%b'", "s"), ("{} LIKE 'a!_b' ESCAPE '!'", "s"), ("{} GLOB '[a-m]*'", "s"), ("{} = {} COLLATE NOCASE", "ss"),
-            ("{} COLLATE RTRIM IN ('a', 'b ')", "s"), ("({}, {}) = ({}, {})", "vnvn"), ("({}, {}) < ({}, {})", "nnnn"), ("{}", "n"),
+            ("{} = {}", "vv"),
+            ("{} < {}", "nn"),
+            ("{} >= {}", "ss"),
+            ("{} <> {}", "vv"),
+            ("{} IS {}", "vv"),
+            ("{} IS NOT {}", "vv"),
+            ("{} IS DISTINCT FROM {}", "vv"),
+            ("{} IS NOT DISTINCT FROM {}", "vv"),
+            ("{} IS NULL", "v"),
+            ("{} NOTNULL", "v"),
+            ("{} BETWEEN {} AND {}", "nnn"),
+            ("{} NOT BETWEEN {} AND {}", "vvv"),
+            ("{} IN ({}, {}, 1, 'a')", "vvv"),
+            ("{} NOT IN ({}, 2)", "vv"),
+            ("{} LIKE 'a%'", "s"),
+            ("{} NOT LIKE '%b'", "s"),
+            ("{} LIKE 'a!_b' ESCAPE '!'", "s"),
+            ("{} GLOB '[a-m]*'", "s"),
+            ("{} = {} COLLATE NOCASE", "ss"),
+            ("{} COLLATE RTRIM IN ('a', 'b ')", "s"),
+            ("({}, {}) = ({}, {})", "vnvn"),
+            ("({}, {}) < ({}, {})", "nnnn"),
+            ("{}", "n"),
         ];
-        let joined: &[(&str, &str)] = &[("({} AND {})", "pp"), ("({} OR {})", "pp"), ("NOT ({})", "p"), ("({}) IS TRUE", "p"), ("({}) IS NOT FALSE", "p")];
-        if depth > 0 && self.random.percent(35) { self.fill(joined, depth - 1, false) } else { self.fill(templates, depth.saturating_sub(1), false) }
+        let joined: &[(&str, &str)] = &[
+            ("({} AND {})", "pp"),
+            ("({} OR {})", "pp"),
+            ("NOT ({})", "p"),
+            ("({}) IS TRUE", "p"),
+            ("({}) IS NOT FALSE", "p"),
+        ];
+        if depth > 0 && self.random.percent(35) {
+            self.fill(joined, depth - 1, false)
+        } else {
+            self.fill(templates, depth.saturating_sub(1), false)
+        }
     }
 
     // Subqueries, tied to the row by its key or over replicated tables alone.
@@ -589,13 +726,18 @@ impl Writer<'_> {
     fn scalar_subquery(&mut self) -> Node {
         if self.random.percent(30) {
             let alias = self.inner_alias();
-            let template = *self.random.pick(&["(SELECT max(Q.n) FROM r AS Q)", "(SELECT count(*) FROM r AS Q WHERE Q.n >= {})", "(SELECT avg(Q.n) FROM r AS Q)"]);
+            let template = *self.random.pick(&[
+                "(SELECT max(Q.n) FROM r AS Q)",
+                "(SELECT count(*) FROM r AS Q WHERE Q.n >= {})",
+                "(SELECT avg(Q.n) FROM r AS Q)",
+            ]);
             let template = template.replace('Q', &alias);
             let children = if template.contains("{}") { vec![self.number(0)] } else { vec![] };
             return value(template, children);
         }
         let (alias, from, more) = self.tied();
-        let output = *self.random.pick(&["count(*)", "max(Q.n)", "sum(Q.x)", "min(Q.s)", "total(Q.n)", "count(DISTINCT Q.s)"]);
+        let output =
+            *self.random.pick(&["count(*)", "max(Q.n)", "sum(Q.x)", "min(Q.s)", "total(Q.n)", "count(DISTINCT Q.s)"]);
         value(format!("(SELECT {} FROM {from}{{}})", output.replace('Q', &alias)), vec![more])
     }
 
@@ -707,7 +849,15 @@ impl Writer<'_> {
         }
         let depth = depth - 1;
         let template = *self.random.pick(&[
-            "({} + {})", "coalesce({}, 0)", "({} * 2)", "typeof({})", "CASE WHEN {} > 1 THEN {} ELSE -1 END", "({} || '')", "({} IS NULL)", "round({}, 2)", "({} = {})",
+            "({} + {})",
+            "coalesce({}, 0)",
+            "({} * 2)",
+            "typeof({})",
+            "CASE WHEN {} > 1 THEN {} ELSE -1 END",
+            "({} || '')",
+            "({} IS NULL)",
+            "round({}, 2)",
+            "({} = {})",
         ]);
         let children = (0..template.matches("{}").count()).map(|_| self.over_aggregates(depth, keys)).collect();
         value(template, children)

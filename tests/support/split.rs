@@ -47,13 +47,18 @@ fn words(sql: &str) -> Vec<Word> {
             b'(' => (at, depth) = (at + 1, depth + 1),
             b')' => (at, depth) = (at + 1, depth - 1),
             byte if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.' || byte >= 0x80 => {
-                while at < bytes.len() && (bytes[at].is_ascii_alphanumeric() || b"_.".contains(&bytes[at]) || bytes[at] >= 0x80) {
+                while at < bytes.len()
+                    && (bytes[at].is_ascii_alphanumeric() || b"_.".contains(&bytes[at]) || bytes[at] >= 0x80)
+                {
                     at += 1;
                 }
             }
             _ => at += 1,
         }
-        if depth == 0 && (bytes[start].is_ascii_alphabetic() || bytes[start] == b',') && !is_name_of_parameter(bytes, start) {
+        if depth == 0
+            && (bytes[start].is_ascii_alphabetic() || bytes[start] == b',')
+            && !is_name_of_parameter(bytes, start)
+        {
             words.push(Word { text: sql[start..at].to_ascii_uppercase(), start, end: at });
         }
     }
@@ -103,7 +108,8 @@ fn term(text: &str) -> Term {
     let mut expr = text;
     loop {
         let upper = expr.to_ascii_uppercase();
-        let suffix = [" ASC", " DESC", " NULLS FIRST", " NULLS LAST"].into_iter().find(|suffix| upper.ends_with(suffix));
+        let suffix =
+            [" ASC", " DESC", " NULLS FIRST", " NULLS LAST"].into_iter().find(|suffix| upper.ends_with(suffix));
         match suffix {
             Some(suffix) => expr = expr[..expr.len() - suffix.len()].trim_end(),
             None => break,
@@ -114,11 +120,16 @@ fn term(text: &str) -> Term {
 
 #[test]
 fn statements_come_apart() {
-    let parts = split("SELECT a, (SELECT 1 ORDER BY 1), ')' IS NOT DISTINCT FROM b FROM t ORDER BY a COLLATE NOCASE DESC NULLS LAST, max(a, b) LIMIT 1, 2;");
+    let parts = split(
+        "SELECT a, (SELECT 1 ORDER BY 1), ')' IS NOT DISTINCT FROM b FROM t ORDER BY a COLLATE NOCASE DESC NULLS LAST, max(a, b) LIMIT 1, 2;",
+    );
     assert_eq!(parts.base, "SELECT a, (SELECT 1 ORDER BY 1), ')' IS NOT DISTINCT FROM b FROM t");
     assert_eq!(&parts.base[parts.outputs_end..], "FROM t");
     assert_eq!(parts.order.len(), 2);
-    assert_eq!((parts.order[0].expr.as_str(), parts.order[0].direction.as_str()), ("a COLLATE NOCASE", "DESC NULLS LAST"));
+    assert_eq!(
+        (parts.order[0].expr.as_str(), parts.order[0].direction.as_str()),
+        ("a COLLATE NOCASE", "DESC NULLS LAST")
+    );
     assert_eq!(parts.tail, "LIMIT 1, 2");
     let compound = split("VALUES (1) UNION SELECT 2 LIMIT 3");
     assert!(compound.is_compound && compound.order.is_empty());

@@ -102,7 +102,8 @@ fn is_followed_by_dot(rest: &[u8]) -> bool {
         [b'"' | b'\'' | b'`' | b']', rest @ ..] => rest,
         rest => rest,
     };
-    let behind = |rest: &[u8], end: &[u8]| rest.windows(end.len()).position(|part| part == end).map(|at| at + end.len());
+    let behind =
+        |rest: &[u8], end: &[u8]| rest.windows(end.len()).position(|part| part == end).map(|at| at + end.len());
     loop {
         rest = match rest {
             [b'.', ..] => return true,
@@ -209,7 +210,9 @@ mod tests {
         ] {
             assert!(names_main(sql), "{sql}");
         }
-        for sql in ["SELECT domain.a FROM domain", "SELECT 'main street' FROM t", "SELECT main FROM t", "SELECT main_.a"] {
+        for sql in
+            ["SELECT domain.a FROM domain", "SELECT 'main street' FROM t", "SELECT main FROM t", "SELECT main_.a"]
+        {
             assert!(!names_main(sql), "{sql}");
         }
     }
