@@ -9,7 +9,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-data=$1
+data=${1:?the folder with the four files}
 souk=${SOUK:-$here/../../target/release/souk}
 nodes=${NODES:-4}
 export SOUK_ADDR=http://127.0.0.1:7070

@@ -67,7 +67,10 @@ def main(address):
         show("Every row of every shard:", answer)
         show(
             "Positional parameters of all five types:",
-            client.query("SELECT ? AS i, ? AS r, ? AS t, ? AS b, ? AS n", [-(2**63), 0.1, "text — ü", b"\x00\x01", None]),
+            client.query(
+                "SELECT ? AS i, ? AS r, ? AS t, ? AS b, ? AS n",
+                [-(2**63), 0.1, "text — ü", b"\x00\x01", None],
+            ),
         )
         show(
             "Named parameters:",
@@ -76,12 +79,15 @@ def main(address):
                 {":most": 1.0, ":picture": b"SQLite"},
             ),
         )
-        show("One vendor, by its key in the text:", client.query("SELECT id, title FROM python_notes WHERE vendor_id = ? ORDER BY id", [1]))
-        show("One vendor, by its key in the request:", client.query("SELECT COUNT(*), MAX(weight) FROM python_notes", shard_key=1))
+        one_vendor = "SELECT id, title FROM python_notes WHERE vendor_id = ? ORDER BY id"
+        show("One vendor, by its key in the text:", client.query(one_vendor, [1]))
+        sums = "SELECT COUNT(*), MAX(weight) FROM python_notes"
+        show("One vendor, by its key in the request:", client.query(sums, shard_key=1))
         refused("A mistake in the text:", lambda: client.query("SELECT FROM python_notes"))
         refused("A table that there is not:", lambda: client.query("SELECT * FROM nowhere"))
-        refused("A row that is there already:", lambda: client.execute("INSERT INTO python_notes VALUES (?, ?, NULL, NULL, NULL)", [1, 1]))
-        refused("A value of the wrong type:", lambda: client.execute("INSERT INTO python_notes VALUES (1, 9, NULL, 'heavy', NULL)"))
+        insert = "INSERT INTO python_notes (vendor_id, id, weight) VALUES (?, ?, ?)"
+        refused("A row that is there already:", lambda: client.execute(insert, [1, 1, None]))
+        refused("A value of the wrong type:", lambda: client.execute(insert, [1, 9, "heavy"]))
         refused("A sum that overflows:", lambda: client.query("SELECT SUM(id) FROM python_notes"))
 
 

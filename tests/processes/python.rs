@@ -31,7 +31,11 @@ async fn the_python_example_runs() {
     };
     let cluster = Cluster::start(2);
     for run in ["with a new table", "with the table of the run before"] {
-        let output = Command::new(&python).args([EXAMPLE, &cluster.coordinator.address]).output().unwrap();
+        let output = Command::new(&python)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .args([EXAMPLE, &cluster.coordinator.address])
+            .output()
+            .unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{run}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
         for expected in [

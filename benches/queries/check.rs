@@ -1,0 +1,80 @@
+//! The answers are the same, or nothing is measured.
+
+use std::cmp::Ordering;
+
+use anyhow::ensure;
+use souk_merge::{Batch, Collation, Value, compare_values};
+
+use crate::{
+    peers::{Loop, OneSqlite},
+    queries::{Merge, Query},
+    rows::Size,
+    souk::Souk,
+};
+
+/// Times that a query with parameters is compared.
+const PARAMETERS_COMPARED: u64 = 20;
+
+/// How far two sums of reals may be apart, of their size: SQLite's own depends on the order of the rows.
+const REAL_TOLERANCE: f64 = 1e-12;
+
+/// Compares the answers of souk and the loop with that of one SQLite.
+pub(crate) fn check(query: &Query, size: Size, souk: &Souk<'_>, walk: &Loop, one: &OneSqlite) -> anyhow::Result<()> {
+    let times = if query.parameters == crate::queries::Parameters::None { 1 } else { PARAMETERS_COMPARED };
+    for run in 0..times {
+        let parameters = query.parameters.of_run(size, run);
+        let expected = one.ask(query, &parameters)?.into_rows();
+        ensure!(!expected.is_empty(), "{}: {parameters:?} finds nothing", query.name);
+        let answer = souk.ask(query.sql, &parameters)?.batches;
+        compare(query, "souk", &expected, answer.into_iter().flat_map(Batch::into_rows).collect(), query.order)?;
+        let order = query.order.filter(|_| is_top(query));
+        compare(query, "the loop", &expected, walk.ask(query, &parameters)?.into_rows(), order)?;
+    }
+    Ok(())
+}
+
+fn is_top(query: &Query) -> bool {
+    matches!(query.merge, Merge::Top { .. })
+}
+
+/// The rows are the same, and in the same order as far as the query says. Of rows that tie for the last place of a
+/// LIMIT, any may be there.
+fn compare(
+    query: &Query,
+    who: &str,
+    expected: &[Vec<Value>],
+    mut found: Vec<Vec<Value>>,
+    order: Option<usize>,
+) -> anyhow::Result<()> {
+    let mut expected = expected.to_vec();
+    let name = query.name;
+    ensure!(expected.len() == found.len(), "{name}: {who} gives {} rows of {}", found.len(), expected.len());
+    if let Some(column) = order {
+        for (expected, found) in expected.iter().zip(&found) {
+            ensure!(is_close(&expected[column], &found[column]), "{name}: {who} gives {found:?} for {expected:?}");
+        }
+        if let (true, Some(last)) = (is_top(query), expected.last().map(|row| row[column].clone())) {
+            expected.retain(|row| row[column] != last);
+            found.retain(|row| row[column] != last);
+        }
+    }
+    expected.sort_by(|a, b| compare_rows(a, b));
+    found.sort_by(|a, b| compare_rows(a, b));
+    for (expected, found) in expected.iter().zip(&found) {
+        let same = expected.iter().zip(found).all(|(a, b)| is_close(a, b));
+        ensure!(same, "{name}: {who} gives {found:?} for {expected:?}");
+    }
+    Ok(())
+}
+
+fn compare_rows(a: &[Value], b: &[Value]) -> Ordering {
+    let ordering = a.iter().zip(b).map(|(a, b)| compare_values(a.as_ref(), b.as_ref(), Collation::Binary));
+    ordering.fold(Ordering::Equal, Ordering::then)
+}
+
+fn is_close(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Real(a), Value::Real(b)) => (a - b).abs() <= REAL_TOLERANCE * a.abs().max(b.abs()),
+        (a, b) => a == b,
+    }
+}

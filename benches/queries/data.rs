@@ -1,0 +1,154 @@
+//! The data: a filled cluster, a copy of its shard files, and one SQLite file with all rows; made once and kept.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context as _, ensure};
+use rusqlite::Connection;
+use souk_merge::Batch;
+use souk_proto::v1::{ExecuteRequest, LoadRequest, write_service_client::WriteServiceClient};
+use tokio::{runtime::Runtime, sync::mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::{
+    peers,
+    process::Cluster,
+    rows::{SCHEMA, Size, TABLES, plain},
+};
+
+/// Changes when the rows do.
+const VERSION: u32 = 1;
+
+/// The data on disk.
+pub(crate) struct Data {
+    folder: PathBuf,
+    size: Size,
+}
+
+impl Data {
+    /// The data of this size; made now when it is not there.
+    pub(crate) fn take(shards: u32, nodes: u32, rows: u32) -> anyhow::Result<Data> {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench-data");
+        let folder = target.join(format!("v{VERSION}-{shards}x{rows}-{nodes}"));
+        let data = Data { folder, size: Size { vendors: shards.into(), products: rows.into() } };
+        let complete = data.folder.join("complete");
+        if !complete.exists() {
+            if data.folder.exists() {
+                fs::remove_dir_all(&data.folder)?;
+            }
+            data.make(nodes).with_context(|| format!("cannot make `{}`", data.folder.display()))?;
+            fs::write(complete, "")?;
+        }
+        Ok(data)
+    }
+
+    /// Where nodes and coordinator have their folders.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// How much there is.
+    pub(crate) fn size(&self) -> Size {
+        self.size
+    }
+
+    /// The file that holds all rows.
+    pub(crate) fn one_sqlite(&self) -> PathBuf {
+        self.folder.join("one.db")
+    }
+
+    /// Copies of the shard files.
+    pub(crate) fn shard_copies(&self) -> anyhow::Result<Vec<PathBuf>> {
+        databases(&self.folder.join("loop"))
+    }
+
+    fn make(&self, nodes: u32) -> anyhow::Result<()> {
+        let started = Instant::now();
+        eprintln!("making `{}`", self.folder.display());
+        fs::create_dir_all(self.folder.join("loop"))?;
+        let cluster = Cluster::start(&self.folder, nodes)?;
+        // Dropped before the cluster is: the connection ends with it.
+        let rows = Runtime::new()?.block_on(fill(cluster.address(), self.size))?;
+        eprintln!("{rows} rows loaded after {:.1?}", started.elapsed());
+        // Stopped, so that each file is whole without its log.
+        drop(cluster);
+        for number in 1..=nodes {
+            for file in databases(&self.folder.join(format!("n{number}/shards")))? {
+                let name = file.file_name().context("a file has a name")?;
+                fs::copy(&file, self.folder.join("loop").join(name))?;
+            }
+        }
+        self.fill_one_sqlite()?;
+        eprintln!("all data made after {:.1?}", started.elapsed());
+        Ok(())
+    }
+
+    fn fill_one_sqlite(&self) -> anyhow::Result<()> {
+        let connection = Connection::open(self.one_sqlite())?;
+        connection.execute_batch("PRAGMA journal_mode = WAL; BEGIN")?;
+        for statement in SCHEMA {
+            connection.execute_batch(plain(statement))?;
+        }
+        for vendor in 1..=self.size.vendors {
+            for (table, batch) in TABLES.iter().zip(self.size.vendor(vendor).batches()) {
+                peers::insert(&connection, table.name, &table.columns, batch)?;
+            }
+        }
+        connection.execute_batch("COMMIT")?;
+        Ok(())
+    }
+}
+
+/// Every `*.db` below a folder, sorted.
+fn databases(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(databases(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "db") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Makes the tables and loads every row through the public interface; gives how many.
+async fn fill(address: &str, size: Size) -> anyhow::Result<u64> {
+    let mut client = WriteServiceClient::connect(format!("http://{address}")).await?;
+    for sql in SCHEMA.map(str::to_owned) {
+        client.execute(ExecuteRequest { sql, parameters: Vec::new() }).await?;
+    }
+    let (sender, requests) = mpsc::channel(4);
+    let maker = tokio::task::spawn_blocking(move || {
+        let mut first_row = 0;
+        for vendor in 1..=size.vendors {
+            for (table, batch) in TABLES.iter().zip(size.vendor(vendor).batches()) {
+                let rows = batch.rows() as u64;
+                if sender.blocking_send(request(table.name, &table.columns, batch, first_row)).is_err() {
+                    return;
+                }
+                first_row += rows;
+            }
+        }
+    });
+    let mut responses = client.load(ReceiverStream::new(requests)).await?.into_inner();
+    let mut loaded = 0;
+    while let Some(response) = responses.message().await? {
+        ensure!(response.rejected.is_empty(), "rejected: {:?}", response.rejected.first());
+        loaded = response.loaded;
+    }
+    maker.await?;
+    let made = size.vendors * (size.products + size.orders());
+    ensure!(loaded == made, "{made} rows were sent, {loaded} were loaded");
+    Ok(loaded)
+}
+
+fn request(table: &str, columns: &[&str], batch: Batch, first_row: u64) -> LoadRequest {
+    let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+    LoadRequest { table: table.to_owned(), columns, batch: Some(batch.into()), first_row }
+}

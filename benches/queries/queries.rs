@@ -1,0 +1,159 @@
+//! What is asked, of each contender in its own way.
+
+use souk_merge::Value;
+
+use crate::rows::{Size, some_category};
+
+/// A query and how a loop over shards answers it.
+pub(crate) struct Query {
+    pub(crate) name: &'static str,
+    /// What souk and one SQLite are asked.
+    pub(crate) sql: &'static str,
+    pub(crate) parameters: Parameters,
+    /// What the loop asks each shard.
+    pub(crate) shard_sql: &'static str,
+    /// What the loop makes of the shards' rows.
+    pub(crate) merge: Merge,
+    /// The column that rows are ordered by.
+    pub(crate) order: Option<usize>,
+    /// Runs for each run that was asked for: quick queries can have more.
+    pub(crate) runs_factor: u32,
+    /// What p50 should stay below, in milliseconds.
+    pub(crate) goal_ms: Option<f64>,
+}
+
+/// What a query is asked with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parameters {
+    None,
+    VendorAndSku,
+    Sku,
+    Category,
+}
+
+/// What a loop makes of the shards' rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Merge {
+    /// Only the shard of the vendor in the first parameter is asked.
+    OneShard,
+    /// One shard after the other.
+    Concatenate,
+    /// The first rows of an order.
+    Top { column: usize, descending: bool, limit: u64 },
+    /// Rows with the same first `keys` columns become one: the other columns are added up.
+    /// With `average`, the first of its columns is divided by the second.
+    Add { keys: usize, average: Option<(usize, usize)> },
+    /// How many different integers there are.
+    CountDistinct,
+}
+
+impl Parameters {
+    /// What run number `run` is asked with.
+    pub(crate) fn of_run(self, size: Size, run: u64) -> Vec<Value> {
+        match self {
+            Parameters::None => Vec::new(),
+            Parameters::VendorAndSku => {
+                let (vendor, sku) = size.some_article(run);
+                vec![vendor, sku]
+            }
+            Parameters::Sku => vec![size.some_article(run).1],
+            Parameters::Category => vec![some_category(run)],
+        }
+    }
+}
+
+/// All queries.
+pub(crate) const ALL: [Query; 9] = [
+    Query {
+        name: "Q1 point query by key",
+        sql: "SELECT * FROM products WHERE vendor_id = ? AND sku = ?",
+        parameters: Parameters::VendorAndSku,
+        shard_sql: "SELECT * FROM products WHERE vendor_id = ? AND sku = ?",
+        merge: Merge::OneShard,
+        order: None,
+        runs_factor: 10,
+        goal_ms: Some(1.0),
+    },
+    Query {
+        name: "Q2 top 10 of a category",
+        sql: "SELECT * FROM products WHERE category = ? ORDER BY rating DESC LIMIT 10",
+        parameters: Parameters::Category,
+        shard_sql: "SELECT * FROM products WHERE category = ? ORDER BY rating DESC LIMIT 10",
+        merge: Merge::Top { column: 6, descending: true, limit: 10 },
+        order: Some(6),
+        runs_factor: 3,
+        goal_ms: Some(25.0),
+    },
+    Query {
+        name: "Q3 COUNT, SUM, AVG",
+        sql: "SELECT COUNT(*), SUM(price), AVG(rating) FROM products",
+        parameters: Parameters::None,
+        shard_sql: "SELECT COUNT(*), SUM(price), SUM(rating) FROM products",
+        merge: Merge::Add { keys: 0, average: Some((2, 0)) },
+        order: None,
+        runs_factor: 1,
+        goal_ms: Some(40.0),
+    },
+    Query {
+        name: "Q4 GROUP BY category",
+        sql: "SELECT category, COUNT(*), AVG(price) FROM products GROUP BY category ORDER BY 2 DESC",
+        parameters: Parameters::None,
+        shard_sql: "SELECT category, COUNT(*), SUM(price) FROM products GROUP BY category",
+        merge: Merge::Add { keys: 1, average: Some((2, 1)) },
+        order: Some(1),
+        runs_factor: 1,
+        goal_ms: None,
+    },
+    Query {
+        name: "Q5 LIKE, first 20 by price",
+        sql: "SELECT * FROM products WHERE name LIKE '%wireless%' ORDER BY price LIMIT 20",
+        parameters: Parameters::None,
+        shard_sql: "SELECT * FROM products WHERE name LIKE '%wireless%' ORDER BY price LIMIT 20",
+        merge: Merge::Top { column: 5, descending: false, limit: 20 },
+        order: Some(5),
+        runs_factor: 1,
+        goal_ms: None,
+    },
+    Query {
+        name: "Q6 an article at every vendor",
+        sql: "SELECT * FROM products WHERE sku = ?",
+        parameters: Parameters::Sku,
+        shard_sql: "SELECT * FROM products WHERE sku = ?",
+        merge: Merge::Concatenate,
+        order: None,
+        runs_factor: 3,
+        goal_ms: None,
+    },
+    Query {
+        name: "Q7 join by vendor, totals by category",
+        sql: "SELECT p.category, SUM(o.total) FROM orders o \
+              JOIN products p ON p.vendor_id = o.vendor_id AND p.id = o.product_id GROUP BY p.category",
+        parameters: Parameters::None,
+        shard_sql: "SELECT p.category, SUM(o.total) FROM orders o \
+                    JOIN products p ON p.vendor_id = o.vendor_id AND p.id = o.product_id GROUP BY p.category",
+        merge: Merge::Add { keys: 1, average: None },
+        order: None,
+        runs_factor: 1,
+        goal_ms: None,
+    },
+    Query {
+        name: "Q8 COUNT DISTINCT customers",
+        sql: "SELECT COUNT(DISTINCT customer_id) FROM orders",
+        parameters: Parameters::None,
+        shard_sql: "SELECT DISTINCT customer_id FROM orders",
+        merge: Merge::CountDistinct,
+        order: None,
+        runs_factor: 1,
+        goal_ms: None,
+    },
+    Query {
+        name: "Q9 every order",
+        sql: "SELECT * FROM orders",
+        parameters: Parameters::None,
+        shard_sql: "SELECT * FROM orders",
+        merge: Merge::Concatenate,
+        order: None,
+        runs_factor: 1,
+        goal_ms: None,
+    },
+];
