@@ -78,10 +78,7 @@ fn scoped(key: Value, tables: &[ShardedTable], snapshot: &Snapshot, evaluator: &
     };
     let own = shard.is_some_and(|shard| topology.is_own(shard));
     // A fence is for every sharded table of the schema: a view may lead to any of them.
-    let all = snapshot.catalog.schema.tables().into_iter().filter_map(|table| {
-        let key = table.key()?;
-        Some(ShardedTable { name: table.name.clone(), key_column: key.name.clone(), affinity: key.affinity })
-    });
+    let all = snapshot.catalog.schema.tables().into_iter().filter_map(|table| table.sharded());
     let scope = if own { None } else { Some(Scope { key, tables: all.collect() }) };
     Ok(Asked::Scope { shard, scope })
 }

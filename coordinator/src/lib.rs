@@ -2,16 +2,16 @@
 //!
 //! # The life of a query
 //!
-//! 1. [`rpc`]: gRPC in; a message becomes a call (`QueryRpc::query`).
-//! 2. [`session`]: which limits and which deadline hold; calls the stages below (`Session::query`, `Session::plan`).
-//! 3. [`sql`]: text to statement, believed only when SQLite agrees (`sql::prepare`).
-//! 4. [`catalog`]: tables and topology, as one immutable snapshot (`Cluster::snapshot`).
-//! 5. [`analyze`]: facts: pins, places, aggregates, types (`analyze::pins`, `analyze::place_of_body`).
-//! 6. [`plan`]: a template a text (`plan::template`), bound to parameters and topology (`asked::asked`, `plan::bind`).
-//! 7. [`exec`]: runs the plan over the nodes (`exec::run`), merging with the operators of `souk_merge`.
+//! 1. `rpc`: gRPC in; a message becomes a call (`QueryRpc::query`).
+//! 2. `session`: which limits and which deadline hold; calls the stages below (`Session::query`, `Session::plan`).
+//! 3. `sql`: text to statement, believed only when SQLite agrees (`sql::prepare`).
+//! 4. `catalog`: tables and topology, as one immutable snapshot (`Cluster::snapshot`).
+//! 5. `analyze`: facts: pins, places, aggregates, types (`analyze::pins`, `analyze::place_of_body`).
+//! 6. `plan`: a template a text (`plan::template`), bound to parameters and topology (`asked::asked`, `plan::bind`).
+//! 7. `exec`: runs the plan over the nodes (`exec::run`), merging with the operators of `souk_merge`.
 //! 8. Back out as a stream of batches, ended by the certificate (`rpc::query`).
 //!
-//! [`write`] fills the cluster: schema changes, INSERT by key, bulk load.
+//! `write` fills the cluster: schema changes, INSERT by key, bulk load.
 
 mod settings;
 

@@ -147,7 +147,7 @@ ORDER BY name, what, vendor;
 SELECT facet AS word FROM tag UNION SELECT section FROM package ORDER BY word;
 
 -- 37. CAST and arithmetic on text: upstream's major version where it is a number.
-SELECT CAST(version AS INTEGER) AS major, COUNT(*), CAST(AVG(download_bytes) AS INTEGER), typeof(CAST(version AS REAL))
+SELECT CAST(version AS INTEGER) AS major, COUNT(*), CAST(AVG(download_bytes) AS INTEGER), MAX(typeof(CAST(version AS REAL)))
 FROM package WHERE version GLOB '[0-9]*' GROUP BY major ORDER BY COUNT(*) DESC, major LIMIT 20;
 
 -- 38. LIKE with ESCAPE, and GLOB: libraries whose summary holds an underscore, or a digit between brackets at its end.

@@ -9,6 +9,9 @@ pub mod v1 {
     pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/souk_descriptor.bin"));
 }
 
+/// The metadata of calls to `ShardService` that names the node meant. A node with another name refuses them.
+pub const NODE_METADATA: &str = "souk-node";
+
 mod error;
 mod from_wire;
 mod to_wire;

@@ -3,8 +3,8 @@
 //! - [`lexer`], [`split`], [`verb`]: from text to statements.
 //! - [`session`]: a statement at the coordinator, its answer checked.
 //! - [`output`]: rows in a format.
-//! - [`run`]: the three together.
-//! - [`script`], [`shell`], [`dot`], [`history`]: where statements come from.
+//! - [`mod@run`]: the three together.
+//! - [`script`], [`mod@shell`], [`dot`], [`history`]: where statements come from.
 
 mod dot;
 mod history;

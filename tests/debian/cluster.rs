@@ -5,8 +5,9 @@ use std::{future::Future, path::Path};
 use souk_coordinator::{Limits, NodeAddress, PlacementPolicy};
 use souk_merge::{Batch, Value};
 use souk_proto::v1::{
-    Certificate, ExecuteRequest, LoadRequest, QueryRequest, query_response::Part,
-    query_service_client::QueryServiceClient, write_service_client::WriteServiceClient,
+    Certificate, ExecuteRequest, GetStatusRequest, LoadRequest, QueryRequest,
+    cluster_service_client::ClusterServiceClient, query_response::Part, query_service_client::QueryServiceClient,
+    write_service_client::WriteServiceClient,
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -27,6 +28,7 @@ pub(crate) struct Answer {
 pub(crate) struct Cluster {
     queries: QueryServiceClient<Channel>,
     writes: WriteServiceClient<Channel>,
+    status: ClusterServiceClient<Channel>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     _folder: TempDir,
@@ -48,7 +50,14 @@ impl Cluster {
         tasks.push(tokio::spawn(coordinator(listener, addresses, folder.path(), until(stopped))));
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         let queries = QueryServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
-        Cluster { queries, writes: WriteServiceClient::new(channel), stop, tasks, _folder: folder }
+        Cluster {
+            queries,
+            writes: WriteServiceClient::new(channel.clone()),
+            status: ClusterServiceClient::new(channel),
+            stop,
+            tasks,
+            _folder: folder,
+        }
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
@@ -93,10 +102,14 @@ impl Cluster {
         Ok(Answer { columns, rows, certificate })
     }
 
+    pub(crate) async fn shards(&self) -> u32 {
+        self.status.clone().get_status(GetStatusRequest {}).await.unwrap().into_inner().shards
+    }
+
     /// Stops all parts and waits for them.
     pub(crate) async fn stop(self) {
         self.stop.send(true).unwrap();
-        drop((self.queries, self.writes));
+        drop((self.queries, self.writes, self.status));
         for task in self.tasks {
             task.await.unwrap();
         }

@@ -46,7 +46,7 @@ impl Plain {
 
     pub(crate) fn query(&self, sql: &str) -> Answer {
         let mut statement = self.0.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([]).unwrap();
         let mut values = Vec::new();
         while let Some(row) = rows.next().unwrap_or_else(|error| panic!("{sql}: {error}")) {

@@ -1,9 +1,9 @@
 //! Nodes and a coordinator in this process, spoken to over gRPC.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
-use futures::future::join_all;
 use souk_coordinator::{Limits, NodeAddress, PlacementPolicy};
 use souk_merge::{Batch, Value, ValueRef};
 use souk_proto::{Reason, v1};
@@ -30,6 +30,8 @@ pub struct Cluster {
     queries: QueryServiceClient<Channel>,
     writes: WriteServiceClient<Channel>,
     status: ClusterServiceClient<Channel>,
+    /// All shards, as long as nothing was written since.
+    shards: Cell<Option<u32>>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     runtime: Runtime,
@@ -82,8 +84,9 @@ impl Cluster {
     }
 
     pub fn start_with(nodes: usize, placement: PlacementPolicy, limits: Limits) -> Cluster {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let folder = tempfile::tempdir().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let folder = tempfile::tempdir().expect("a folder");
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         let address = runtime.block_on(async {
@@ -104,12 +107,13 @@ impl Cluster {
         });
         let channel = {
             let _inside = runtime.enter();
-            Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+            Channel::from_shared(format!("http://{address}")).expect("an address").connect_lazy()
         };
         Cluster {
             queries: QueryServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX),
             writes: WriteServiceClient::new(channel.clone()),
             status: ClusterServiceClient::new(channel),
+            shards: Cell::new(None),
             stop,
             tasks,
             runtime,
@@ -123,6 +127,7 @@ impl Cluster {
 
     /// Runs one statement that writes.
     pub fn execute(&self, sql: &str, params: &Params) -> Result<v1::ExecuteResponse, Failure> {
+        self.shards.set(None);
         let request = v1::ExecuteRequest { sql: sql.to_owned(), parameters: parameters(params) };
         let mut client = self.writes.clone();
         Ok(self.wait(async move { client.execute(request).await })?.into_inner())
@@ -130,6 +135,7 @@ impl Cluster {
 
     /// Loads rows in columnar batches of at most 500.
     pub fn load(&self, table: &str, columns: &[String], rows: &[Vec<Value>]) -> Result<Load, Failure> {
+        self.shards.set(None);
         let requests: Vec<v1::LoadRequest> = rows
             .chunks(500)
             .enumerate()
@@ -199,7 +205,8 @@ impl Cluster {
         assert!(partial || failed == 0, "{sql}: failures though partial answers were not allowed: {certificate:?}");
         assert_eq!(certificate.rows, answer.rows.len() as u64, "{sql}: rows of the certificate");
         assert!(["route", "scatter"].contains(&certificate.plan.as_str()), "{sql}: plan `{}`", certificate.plan);
-        let shards = self.status().shards;
+        let shards = self.shards.get().unwrap_or_else(|| self.status().shards);
+        self.shards.set(Some(shards));
         assert_eq!(
             certificate.asked + certificate.pruned,
             shards,
@@ -212,17 +219,21 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
         let tasks = std::mem::take(&mut self.tasks);
-        let all = self.runtime.block_on(async { timeout(GOODBYE, join_all(tasks)).await });
+        let all = async {
+            for task in tasks {
+                task.await.expect("no task panics");
+            }
+        };
+        let ended = self.runtime.block_on(async { timeout(GOODBYE, all).await });
         if !std::thread::panicking() {
-            let ended = all.expect("nodes and coordinator end when they are told to");
-            ended.into_iter().for_each(|task| task.expect("no task panics"));
+            ended.expect("nodes and coordinator end when they are told to");
         }
     }
 }
 
 async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("its address").to_string();
     (listener, address)
 }
 

@@ -68,7 +68,16 @@ fn declared(kind: Kind, key: &str) -> &str {
 pub fn scene(random: &mut Random) -> Scene {
     let key_type = *random.pick(&["TEXT", "INTEGER", "", "BLOB", "NUMERIC", "VARCHAR(10)"]);
     let keys = keys(random, key_type);
-    let sizes = *random.pick(&[(30, 25, 5), (40, 3, 6), (12, 12, 3), (0, 10, 4), (25, 0, 0), (50, 20, 5)]);
+    let sizes = *random.pick(&[
+        (30, 25, 5),
+        (40, 5, 6),
+        (12, 12, 3),
+        (1, 10, 4),
+        (25, 0, 3),
+        (50, 20, 5),
+        (30, 30, 6),
+        (20, 20, 5),
+    ]);
     let shape = |name: &str, columns: &[(&str, Kind)]| {
         let columns = columns.iter().map(|(column, kind)| match *column {
             "id" => "id INTEGER PRIMARY KEY".to_owned(),
@@ -136,26 +145,34 @@ fn cell(random: &mut Random, kind: Kind) -> Value {
         Kind::Integer => Value::Integer(random.between(-3, 9)),
         // Multiples of a quarter: their sums are exact in any order.
         Kind::Real => real(random.between(-40, 90) as f64 / 4.0),
-        Kind::Text => text(*random.pick(&["a", "B", "b", "ab", "Abc", "a_b", "50%", "", "é", "É", "12", "1e1", "o'x"])),
-        Kind::NoCase => text(*random.pick(&["a", "A", "b", "AB", "ab", "aB", "z", "é", "É"])),
-        Kind::RTrim => text(*random.pick(&["a", "a ", "a  ", "b", " b", "", " ", "ab"])),
-        Kind::Json => text(*random.pick(&[
-            r#"{"a":1,"b":"x"}"#,
-            r#"{"a":2.5,"b":null,"l":[1,2,3]}"#,
-            r#"{"b":"y","l":[]}"#,
-            r#"[1,"two",null]"#,
-            "7",
-            "null",
-        ])),
+        Kind::Text => one_of(random, &["a", "B", "b", "ab", "Abc", "a_b", "50%", "", "é", "É", "12", "1e1", "o'x"]),
+        Kind::NoCase => one_of(random, &["a", "A", "b", "AB", "ab", "aB", "z", "é", "É"]),
+        Kind::RTrim => one_of(random, &["a", "a ", "a  ", "b", " b", "", " ", "ab"]),
+        Kind::Json => one_of(
+            random,
+            &[
+                r#"{"a":1,"b":"x"}"#,
+                r#"{"a":2.5,"b":null,"l":[1,2,3]}"#,
+                r#"{"b":"y","l":[]}"#,
+                r#"[1,"two",null]"#,
+                "7",
+                "null",
+            ],
+        ),
         // No integer beside a real of the same value, which a group would have to choose between.
         Kind::Mixed => match random.below(5) {
             0 => Value::Integer(random.between(-2, 5)),
             1 => real(random.between(-3, 6) as f64 + 0.5),
-            2 => text(*random.pick(&["a", "A", "1", "2x", "-1.5"])),
-            3 => blob(*random.pick::<&[u8]>(&[b"a", b"1", b"", b"\xff\x00"])),
+            2 => one_of(random, &["a", "A", "1", "2x", "-1.5"]),
+            3 => blob(random.pick::<&[u8]>(&[b"a", b"1", b"", b"\xff\x00"])),
             _ => null(),
         },
     }
+}
+
+fn one_of(random: &mut Random, texts: &[&str]) -> Value {
+    let picked: &&str = random.pick(texts);
+    text(picked)
 }
 
 /// A table in a FROM clause, as queries see it.
@@ -331,13 +348,22 @@ impl Writer<'_> {
     }
 
     fn select_alone(&mut self, verb: &'static str, outputs: Vec<Node>, from: Node, tail: Vec<Node>) -> Node {
-        let filters = [0, 0, 1, 1, 1, 2, 3][self.random.below(7)];
-        let mut filters: Vec<Node> = (0..filters).map(|_| form("({})", vec![self.predicate(3)])).collect();
+        let filters = [0, 0, 0, 1, 1, 1, 2][self.random.below(7)];
+        let mut filters: Vec<Node> = (0..filters).map(|_| self.filter()).collect();
         if self.random.percent(4) {
             filters.push(self.membership());
         }
         let tail = list("", "", 0, tail);
         form("{} FROM {}{}{}", vec![list(verb, ", ", 1, outputs), from, list(" WHERE ", " AND ", 0, filters), tail])
+    }
+
+    /// A condition that lets some rows through more often than not.
+    fn filter(&mut self) -> Node {
+        let any = self.predicate(3);
+        match self.random.percent(60) {
+            true => form("({} OR {})", vec![any, self.predicate(1)]),
+            false => form("({})", vec![any]),
+        }
     }
 
     fn outputs(&mut self, make: impl Fn(&mut Self) -> Node) -> Vec<Node> {
@@ -443,8 +469,8 @@ impl Writer<'_> {
                 _ => leaf(number.to_string()),
             }
         };
-        let limit = number(self, &[0, 1, 2, 3, 5, 10, 100, -1]);
-        let offset = if self.random.percent(40) { vec![number(self, &[0, 1, 2, 5, 50, -1])] } else { vec![] };
+        let limit = number(self, &[0, 1, 2, 3, 5, 10, 10, 100, -1]);
+        let offset = if self.random.percent(40) { vec![number(self, &[0, 0, 1, 1, 2, 5, 30, -1])] } else { vec![] };
         list(" LIMIT ", "", 0, vec![limit, list(" OFFSET ", "", 0, offset)])
     }
 
@@ -539,18 +565,18 @@ impl Writer<'_> {
         if self.random.percent(12) && self.subqueries < SUBQUERIES_MAX {
             return self.scalar_subquery();
         }
-        if self.random.percent(12) {
-            if let Some((json, _)) = self.pick_column(&[Kind::Json]) {
-                let template = *self.random.pick(&[
-                    "json_extract(J, '$.a')",
-                    "(J ->> '$.b')",
-                    "(J -> '$.l')",
-                    "json_array_length(J, '$.l')",
-                    "json_type(J)",
-                    "(J ->> 0)",
-                ]);
-                return leaf(template.replace('J', &json));
-            }
+        if self.random.percent(12)
+            && let Some((json, _)) = self.pick_column(&[Kind::Json])
+        {
+            let template = *self.random.pick(&[
+                "json_extract(J, '$.a')",
+                "(J ->> '$.b')",
+                "(J -> '$.l')",
+                "json_array_length(J, '$.l')",
+                "json_type(J)",
+                "(J ->> 0)",
+            ]);
+            return leaf(template.replace('J', &json));
         }
         let templates: &[(&str, &str)] = &[
             ("({} + {})", "nn"),

@@ -19,9 +19,9 @@ pub struct Rows {
 
 impl Plain {
     pub fn new() -> Plain {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).unwrap();
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false).unwrap();
+        let connection = Connection::open_in_memory().expect("a database in memory");
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).expect("a setting that the build has");
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false).expect("a setting that the build has");
         Plain(connection)
     }
 
@@ -52,14 +52,14 @@ impl Plain {
         let mut rows = statement.raw_query();
         let mut all = Vec::new();
         while let Some(row) = rows.next().map_err(|error| error.to_string())? {
-            all.push((0..width).map(|column| value(row.get_ref(column).unwrap())).collect());
+            all.push((0..width).map(|column| value(row.get_ref(column).expect("a column of the statement"))).collect());
         }
         Ok(Rows { names, declared, rows: all })
     }
 
     pub fn names(&self, sql: &str) -> Result<Vec<String>, String> {
         let statement = self.0.prepare(sql).map_err(|error| error.to_string())?;
-        Ok(statement.column_names().into_iter().map(str::to_owned).collect())
+        Ok(statement.column_names().map(str::to_owned).collect())
     }
 }
 

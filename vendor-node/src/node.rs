@@ -31,6 +31,9 @@ use crate::{
     ticket::Ticket,
 };
 
+/// Threads that write: they wait for the disk more than they compute, and must not keep reads waiting.
+const WRITE_THREADS: usize = 8;
+
 /// Who a node is.
 #[derive(Debug)]
 pub(crate) struct Description {
@@ -60,7 +63,10 @@ pub(crate) struct ShardOutcome {
 pub(crate) struct Node {
     folder: Arc<Folder>,
     shards: Shards,
-    pool: ThreadPool,
+    /// Walks shards for fragments.
+    readers: ThreadPool,
+    /// Makes, changes and closes files.
+    writers: ThreadPool,
     stopping: Arc<AtomicBool>,
     /// Held while shards are made or schemas change: one at a time.
     administration: Mutex<()>,
@@ -71,10 +77,10 @@ impl Node {
     pub(crate) fn open(settings: &Settings) -> Result<Node, NodeError> {
         settings.check()?;
         let folder = Arc::new(Folder::open(&settings.data, &settings.id)?);
-        let pool =
-            ThreadPoolBuilder::new().num_threads(settings.threads).thread_name(|n| format!("shards-{n}")).build()?;
+        let readers = pool("read", settings.threads)?;
+        let writers = pool("write", WRITE_THREADS)?;
         let shards = Shards::new(Arc::clone(&folder), settings.open_shards_max);
-        Ok(Node { folder, shards, pool, stopping: Arc::default(), administration: Mutex::default() })
+        Ok(Node { folder, shards, readers, writers, stopping: Arc::default(), administration: Mutex::default() })
     }
 
     /// The node's name.
@@ -94,7 +100,7 @@ impl Node {
 
     /// Closes every shard. Only after the last call has ended.
     pub(crate) fn close(&self) {
-        self.pool.install(|| self.shards.close_all());
+        self.writers.install(|| self.shards.close_all());
     }
 
     /// Who the node is.
@@ -120,7 +126,7 @@ impl Node {
         let _alone = self.administration.lock();
         let schema = self.folder.extend_schema(schema)?;
         self.folder.make_buckets(shards)?;
-        let made = self.pool.install(|| {
+        let made = self.writers.install(|| {
             shards.par_iter().map(|shard| self.create_shard(*shard, &schema)).collect::<Result<Vec<bool>, Fault>>()
         })?;
         self.folder.sync_buckets(shards)?;
@@ -146,7 +152,7 @@ impl Node {
         let shards = self.folder.shards();
         let shards =
             shards.map_err(|error| Fault::new(Reason::ShardUnavailable, format!("cannot list shards: {error}")))?;
-        let outcomes: Vec<Result<(), Failure>> = self.pool.install(|| {
+        let outcomes: Vec<Result<(), Failure>> = self.writers.install(|| {
             shards
                 .par_iter()
                 .map(|&shard| {
@@ -168,8 +174,8 @@ impl Node {
     ) -> Result<Vec<ShardOutcome>, Fault> {
         check_distinct(shards.iter().map(|rows| rows.shard))?;
         let schema = self.folder.schema();
-        schema.check_version(schema_version)?;
-        Ok(self.pool.install(|| {
+        schema.check_version(schema_version, self.folder.node())?;
+        Ok(self.writers.install(|| {
             shards
                 .into_par_iter()
                 .map(|mut rows| {
@@ -188,9 +194,13 @@ impl Node {
     ) -> Result<Summary, Fault> {
         check_distinct(fragment.shards.iter().copied())?;
         let schema = self.folder.schema();
-        schema.check_version(fragment.schema_version)?;
-        fragment::run(&fragment::Run { fragment, schema: &schema, shards: &self.shards, pool: &self.pool }, sink)
+        schema.check_version(fragment.schema_version, self.folder.node())?;
+        fragment::run(&fragment::Run { fragment, schema: &schema, shards: &self.shards, pool: &self.readers }, sink)
     }
+}
+
+fn pool(name: &'static str, threads: usize) -> Result<ThreadPool, NodeError> {
+    Ok(ThreadPoolBuilder::new().num_threads(threads).thread_name(move |n| format!("{name}-{n}")).build()?)
 }
 
 fn check_distinct(shards: impl IntoIterator<Item = u64>) -> Result<(), Fault> {

@@ -30,6 +30,9 @@ const CALLS_MAX: usize = 256;
 /// Parts of an answer that wait for the client: with batches of 1 MiB, what a client that does not read costs.
 const PARTS_WAITING: usize = 4;
 
+/// How long a call waits for a client that does not read: meanwhile its shard's log cannot start anew.
+const CLIENT_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// How often a call that waits for its client looks whether it is still to go on.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -110,11 +113,13 @@ impl v1::shard_service_server::ShardService for Service {
         let ticket = self.node.ticket(Duration::from_millis(request.deadline_ms.into()));
         let fragment = from_wire::fragment(request, Arc::clone(&ticket)).map_err(Fault::status)?;
         let admitted = self.admit()?;
-        let (sender, receiver) = mpsc::channel(PARTS_WAITING);
+        let (sender, receiver) = mpsc::channel(PARTS_WAITING + 1);
+        // The end of an answer has a place of its own, so that it never waits.
+        let last = sender.clone().try_reserve_owned().map_err(|_| Reason::Internal.status("a new channel is full"))?;
         let node = Arc::clone(&self.node);
         let runtime = Handle::current();
         spawn_blocking(move || {
-            answer(&node, &fragment, &Way { sender, runtime, ticket: &fragment.ticket });
+            last.send(answer(&node, &fragment, &Way { sender, runtime, ticket: &fragment.ticket }));
             drop(admitted);
         });
         Ok(Response::new(Answer { receiver, ticket }))
@@ -136,18 +141,15 @@ impl v1::shard_service_server::ShardService for Service {
 /// A part of an answer on its way.
 type Part = Result<v1::RunFragmentResponse, Status>;
 
-/// Runs a fragment and sends all of its answer; its last part is the summary or an error.
-fn answer(node: &Node, fragment: &Fragment, way: &Way<'_>) {
+/// Runs a fragment and sends its rows; gives the last part, which is the summary or an error.
+fn answer(node: &Node, fragment: &Fragment, way: &Way<'_>) -> Part {
     let ran = catch_unwind(AssertUnwindSafe(|| {
         node.run_fragment(fragment, &mut |batch| way.send(Ok(to_wire::batch(batch))))
     }));
-    let last = match ran {
+    match ran {
         Ok(Ok(summary)) => Ok(to_wire::summary(node.name(), summary)),
         Ok(Err(fault)) => Err(fault.status()),
         Err(_) => Err(Reason::Internal.status("the fragment broke down")),
-    };
-    if let Err(fault) = way.send(last) {
-        tracing::debug!(%fault, "the end of an answer was not taken");
     }
 }
 
@@ -159,13 +161,14 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// Waits for the client no longer than the call may run.
+    /// Waits for the client no longer than the call may run, and no longer than [`CLIENT_WAIT_MAX`].
     fn send(&self, part: Part) -> Result<(), Fault> {
         let part = match self.sender.try_send(part) {
             Ok(()) => return Ok(()),
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(self.gone()),
             Err(mpsc::error::TrySendError::Full(part)) => part,
         };
+        let patience = Instant::now() + CLIENT_WAIT_MAX;
         self.runtime.block_on(async {
             loop {
                 let look = self.ticket.deadline().min(Instant::now() + LOOK_EVERY);
@@ -175,6 +178,7 @@ impl Way<'_> {
                         return Ok(());
                     }
                     Ok(Err(_)) => return Err(self.gone()),
+                    Err(_) if Instant::now() >= patience => return Err(stalled()),
                     Err(_) => self.ticket.check()?,
                 }
             }
@@ -185,6 +189,11 @@ impl Way<'_> {
         self.ticket.cancel();
         self.ticket.fault()
     }
+}
+
+fn stalled() -> Fault {
+    let seconds = CLIENT_WAIT_MAX.as_secs();
+    Fault::new(Reason::Deadline, format!("the client read nothing for `{seconds}` s: ask again, and read"))
 }
 
 /// An answer as it goes to the client; dropping it cancels the call.

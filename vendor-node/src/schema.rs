@@ -65,7 +65,7 @@ impl SchemaLog {
     }
 
     /// Refuses a call that was planned for another version.
-    pub(crate) fn check_version(&self, planned: u64) -> Result<(), Fault> {
+    pub(crate) fn check_version(&self, planned: u64, node: &str) -> Result<(), Fault> {
         if planned == self.version() {
             return Ok(());
         }
@@ -73,7 +73,7 @@ impl SchemaLog {
         Err(Fault::new(
             Reason::SchemaMismatch,
             format!(
-                "the call was planned for schema {planned}, the node is at {held}: apply the schema and plan again"
+                "the call was planned for schema {planned}, node `{node}` is at {held}: apply the schema and plan again"
             ),
         ))
     }

@@ -57,9 +57,9 @@ async fn serve(
         .build_v1()?;
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<ShardServiceServer<Service>>().await;
-    let (close, closed) = oneshot::channel::<()>();
-    // Without it each answer waits for the delayed acknowledgement of the message before, about 40 ms.
+    // Without it a small answer waits some 40 ms for the acknowledgement of what came before.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let (close, closed) = oneshot::channel::<()>();
     let server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

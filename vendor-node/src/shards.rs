@@ -46,7 +46,7 @@ impl Shards {
         }
     }
 
-    /// How many shards are open.
+    /// How many shards are open: for a moment more than the bound, when more than that are in use.
     pub(crate) fn count(&self) -> usize {
         self.held.lock().len()
     }
@@ -67,12 +67,15 @@ impl Shards {
     }
 
     fn get(&self, id: u64) -> Arc<Shard> {
-        let (shard, surplus) = {
-            let mut held = self.held.lock();
-            let shard = Arc::clone(held.get_or_insert(id, || Arc::new(Shard::new(self.folder.place(id), &self.open))));
-            let is_over = held.len() > self.shards_max || self.open.count() >= self.connections_max;
-            (shard, if is_over { take_unused(&mut held) } else { None })
-        };
+        let mut held = self.held.lock();
+        let shard = Arc::clone(held.get_or_insert(id, || Arc::new(Shard::new(self.folder.place(id), &self.open))));
+        let mut count = held.len().saturating_sub(self.shards_max);
+        if self.open.count() >= self.connections_max {
+            // One for what is about to be opened, one to get back below the bound.
+            count = count.max(2);
+        }
+        let surplus = take_unused(&mut held, count);
+        drop(held);
         // Closing may write the log into the file: not under the lock.
         drop(surplus);
         shard
@@ -80,10 +83,7 @@ impl Shards {
 
     fn close_some(&self) {
         let count = self.count().div_ceil(CLOSED_UNDER_PRESSURE);
-        let closed: Vec<Arc<Shard>> = {
-            let mut held = self.held.lock();
-            (0..count).map_while(|_| take_unused(&mut held)).collect()
-        };
+        let closed = take_unused(&mut self.held.lock(), count);
         tracing::warn!(closed = closed.len(), "no descriptor left: shards were closed");
     }
 
@@ -105,12 +105,13 @@ impl Shards {
     }
 }
 
-/// Takes the least recently used shard that nobody uses. Under the lock nobody else can begin to.
+/// Takes so many of the least recently used shards that nobody uses. Under the lock nobody else can begin to.
 ///
 /// Used shards are never taken: two of the same file would not count each other's commits.
-fn take_unused(held: &mut LruCache<u64, Arc<Shard>>) -> Option<Arc<Shard>> {
-    let unused = held.iter().rev().find(|(_, shard)| Arc::strong_count(shard) == 1).map(|(id, _)| *id)?;
-    held.pop(&unused)
+fn take_unused(held: &mut LruCache<u64, Arc<Shard>>, count: usize) -> Vec<Arc<Shard>> {
+    let unused = held.iter().rev().filter(|(_, shard)| Arc::strong_count(shard) == 1).map(|(id, _)| *id);
+    let unused: Vec<u64> = unused.take(count).collect();
+    unused.iter().filter_map(|id| held.pop(id)).collect()
 }
 
 fn connections_max() -> usize {

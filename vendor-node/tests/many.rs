@@ -75,6 +75,36 @@ async fn a_node_says_who_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn health_and_reflection_are_served() {
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let data = TempDir::new().unwrap();
+    let served = serve(settings(data.path())).await;
+    let channel = tonic::transport::Endpoint::new(served.address.clone()).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel.clone());
+    for service in ["", "souk.v1.ShardService"] {
+        let asked = health.check(HealthCheckRequest { service: service.to_owned() }).await;
+        assert_eq!(asked.unwrap().into_inner().status, 1, "`{service}`");
+    }
+    let mut reflection = ServerReflectionClient::new(channel);
+    let list = ServerReflectionRequest {
+        message_request: Some(MessageRequest::ListServices(String::new())),
+        ..Default::default()
+    };
+    let mut answers = reflection.server_reflection_info(tokio_stream::once(list)).await.unwrap().into_inner();
+    let Some(MessageResponse::ListServicesResponse(listed)) =
+        answers.message().await.unwrap().unwrap().message_response
+    else {
+        panic!("no list of services");
+    };
+    assert!(listed.service.iter().any(|service| service.name == "souk.v1.ShardService"));
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_that_make_no_sense_are_refused() {
     let data = TempDir::new().unwrap();
     let good = settings(data.path());

@@ -12,7 +12,7 @@ mod types;
 
 use std::collections::HashMap;
 
-use crate::sql::{Cte, Node, Query, Schema, Source, SourceId, SourceKind, TableInfo, walk_query};
+use crate::sql::{Body, Cte, Node, Query, Schema, Source, SourceId, SourceKind, TableInfo, walk_body, walk_query};
 
 pub(crate) use aggregates::{is_aggregate, is_aggregated, own_windows};
 pub(crate) use pins::{Constant, Pin, pins};
@@ -58,33 +58,31 @@ impl<'a> Context<'a> {
     }
 
     /// Whether a query reaches a sharded table, through WITH tables too.
-    pub(crate) fn reaches_sharded(&self, walk: &mut dyn FnMut(&mut dyn FnMut(Node<'a>))) -> bool {
+    pub(crate) fn reaches_sharded(&self, query: &Query) -> bool {
         let mut found = false;
-        walk(&mut |node| {
-            if let Node::Source(source) = node {
-                found |= match &source.kind {
-                    SourceKind::Table(_) => self.table(source).is_some_and(|table| table.key().is_some()),
-                    SourceKind::Cte(name) => self.cte_reaches_sharded(name),
-                    SourceKind::Derived(_) | SourceKind::Function { .. } => false,
-                };
-            }
-        });
+        walk_query(query, &mut |node| found |= self.is_sharded(&node, None));
         found
     }
 
-    fn cte_reaches_sharded(&self, name: &str) -> bool {
-        let Some(cte) = self.cte(name) else { return false };
-        // A recursive table meets itself: only other names are followed.
+    /// As [`Context::reaches_sharded`], of a body.
+    pub(crate) fn body_reaches_sharded(&self, body: &Body) -> bool {
         let mut found = false;
-        walk_query(&cte.query, &mut |node| {
-            if let Node::Source(source) = node {
-                found |= match &source.kind {
-                    SourceKind::Table(_) => self.table(source).is_some_and(|table| table.key().is_some()),
-                    SourceKind::Cte(other) => other != name && self.cte_reaches_sharded(other),
-                    SourceKind::Derived(_) | SourceKind::Function { .. } => false,
-                };
-            }
-        });
+        walk_body(body, &mut |node| found |= self.is_sharded(&node, None));
         found
+    }
+
+    /// `inside` is the WITH table whose query is being walked: a recursive one meets itself.
+    fn is_sharded(&self, node: &Node<'_>, inside: Option<&str>) -> bool {
+        let Node::Source(source) = node else { return false };
+        match &source.kind {
+            SourceKind::Table(_) => self.table(source).is_some_and(|table| table.key().is_some()),
+            SourceKind::Cte(name) if inside == Some(name) => false,
+            SourceKind::Cte(name) => self.cte(name).is_some_and(|cte| {
+                let mut found = false;
+                walk_query(&cte.query, &mut |node| found |= self.is_sharded(&node, Some(name)));
+                found
+            }),
+            SourceKind::Derived(_) | SourceKind::Function { .. } => false,
+        }
     }
 }

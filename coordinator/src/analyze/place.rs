@@ -188,7 +188,7 @@ fn place_source(source: &Source, context: &Context<'_>, outer: &[Key]) -> Result
         }
         SourceKind::Cte(cte_name) => {
             let cte = context.cte(cte_name).ok_or("an unknown WITH table")?;
-            if !context.reaches_sharded(&mut |visit| walk_query(&cte.query, visit)) {
+            if !context.reaches_sharded(&cte.query) {
                 return Ok(FromPlace::Replicated);
             }
             if mentions(&cte.query, cte_name) {
@@ -353,7 +353,7 @@ fn subqueries_are_local(expr: &Expr, context: &Context<'_>, keys: &[Key]) -> Res
 }
 
 fn is_local(query: &Query, context: &Context<'_>, keys: &[Key]) -> Result<()> {
-    if !context.reaches_sharded(&mut |visit| walk_query(query, visit)) {
+    if !context.reaches_sharded(query) {
         return Ok(());
     }
     query.ctes.iter().try_for_each(|_| Err("a WITH clause inside a subquery over a sharded table".to_owned()))?;

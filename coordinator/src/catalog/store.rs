@@ -22,6 +22,8 @@ pub(crate) struct Store {
 pub(crate) enum StoreError {
     #[error("the coordinator's file: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    #[error("`{0}` is in use by another process: stop it, or give this coordinator a folder of its own")]
+    InUse(String),
     #[error("the coordinator's file has format {0}, which this version does not know")]
     Format(i64),
     #[error("the cluster was made with placement `{made}`; it cannot be started with `{asked}`")]
@@ -32,6 +34,15 @@ pub(crate) enum StoreError {
     NoNodes,
     #[error("the ring: {0}")]
     Ring(#[from] souk_hashring::RingError),
+}
+
+impl StoreError {
+    fn opening(error: rusqlite::Error, path: &Path) -> StoreError {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy) => StoreError::InUse(path.display().to_string()),
+            _ => StoreError::Sqlite(error),
+        }
+    }
 }
 
 /// Shards that are recorded but not in use yet.
@@ -57,7 +68,9 @@ impl Store {
     /// into use are forgotten: nothing was ever written to them.
     pub(crate) fn open(path: &Path, policy: PlacementPolicy, nodes: &[String]) -> Result<Store, StoreError> {
         let mut connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // Held to the end of the process: a second coordinator would change what this one believes to know.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(|error| StoreError::opening(error, path))?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -8,8 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use souk_merge::Batch;
-use souk_proto::{Reason, v1};
+use souk_proto::{NODE_METADATA, Reason, v1};
 use tokio::time::Instant;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::{Interceptor, interceptor::InterceptedService};
 use tonic::transport::{Channel, Endpoint};
 
 use super::nodes::{
@@ -19,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::plan::Scope;
 use crate::settings::NodeAddress;
 
-type Client = v1::shard_service_client::ShardServiceClient<Channel>;
+type Client = v1::shard_service_client::ShardServiceClient<InterceptedService<Channel, Meant>>;
 
 /// A message from a node is at most this large, in bytes.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -42,6 +44,18 @@ struct Node {
     client: Client,
     /// Whether the node behind the connection was found to be built as we are. Asked again after a failure.
     checked: AtomicBool,
+}
+
+/// Says with each call which node is meant. A connection is made anew without anybody noticing, and another node may
+/// listen there by then: it refuses the call.
+#[derive(Clone)]
+struct Meant(MetadataValue<Ascii>);
+
+impl Interceptor for Meant {
+    fn call(&mut self, mut request: tonic::Request<()>) -> std::result::Result<tonic::Request<()>, tonic::Status> {
+        request.metadata_mut().insert(NODE_METADATA, self.0.clone());
+        Ok(request)
+    }
 }
 
 /// How SQLite is built.
@@ -77,7 +91,8 @@ impl GrpcNodes {
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
                 .keep_alive_timeout(KEEPALIVE_TIMEOUT);
-            let client = Client::new(endpoint.connect_lazy())
+            let meant = address.id.parse().map(Meant).map_err(|_| format!("`{}` is no name for a node", address.id))?;
+            let client = Client::new(InterceptedService::new(endpoint.connect_lazy(), meant))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX);
             let node = Node { id: address.id.clone(), client, checked: AtomicBool::new(false) };
@@ -181,7 +196,6 @@ impl Nodes for GrpcNodes {
             message: row.message,
         });
         Ok(Inserted {
-            inserted: response.inserted,
             rejected: rejected.collect(),
             failed: response.failed.into_iter().map(|failure| failure_from_wire(&node.id, failure)).collect(),
         })

@@ -91,7 +91,6 @@ pub(crate) struct TableRows {
 /// What became of inserted rows.
 #[derive(Debug, Default)]
 pub(crate) struct Inserted {
-    pub(crate) inserted: u64,
     pub(crate) rejected: Vec<RejectedRow>,
     /// Shards of which no row was written.
     pub(crate) failed: Vec<ShardFailure>,

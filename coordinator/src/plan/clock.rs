@@ -28,29 +28,23 @@ impl Extras {
 }
 
 /// Replaces every mention of the present by a parameter.
-pub(super) fn bind_now(query: &mut Query, extras: &mut Extras) -> Result<(), String> {
-    let mut refused = None;
+pub(super) fn bind_now(query: &mut Query, extras: &mut Extras) {
     map_query(query, &mut |expr| match expr {
         Expr::Literal(Literal::Now(word)) => *expr = extras.parameter(Extra::Current(word)),
-        Expr::Function(function) => {
-            if let Err(reason) = bind_now_in(function, extras) {
-                refused = Some(reason);
-            }
-        }
+        Expr::Function(function) => bind_now_in(function, extras),
         _ => {}
     });
-    refused.map_or(Ok(()), Err)
 }
 
 /// SQLite's date functions take 'now', or no time at all, as the present (https://www.sqlite.org/lang_datefunc.html).
-fn bind_now_in(function: &mut Function, extras: &mut Extras) -> Result<(), String> {
+fn bind_now_in(function: &mut Function, extras: &mut Extras) {
     let places: &[usize] = match function.name.as_str() {
         "date" | "time" | "datetime" | "julianday" | "unixepoch" => &[0],
         "strftime" => &[1],
         "timediff" => &[0, 1],
-        _ => return Ok(()),
+        _ => return,
     };
-    let Arguments::List { list, .. } = &mut function.arguments else { return Ok(()) };
+    let Arguments::List { list, .. } = &mut function.arguments else { return };
     for &place in places {
         if list.len() == place {
             list.push(Expr::Literal(Literal::Text("now".into())));
@@ -60,12 +54,14 @@ fn bind_now_in(function: &mut Function, extras: &mut Extras) -> Result<(), Strin
             Expr::Literal(Literal::Text(text)) if text.eq_ignore_ascii_case("now") => {
                 *argument = extras.parameter(Extra::Now);
             }
-            Expr::Literal(Literal::Text(text)) if text.to_ascii_lowercase().starts_with("subsec") => {
-                return Err("a date function that takes 'subsec' for the time; write 'now', 'subsec'".into());
+            // For the time this modifier stands behind an unwritten 'now'.
+            Expr::Literal(Literal::Text(text))
+                if ["subsec", "subsecond"].contains(&text.to_ascii_lowercase().as_str()) =>
+            {
+                list.insert(place, extras.parameter(Extra::Now));
             }
             Expr::Parameter(number) => *argument = extras.parameter(Extra::NowOr(*number)),
             _ => {}
         }
     }
-    Ok(())
 }

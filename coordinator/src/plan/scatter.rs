@@ -11,7 +11,7 @@ use super::{
 };
 use crate::analyze::{Context, Pin, Place, is_aggregated, own_windows, pins, place_of_body};
 use crate::sql::{
-    Body, Expr, Node, Query, Schema, Select, SourceKind, Statement, Verdict, quote, walk_body, walk_query,
+    Body, Described, Expr, Node, Query, Schema, Select, SourceKind, Statement, TableInfo, Verdict, quote, walk_query,
 };
 
 /// Functions with another value at every call, so on every shard.
@@ -20,45 +20,51 @@ const RANDOM: [&str; 2] = ["random", "randomblob"];
 /// Makes the template of a prepared statement.
 pub(crate) fn template(text: &str, statement: Statement, schema: &Schema) -> Template {
     let Statement { described, verdict } = statement;
-    let mut tables = Vec::new();
-    let mut replicated = false;
-    for name in &described.reads.tables {
-        match schema.table(name) {
-            Some(table) => match table.key() {
-                Some(key) => tables.push(ShardedTable {
-                    name: table.name.clone(),
-                    key_column: key.name.clone(),
-                    affinity: key.affinity,
-                }),
-                None => replicated = true,
-            },
-            // A view or a table function: what it reads is named beside it.
-            None => {}
-        }
-    }
     let (pin, scatter) = match &verdict {
         Verdict::Opaque(reason) => (Pin::All, Err(format!("a statement that souk cannot read for certain ({reason})"))),
-        Verdict::Judged(query) => {
-            let context = Context::new(query, schema);
-            match refuse_rowid(query, &context) {
-                Err(reason) => (Pin::All, Err(reason)),
-                Ok(()) => {
-                    let random = RANDOM.iter().find(|name| described.reads.functions.contains(**name));
-                    let scatter = match random {
-                        Some(name) => Err(format!("`{name}`, which each shard would answer differently")),
-                        None => scatter(query, schema, described.parameters.len()),
-                    };
-                    (pins(query, &context), scatter)
-                }
-            }
-        }
+        Verdict::Judged(query) => facts(query, &described, schema),
     };
-    let reads = match (tables.is_empty(), replicated) {
-        (false, _) => ReadSet::Sharded { tables, replicated, pin },
+    Template {
+        text: text.to_owned(),
+        reads: read_set(&described.reads.tables, pin, schema),
+        columns: described.columns,
+        parameters: described.parameters,
+        scatter,
+    }
+}
+
+/// What pins a statement, and how it scatters.
+fn facts(query: &Query, described: &Described, schema: &Schema) -> (Pin, Result<Scatter, String>) {
+    let context = Context::new(query, schema);
+    if let Err(reason) = refuse_rowid(query, &context) {
+        return (Pin::All, Err(reason));
+    }
+    let random = RANDOM.iter().find(|name| described.reads.functions.contains(**name));
+    let scatter = match random {
+        Some(name) => Err(format!("`{name}`, which each shard would answer differently")),
+        None => scatter(query, schema, described.parameters.len()),
+    };
+    (pins(query, &context), scatter)
+}
+
+/// What the tables are that SQLite's authorizer named. A view or a table function has no rows of its own: the tables behind
+/// it are named beside it.
+fn read_set(names: &BTreeSet<String>, pin: Pin, schema: &Schema) -> ReadSet {
+    let tables: Vec<&TableInfo> = names.iter().filter_map(|name| schema.table(name)).collect();
+    let sharded: Vec<ShardedTable> = tables.iter().filter_map(|table| table.sharded()).collect();
+    match (sharded.is_empty(), sharded.len() < tables.len()) {
+        (false, replicated) => ReadSet::Sharded { tables: sharded, replicated, pin },
         (true, true) => ReadSet::Replicated,
         (true, false) => ReadSet::Nothing,
-    };
-    Template { text: text.to_owned(), columns: described.columns, parameters: described.parameters, reads, scatter }
+    }
+}
+
+impl TableInfo {
+    /// The table with its key; none for a replicated one.
+    pub(crate) fn sharded(&self) -> Option<ShardedTable> {
+        let key = self.key()?;
+        Some(ShardedTable { name: self.name.clone(), key_column: key.name.clone(), affinity: key.affinity })
+    }
 }
 
 /// The rowid of a sharded table counts rows of its shard alone, unless it is an INTEGER PRIMARY KEY.
@@ -82,7 +88,7 @@ fn refuse_rowid(query: &Query, context: &Context<'_>) -> Result<(), String> {
 fn scatter(query: &Query, schema: &Schema, parameters: usize) -> Result<Scatter, String> {
     let mut query = query.clone();
     let mut extras = Extras::new(parameters);
-    bind_now(&mut query, &mut extras)?;
+    bind_now(&mut query, &mut extras);
     let context = Context::new(&query, schema);
     let (parts, finish) = match (&query.body, place_of_body(&query.body, &query.order, &context)) {
         (_, Ok(Place::Sharded(_))) => streamed(&query, &context, &mut extras)?,
@@ -156,7 +162,7 @@ impl Arms<'_> {
             return Ok(Body::Compound { op: *op, left, right: Box::new(self.body(right)?) });
         }
         let name = part_name(self.parts.len());
-        let replicated = !self.context.reaches_sharded(&mut |visit| walk_body(body, visit));
+        let replicated = !self.context.body_reaches_sharded(body);
         let place = if replicated { Ok(Place::Replicated) } else { place_of_body(body, &[], self.context) };
         match (body, place) {
             (_, Ok(place)) => {

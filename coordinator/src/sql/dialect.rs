@@ -1,6 +1,6 @@
 //! SQLite's operators and their precedence, for sqlparser.
 //!
-//! The table is that of SQLite's grammar (https://www.sqlite.org/lang_expr.html#operators_and_parse_affecting_attributes).
+//! The table is that of SQLite's grammar (<https://www.sqlite.org/lang_expr.html#operators_and_parse_affecting_attributes>).
 //! A slip here costs no wrong answer: the judge compares the tree with SQLite's own reading.
 
 use sqlparser::ast::{BinaryOperator, Expr, ObjectName, UnaryOperator};

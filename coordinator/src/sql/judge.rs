@@ -8,7 +8,7 @@ use super::twin::Twin;
 #[derive(Debug, Clone)]
 pub(crate) enum Verdict {
     /// SQLite reads the tree's print as it reads the text.
-    Judged(Query),
+    Judged(Box<Query>),
     /// No tree that can be believed, and why.
     Opaque(String),
 }
@@ -21,7 +21,7 @@ pub(crate) fn judge(twin: &Twin, text: &str, tree: Query) -> Result<Verdict, Sql
         Err(error) => return Ok(Verdict::Opaque(format!("its print is refused: {error}"))),
     };
     if theirs == ours {
-        return Ok(Verdict::Judged(tree));
+        return Ok(Verdict::Judged(Box::new(tree)));
     }
     Ok(Verdict::Opaque("SQLite reads it differently".into()))
 }

@@ -104,6 +104,9 @@ pub(crate) fn prepare(twin: &Twin, schema: &Schema, text: &str, bounds: &Bounds)
     if let Err(error @ (SqlError::TooLarge { .. } | SqlError::Syntax(_))) = tokens {
         return Err(error);
     }
+    if tokens.as_ref().is_ok_and(|tokens| are_several(tokens)) {
+        return Err(SqlError::from_sqlite(rusqlite::Error::MultipleStatement));
+    }
     let described = twin.describe(text)?;
     if described.columns.is_empty() || !described.readonly {
         return Err(SqlError::Unsupported("a statement that gives no rows".into()));
@@ -113,6 +116,12 @@ pub(crate) fn prepare(twin: &Twin, schema: &Schema, text: &str, bounds: &Bounds)
         Err(reason) => Verdict::Opaque(reason),
     };
     Ok(Statement { described, verdict })
+}
+
+/// Whether anything but a semicolon follows a semicolon.
+fn are_several(tokens: &[TokenWithSpan]) -> bool {
+    let is_end = |token: &TokenWithSpan| matches!(token.token, Token::SemiColon | Token::EOF);
+    tokens.iter().skip_while(|token| token.token != Token::SemiColon).any(|token| !is_end(token))
 }
 
 /// The bound tree, or why there is none.

@@ -1,10 +1,11 @@
 //! The twin: an empty in-memory SQLite with the cluster's schema. SQLite itself says what a statement means.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, config::DbConfig};
 
 use super::SqlError;
@@ -12,6 +13,8 @@ use super::SqlError;
 /// An empty database with the schema. One thread at a time.
 pub(crate) struct Twin {
     connection: Connection,
+    /// The table of each root page, its own or an index's.
+    roots: HashMap<i64, String>,
     reads: Arc<Mutex<Reads>>,
     stop: Arc<Mutex<Option<StopCheck>>>,
 }
@@ -53,6 +56,7 @@ impl Twin {
         for statement in script {
             connection.execute_batch(statement)?;
         }
+        let roots = roots(&connection)?;
         let reads = Arc::new(Mutex::new(Reads::default()));
         let seen = Arc::clone(&reads);
         connection.authorizer(Some(move |context: AuthContext<'_>| seen.lock().authorize(&context)))?;
@@ -60,14 +64,14 @@ impl Twin {
         let asked = Arc::clone(&stop);
         let handler = move || asked.lock().as_ref().is_some_and(|stop| stop());
         connection.progress_handler(STEPS_PER_LOOK, Some(handler))?;
-        Ok(Twin { connection, reads, stop })
+        Ok(Twin { connection, roots, reads, stop })
     }
 
     /// What SQLite says about one statement that reads.
     pub(crate) fn describe(&self, text: &str) -> Result<Described, SqlError> {
         *self.reads.lock() = Reads::default();
         let prepared = self.connection.prepare(text);
-        let reads = self.reads.lock().clone();
+        let mut reads = self.reads.lock().clone();
         if let Some(denied) = reads.denied {
             return Err(SqlError::Unsupported(denied));
         }
@@ -82,7 +86,22 @@ impl Twin {
         let parameters = (1..=statement.parameter_count())
             .map(|index| statement.parameter_name(index).filter(|name| !name.starts_with('?')).map(str::to_owned))
             .collect();
-        Ok(Described { columns, parameters, readonly: statement.readonly(), reads })
+        let readonly = statement.readonly();
+        drop(statement);
+        reads.tables.extend(self.opened(text)?);
+        Ok(Described { columns, parameters, readonly, reads })
+    }
+
+    /// Tables that the program opens. The authorizer does not hear of a table of which a statement reads nothing but
+    /// the columns that USING or NATURAL name.
+    fn opened(&self, text: &str) -> Result<Vec<String>, SqlError> {
+        let program = self.program(text).map_err(SqlError::from_sqlite)?;
+        let root = |line: &String| line.strip_prefix("OpenRead ")?.split(' ').nth(1)?.parse::<i64>().ok();
+        let table = |root| {
+            let known = self.roots.get(&root).cloned();
+            known.ok_or_else(|| SqlError::Unsupported("reading `sqlite_schema`".into()))
+        };
+        program.iter().filter_map(root).map(table).collect()
     }
 
     /// The bytecode of a statement, an instruction a line.
@@ -95,7 +114,7 @@ impl Twin {
             for column in [2, 3, 4, 6] {
                 line.push_str(&format!(" {}", row.get::<_, i64>(column)?));
             }
-            if let rusqlite::types::ValueRef::Text(operand) = row.get_ref(5)? {
+            if let ValueRef::Text(operand) = row.get_ref(5)? {
                 line.push(' ');
                 line.push_str(&String::from_utf8_lossy(operand));
             }
@@ -113,6 +132,12 @@ impl Twin {
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
+}
+
+fn roots(connection: &Connection) -> rusqlite::Result<HashMap<i64, String>> {
+    let mut schema = connection.prepare("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage > 0")?;
+    let roots = schema.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    roots.collect()
 }
 
 /// Functions whose value depends on the connection that runs them.
@@ -158,6 +183,37 @@ fn is_internal(table: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tables_that_the_authorizer_is_not_told_of_are_named() {
+        let twin = Twin::new(["CREATE TABLE t(a); CREATE TABLE u(a PRIMARY KEY)"]).expect("twin");
+        for text in [
+            "SELECT count(*) FROM t NATURAL JOIN u",
+            "SELECT count(*) FROM t JOIN u USING (a)",
+            "SELECT count(*) FROM t, u",
+            "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM u)",
+        ] {
+            let described = twin.describe(text).expect(text);
+            assert_eq!(described.reads.tables, ["t", "u"].map(str::to_owned).into(), "{text}");
+        }
+        let schema = twin.describe("SELECT count(*) FROM sqlite_schema NATURAL JOIN sqlite_schema AS s");
+        assert!(matches!(schema, Err(SqlError::Unsupported(_))), "{schema:?}");
+    }
+
+    #[test]
+    fn every_table_that_is_read_is_known() {
+        let twin =
+            Twin::new(["CREATE TABLE t(k, a)", "CREATE TABLE u(k, b)", "CREATE INDEX i ON u(k, b)"]).expect("twin");
+        for text in [
+            "SELECT count(*) FROM t JOIN u USING (k)",
+            "SELECT 1 FROM t NATURAL JOIN u",
+            "SELECT t.a FROM t JOIN u USING (k)",
+            "SELECT EXISTS (SELECT 1 FROM t AS x NATURAL JOIN t AS y), (SELECT count(*) FROM u)",
+        ] {
+            let reads = twin.describe(text).expect(text).reads;
+            assert_eq!(reads.tables, BTreeSet::from(["t".to_owned(), "u".to_owned()]), "{text}");
+        }
+    }
 
     #[test]
     fn what_does_not_only_read_rows_is_denied_by_name() {

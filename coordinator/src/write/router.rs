@@ -115,10 +115,13 @@ pub(super) fn route(
     Ok(Routed::ByKey { keys, refused })
 }
 
+/// The first number that is no 64-bit integer.
+const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+
 /// A number that no integer column can hold would be kept as a rounded real: equal keys would part.
 fn refuse_key(stored: &Value, key: &ColumnInfo) -> Option<String> {
     match stored {
-        Value::Real(real) if key.affinity == Affinity::Integer && real.abs() >= 9.2e18 => {
+        Value::Real(real) if key.affinity == Affinity::Integer && real.is_finite() && real.abs() >= TWO_TO_63 => {
             Some(format!("{real} is out of the range of the shard key `{}`", key.name))
         }
         _ => None,

@@ -22,6 +22,8 @@ pub(crate) fn first(run: &Run<'_>, limit: u64, outlet: &mut Outlet<'_, '_>) -> R
         let outcomes: Vec<_> = run.pool.install(|| now.par_iter().map(read).collect());
         for (shard, outcome) in outcomes {
             match outcome {
+                // What later shards would have said is not asked for.
+                _ if wanted == 0 => break,
                 Ok(buffer) => wanted -= send(buffer, wanted, outlet)?,
                 Err(fault) => failed.push(run.forgive(shard, fault)?),
             }

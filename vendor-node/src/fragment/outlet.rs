@@ -12,7 +12,7 @@ pub(crate) const BATCH_ROWS: usize = 4096;
 pub(crate) const BATCH_BYTES: usize = 1 << 20;
 
 /// Rows that are cheaper to copy into the batch that waits than to send on their own.
-const FEW_ROWS: usize = 256;
+const FEW_ROWS: usize = 64;
 
 /// Sends rows in batches, and counts their bytes.
 pub(crate) struct Outlet<'a, 's> {

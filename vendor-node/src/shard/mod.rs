@@ -181,6 +181,9 @@ impl Shard {
         match outcome {
             Ok(outcome) => {
                 self.bound_log(writer);
+                if let Err(error) = writer.release_memory() {
+                    tracing::warn!(shard = self.place.shard, %error, "a writer keeps its memory");
+                }
                 Ok(outcome)
             }
             Err(WriteFault { fault, close }) => {

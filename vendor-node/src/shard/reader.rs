@@ -24,7 +24,7 @@ use super::{
     connection::{self, Counted, OpenConnections},
     file,
     place::{Phase, Place, Trouble, code},
-    scope::Scope,
+    scope::{Scope, names_main},
 };
 use crate::{error::Fault, raw, ticket::Ticket};
 
@@ -189,6 +189,10 @@ impl Reader {
     fn prepare(&self, sql: &str, ticket: &Ticket) -> Result<CachedStatement<'_>, Fault> {
         if sql.contains('\0') {
             return Err(Fault::invalid("the statement holds a NUL byte"));
+        }
+        if self.scope.is_some() && names_main(sql) {
+            let message = "`main.` before a table's name, with a shard key: leave it out";
+            return Err(Fault::new(Reason::UnsupportedSql, message));
         }
         let prepared =
             self.connection.prepare_cached(sql).map_err(|error| self.fault(Phase::Prepare, &error, ticket))?;

@@ -84,6 +84,37 @@ impl Scope {
     }
 }
 
+/// Whether a text may name the schema `main`, and so go past the views: the authorizer is not told of a table of which only
+/// the columns of a USING or NATURAL join are read. Identifiers have no escapes, so the word stands there as it is; a literal
+/// that looks like it counts too.
+pub(crate) fn names_main(sql: &str) -> bool {
+    let bytes = sql.as_bytes();
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80;
+    bytes.windows(4).enumerate().any(|(start, word)| {
+        let begins = start == 0 || !is_word(bytes[start - 1]);
+        begins && word.eq_ignore_ascii_case(b"main") && is_followed_by_dot(&bytes[start + 4..])
+    })
+}
+
+/// Behind a closing quote, spaces and comments.
+fn is_followed_by_dot(rest: &[u8]) -> bool {
+    let mut rest = match rest {
+        [b'"' | b'\'' | b'`' | b']', rest @ ..] => rest,
+        rest => rest,
+    };
+    let behind =
+        |rest: &[u8], end: &[u8]| rest.windows(end.len()).position(|part| part == end).map(|at| at + end.len());
+    loop {
+        rest = match rest {
+            [b'.', ..] => return true,
+            [b' ' | b'\t' | b'\n' | b'\r' | 0x0c, rest @ ..] => rest,
+            [b'-', b'-', comment @ ..] => &comment[behind(comment, b"\n").unwrap_or(comment.len())..],
+            [b'/', b'*', comment @ ..] => &comment[behind(comment, b"*/").unwrap_or(comment.len())..],
+            _ => return false,
+        };
+    }
+}
+
 /// An identifier in SQL.
 pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -164,6 +195,25 @@ mod tests {
         fn any_value_survives_as_a_literal(value in value()) {
             let connection = Connection::open_in_memory().unwrap();
             prop_assert_eq!(read_back(&connection, &value), value);
+        }
+    }
+
+    #[test]
+    fn the_schema_is_found_however_it_is_written() {
+        for sql in [
+            "SELECT * FROM main.t",
+            "SELECT * FROM MAIN . t",
+            "SELECT * FROM \"main\".t",
+            "SELECT * FROM [Main] /* . */ .t",
+            "SELECT * FROM 'main'--\n.t",
+            "SELECT main.t.a FROM t",
+        ] {
+            assert!(names_main(sql), "{sql}");
+        }
+        for sql in
+            ["SELECT domain.a FROM domain", "SELECT 'main street' FROM t", "SELECT main FROM t", "SELECT main_.a"]
+        {
+            assert!(!names_main(sql), "{sql}");
         }
     }
 

@@ -111,6 +111,12 @@ impl Writer {
         self.wal_pages.load(Ordering::Relaxed)
     }
 
+    /// Gives the page cache back: beside the sync of a commit, reading some pages again costs nothing, and thousands of
+    /// writers keep as much as a reader each.
+    pub(crate) fn release_memory(&self) -> rusqlite::Result<()> {
+        self.connection.release_memory()
+    }
+
     /// Moves the log's pages into the file, as far as no reader needs the old ones.
     pub(crate) fn checkpoint(&self, mode: CheckpointMode) -> rusqlite::Result<()> {
         let (pages, moved) = self.connection.wal_checkpoint_v2(None::<&str>, mode)?;

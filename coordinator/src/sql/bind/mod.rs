@@ -88,6 +88,8 @@ impl Binder<'_> {
                 (Body::Select(Box::new(select)), order)
             }
             other => {
+                // An ORDER BY of a compound may use the first part's aliases.
+                let naming = if terms.is_empty() { naming } else { Naming::Named };
                 let body = self.body(other, naming)?;
                 let order = self.compound_order(&body, terms)?;
                 (body, order)

@@ -1,0 +1,11 @@
+//! Real processes, killed and started again.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod client;
+mod cluster;
+mod service;
+
+mod command;
+mod folders;
+mod killed;
+mod python;
