@@ -25,7 +25,7 @@ pub(crate) fn check(query: &Query, size: Size, souk: &Souk<'_>, walk: &Loop, one
         let parameters = query.parameters.of_run(size, run);
         let expected = one.ask(query, &parameters)?.into_rows();
         ensure!(!expected.is_empty(), "{}: {parameters:?} finds nothing", query.name);
-        let answer = souk.ask(query.sql, &parameters)?.batches;
+        let answer = souk.connect()?.ask(query.sql, &parameters)?.batches;
         compare(query, "souk", &expected, answer.into_iter().flat_map(Batch::into_rows).collect(), query.order)?;
         let order = query.order.filter(|_| is_top(query));
         compare(query, "the loop", &expected, walk.ask(query, &parameters)?.into_rows(), order)?;

@@ -63,7 +63,7 @@ fn main() -> anyhow::Result<()> {
     // One thread, as the loop has: the client is not what is measured. Dropped before the cluster is, and with it the connection.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let at_start = usage::memory(cluster.nodes())?;
-    let souk = Souk::connect(&runtime, cluster.address())?;
+    let souk = Souk::at(&runtime, cluster.address())?;
     let walk = Loop::open(&data.shard_copies()?)?;
     let one = OneSqlite::open(&data.one_sqlite())?;
     let size = data.size();
@@ -73,7 +73,7 @@ fn main() -> anyhow::Result<()> {
     eprintln!("all answers agree; measuring");
     let figures: Vec<Figures> = measure::measure(arguments.runs, size, &cluster, &souk, &walk, &one)?;
     let memory = usage::memory(cluster.nodes())?;
-    let shards_open = souk.shards_open()?;
+    let shards_open = souk.connect()?.shards_open()?;
     print!("{}", report::head(size, arguments.nodes, arguments.runs)?);
     print!("{}", report::times(&figures));
     print!("{}", report::parts(&figures));

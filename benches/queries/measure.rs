@@ -106,7 +106,7 @@ pub(crate) fn measure(
     let mut all: Vec<Figures> = ALL.iter().map(Figures::new).collect();
     for round in 0..ROUNDS {
         for figures in &mut all {
-            let count = (runs * figures.query.runs_factor).div_ceil(ROUNDS);
+            let count = (runs * figures.query.runs_percent).div_ceil(100 * ROUNDS);
             let of_run = |run| figures.query.parameters.of_run(size, u64::from(round * count + run));
             let parameters: Vec<Vec<Value>> = (0..count).map(of_run).collect();
             time_souk(figures, &parameters, cluster, souk)?;
@@ -133,6 +133,7 @@ fn time_souk(
     souk: &Souk<'_>,
 ) -> anyhow::Result<()> {
     let sql = figures.query.sql;
+    let souk = souk.connect()?;
     for parameters in warm(figures.query, parameters) {
         souk.ask(sql, parameters)?;
     }

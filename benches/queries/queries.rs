@@ -16,8 +16,8 @@ pub(crate) struct Query {
     pub(crate) merge: Merge,
     /// The column that rows are ordered by.
     pub(crate) order: Option<usize>,
-    /// Runs for each run that was asked for: quick queries can have more.
-    pub(crate) runs_factor: u32,
+    /// Runs for each hundred that were asked for: quick queries can have more.
+    pub(crate) runs_percent: u32,
     /// What p50 should stay below, in milliseconds.
     pub(crate) goal_ms: Option<f64>,
 }
@@ -71,7 +71,7 @@ pub(crate) const ALL: [Query; 9] = [
         shard_sql: "SELECT * FROM products WHERE vendor_id = ? AND sku = ?",
         merge: Merge::OneShard,
         order: None,
-        runs_factor: 10,
+        runs_percent: 1000,
         goal_ms: Some(1.0),
     },
     Query {
@@ -81,7 +81,7 @@ pub(crate) const ALL: [Query; 9] = [
         shard_sql: "SELECT * FROM products WHERE category = ? ORDER BY rating DESC LIMIT 10",
         merge: Merge::Top { column: 6, descending: true, limit: 10 },
         order: Some(6),
-        runs_factor: 3,
+        runs_percent: 300,
         goal_ms: Some(25.0),
     },
     Query {
@@ -91,7 +91,7 @@ pub(crate) const ALL: [Query; 9] = [
         shard_sql: "SELECT COUNT(*), SUM(price), SUM(rating) FROM products",
         merge: Merge::Add { keys: 0, average: Some((2, 0)) },
         order: None,
-        runs_factor: 1,
+        runs_percent: 100,
         goal_ms: Some(40.0),
     },
     Query {
@@ -101,7 +101,7 @@ pub(crate) const ALL: [Query; 9] = [
         shard_sql: "SELECT category, COUNT(*), SUM(price) FROM products GROUP BY category",
         merge: Merge::Add { keys: 1, average: Some((2, 1)) },
         order: Some(1),
-        runs_factor: 1,
+        runs_percent: 100,
         goal_ms: None,
     },
     Query {
@@ -111,7 +111,7 @@ pub(crate) const ALL: [Query; 9] = [
         shard_sql: "SELECT * FROM products WHERE name LIKE '%wireless%' ORDER BY price LIMIT 20",
         merge: Merge::Top { column: 5, descending: false, limit: 20 },
         order: Some(5),
-        runs_factor: 1,
+        runs_percent: 100,
         goal_ms: None,
     },
     Query {
@@ -121,7 +121,7 @@ pub(crate) const ALL: [Query; 9] = [
         shard_sql: "SELECT * FROM products WHERE sku = ?",
         merge: Merge::Concatenate,
         order: None,
-        runs_factor: 3,
+        runs_percent: 300,
         goal_ms: None,
     },
     Query {
@@ -133,7 +133,7 @@ pub(crate) const ALL: [Query; 9] = [
                     JOIN products p ON p.vendor_id = o.vendor_id AND p.id = o.product_id GROUP BY p.category",
         merge: Merge::Add { keys: 1, average: None },
         order: None,
-        runs_factor: 1,
+        runs_percent: 20,
         goal_ms: None,
     },
     Query {
@@ -143,7 +143,7 @@ pub(crate) const ALL: [Query; 9] = [
         shard_sql: "SELECT DISTINCT customer_id FROM orders",
         merge: Merge::CountDistinct,
         order: None,
-        runs_factor: 1,
+        runs_percent: 100,
         goal_ms: None,
     },
     Query {
@@ -153,7 +153,7 @@ pub(crate) const ALL: [Query; 9] = [
         shard_sql: "SELECT * FROM orders",
         merge: Merge::Concatenate,
         order: None,
-        runs_factor: 1,
+        runs_percent: 100,
         goal_ms: None,
     },
 ];

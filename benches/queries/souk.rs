@@ -17,8 +17,14 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// Bytes of a message that is accepted.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
-/// A connection to the coordinator.
+/// Where souk is.
 pub(crate) struct Souk<'a> {
+    runtime: &'a Runtime,
+    endpoint: Endpoint,
+}
+
+/// A connection to the coordinator. It lives only while it is used: nobody answers its pings while others are measured.
+pub(crate) struct Connection<'a> {
     runtime: &'a Runtime,
     channel: Channel,
 }
@@ -31,15 +37,22 @@ pub(crate) struct Answer {
 }
 
 impl Souk<'_> {
-    /// Connects to `host:port`.
-    pub(crate) fn connect<'a>(runtime: &'a Runtime, address: &str) -> anyhow::Result<Souk<'a>> {
+    /// A coordinator at `host:port`.
+    pub(crate) fn at<'a>(runtime: &'a Runtime, address: &str) -> anyhow::Result<Souk<'a>> {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?
             .tcp_nodelay(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        Ok(Souk { runtime, channel: runtime.block_on(endpoint.connect())? })
+        Ok(Souk { runtime, endpoint })
     }
 
+    /// Connects.
+    pub(crate) fn connect(&self) -> anyhow::Result<Connection<'_>> {
+        Ok(Connection { runtime: self.runtime, channel: self.runtime.block_on(self.endpoint.connect())? })
+    }
+}
+
+impl Connection<'_> {
     /// Asks and takes the whole answer.
     pub(crate) fn ask(&self, sql: &str, parameters: &[Value]) -> anyhow::Result<Answer> {
         let parameters = parameters.iter().map(|value| Parameter { name: String::new(), value: Some(value.into()) });
