@@ -9,12 +9,11 @@ pub mod v1 {
     pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/souk_descriptor.bin"));
 }
 
-/// The metadata of calls to `ShardService` that names the node meant. A node with another name refuses them.
-pub const NODE_METADATA: &str = "souk-node";
-
 mod error;
 mod from_wire;
+mod identity;
 mod to_wire;
 
 pub use error::Reason;
 pub use from_wire::WireError;
+pub use identity::Identity;

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use rusqlite::Connection;
 use souk_merge::Batch;
-use souk_proto::Reason;
+use souk_proto::{Identity, Reason};
 
 use crate::{
     NodeError, Settings,
@@ -118,6 +118,12 @@ impl Node {
             shards_open: self.shards.count(),
             memory_bytes: resident_bytes(),
         })
+    }
+
+    /// Whom a call must be meant for to be let in.
+    pub(crate) fn identity(&self) -> Result<Identity, NodeError> {
+        let options = compile_options().map_err(|source| NodeError::Sqlite { path: ":memory:".into(), source })?;
+        Ok(Identity::new(self.folder.node(), rusqlite::version(), &options))
     }
 
     /// Makes the files of shards that have none, with the whole schema; gives how many it made.

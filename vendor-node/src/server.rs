@@ -4,7 +4,11 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use souk_proto::v1::{self, shard_service_server::ShardServiceServer};
 use tokio::{net::TcpListener, sync::oneshot, task::spawn_blocking, time::timeout};
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::{
+    Request,
+    service::interceptor::InterceptedService,
+    transport::{Server, server::TcpIncoming},
+};
 
 use crate::{NodeError, Settings, node::Node, rpc::Service};
 
@@ -59,6 +63,8 @@ async fn serve(
     reporter.set_serving::<ShardServiceServer<Service>>().await;
     // Without it a small answer waits some 40 ms for the acknowledgement of what came before.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let shards = ShardServiceServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX);
+    let identity = node.identity()?;
     let (close, closed) = oneshot::channel::<()>();
     let server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -68,7 +74,9 @@ async fn serve(
         .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
         .add_service(health)
         .add_service(reflection)
-        .add_service(ShardServiceServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(InterceptedService::new(shards, move |request: Request<()>| {
+            identity.check(request.metadata()).map(|()| request)
+        }))
         .serve_with_incoming_shutdown(incoming, async {
             // Dropped or sent: either way it is time.
             let _ = closed.await;

@@ -8,9 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use souk_merge::Batch;
-use souk_proto::{NODE_METADATA, Reason, v1};
+use souk_proto::{Identity, Reason, v1};
 use tokio::time::Instant;
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::{Interceptor, interceptor::InterceptedService};
 use tonic::transport::{Channel, Endpoint};
 
@@ -46,15 +45,14 @@ struct Node {
     checked: AtomicBool,
 }
 
-/// Says with each call which node is meant. A connection is made anew without anybody noticing, and another node may
+/// Says with each call which node and which build of SQLite is meant. A connection is made anew without anybody noticing, and another node may
 /// listen there by then: it refuses the call.
 #[derive(Clone)]
-struct Meant(MetadataValue<Ascii>);
+struct Meant(Arc<Identity>);
 
 impl Interceptor for Meant {
-    fn call(&mut self, mut request: tonic::Request<()>) -> std::result::Result<tonic::Request<()>, tonic::Status> {
-        request.metadata_mut().insert(NODE_METADATA, self.0.clone());
-        Ok(request)
+    fn call(&mut self, request: tonic::Request<()>) -> std::result::Result<tonic::Request<()>, tonic::Status> {
+        Ok(self.0.address(request))
     }
 }
 
@@ -91,7 +89,8 @@ impl GrpcNodes {
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
                 .keep_alive_timeout(KEEPALIVE_TIMEOUT);
-            let meant = address.id.parse().map(Meant).map_err(|_| format!("`{}` is no name for a node", address.id))?;
+            let identity = Identity::new(&address.id, &build.sqlite_version, &build.compile_options);
+            let meant = Meant(Arc::new(identity));
             let client = Client::new(InterceptedService::new(endpoint.connect_lazy(), meant))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX);
