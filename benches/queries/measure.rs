@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use souk_merge::Value;
+use souk_merge::{Batch, Value};
 
 use crate::{
     peers::{Loop, OneSqlite},
@@ -35,6 +35,16 @@ impl Times {
         sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)].as_secs_f64() * 1e3
     }
 
+    /// The fastest run, in milliseconds: what is left when the machine does nothing else.
+    pub(crate) fn best_ms(&self) -> f64 {
+        self.percentile_ms(0)
+    }
+
+    /// How many runs.
+    pub(crate) fn runs(&self) -> u32 {
+        self.0.len() as u32
+    }
+
     fn push(&mut self, started: Instant) {
         self.0.push(started.elapsed());
     }
@@ -53,19 +63,22 @@ pub(crate) struct Figures {
     pub(crate) rows: usize,
 }
 
-/// Processor time of souk's processes over all timed runs.
+/// Processor time over all timed runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Processors {
     pub(crate) nodes: Duration,
     pub(crate) coordinator: Duration,
     pub(crate) client: Duration,
+    pub(crate) walk: Duration,
+    pub(crate) one: Duration,
 }
 
 impl Processors {
     fn now(cluster: &Cluster) -> anyhow::Result<Processors> {
         let nodes = cluster.nodes().map(processor_time).sum::<anyhow::Result<Duration>>()?;
         let coordinator = processor_time(cluster.coordinator())?;
-        Ok(Processors { nodes, coordinator, client: processor_time(process::id())? })
+        let client = processor_time(process::id())?;
+        Ok(Processors { nodes, coordinator, client, ..Processors::default() })
     }
 
     fn add(&mut self, before: Processors, after: Processors) {
@@ -87,11 +100,6 @@ impl Figures {
             rows: 0,
         }
     }
-
-    /// How often souk was timed.
-    pub(crate) fn runs(&self) -> u32 {
-        self.souk.0.len() as u32
-    }
 }
 
 /// Measures every query.
@@ -111,8 +119,9 @@ pub(crate) fn measure(
             let parameters: Vec<Vec<Value>> = (0..count).map(of_run).collect();
             time_souk(figures, &parameters, cluster, souk)?;
             let query = figures.query;
-            time(query, &mut figures.walk, &parameters, |parameters| Ok(walk.ask(query, parameters)?.rows()))?;
-            time(query, &mut figures.one, &parameters, |parameters| Ok(one.ask(query, parameters)?.rows()))?;
+            let Processors { walk: of_walk, one: of_one, .. } = &mut figures.processors;
+            *of_walk += time(query, &mut figures.walk, &parameters, |parameters| walk.ask(query, parameters))?;
+            *of_one += time(query, &mut figures.one, &parameters, |parameters| one.ask(query, parameters))?;
         }
         eprintln!("round {} of {ROUNDS}", round + 1);
     }
@@ -149,19 +158,21 @@ fn time_souk(
     Ok(())
 }
 
+/// Times each run; gives the processor time of all.
 fn time(
     query: &Query,
     times: &mut Times,
     parameters: &[Vec<Value>],
-    ask: impl Fn(&[Value]) -> anyhow::Result<usize>,
-) -> anyhow::Result<()> {
+    ask: impl Fn(&[Value]) -> anyhow::Result<Batch>,
+) -> anyhow::Result<Duration> {
     for parameters in warm(query, parameters) {
         ask(parameters)?;
     }
+    let before = processor_time(process::id())?;
     for parameters in parameters {
         let started = Instant::now();
         black_box(ask(parameters)?);
         times.push(started);
     }
-    Ok(())
+    Ok(processor_time(process::id())?.saturating_sub(before))
 }
