@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use souk_proto::{Reason, v1};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tonic::transport::Server;
 
 use crate::catalog::{Store, StoreError};
@@ -15,7 +16,7 @@ use crate::exec::{GrpcNodes, Nodes};
 use crate::rpc::{ClusterRpc, QueryRpc, WriteRpc};
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::write::first_shards;
+use crate::write::{catch_up, first_shards};
 
 /// A message from a client is at most this large, in bytes.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -69,6 +70,11 @@ pub async fn run(
     tokio::select! {
         ready = wait_for_nodes(&cluster, &settings) => ready?,
         () = &mut shutdown => return Ok(()),
+    }
+    // Aborted when it is dropped, at the end of serving.
+    let mut behind = JoinSet::new();
+    for node in &settings.nodes {
+        behind.spawn(catch_up(Arc::clone(&cluster), node.id.clone()));
     }
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<v1::query_service_server::QueryServiceServer<QueryRpc>>().await;

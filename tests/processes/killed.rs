@@ -1,5 +1,7 @@
 //! What is promised while a process is gone, and when it is back.
 
+use std::{fs, path::Path, time::Duration};
+
 use souk_merge::{Batch, Value, ValueRef};
 use souk_proto::{Reason, v1::LoadRequest};
 use tokio::sync::mpsc;
@@ -158,4 +160,45 @@ async fn a_coordinator_keeps_catalog_and_topology_over_its_death() {
         cluster.client.execute(&format!("INSERT INTO items VALUES ({vendor}, 88, 'late', 0.5)")).await.unwrap();
     }
     assert_eq!(cluster.client.status().await.shards, status.shards + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_missed_a_schema_change_catches_up_when_the_coordinator_starts() {
+    let mut cluster = Cluster::filled(2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join("old");
+    cluster.nodes[1].kill();
+    copy_folder(&cluster.nodes[1].data, &old);
+    cluster.restart_node(1);
+    cluster.client.query(ALL).await.unwrap();
+    cluster.client.execute("CREATE INDEX items_by_name ON items (name)").await.unwrap();
+    // As after a crash between recording the change and handing it over.
+    cluster.coordinator.kill();
+    cluster.nodes[1].kill();
+    fs::remove_dir_all(&cluster.nodes[1].data).unwrap();
+    copy_folder(&old, &cluster.nodes[1].data);
+    cluster.restart_node(1);
+    cluster.restart_coordinator();
+    let mut answer = cluster.client.query(ALL).await;
+    for _ in 0..50 {
+        if answer.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        answer = cluster.client.query(ALL).await;
+    }
+    assert_eq!(answer.unwrap().rows.len() as i64, VENDORS * ITEMS);
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Schema changes: checked on an empty database, recorded, then handed to every node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use rusqlite::Connection;
 use souk_proto::Reason;
 
@@ -11,6 +12,9 @@ use crate::catalog::{Catalog, DeclaredDistribution, SchemaChange, default_distri
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::sql::{Declared, SchemaStatement, SqlError};
+
+/// How often a node that does not take the schema is asked again.
+const CATCH_UP_RETRY: Duration = Duration::from_secs(1);
 
 /// Applies one CREATE, ALTER or DROP.
 pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Executed> {
@@ -28,7 +32,20 @@ pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaState
     let version = catalog.version;
     cluster.publish_catalog(catalog);
     let applied = cluster.nodes_given.iter().map(|node| cluster.nodes.apply_schema(&node.id, &scripts));
-    let failed: Vec<_> = try_join_all(applied).await?.into_iter().flatten().collect();
+    let mut failed = Vec::new();
+    for (node, applied) in cluster.nodes_given.iter().zip(join_all(applied).await) {
+        match applied {
+            Ok(of_shards) => failed.extend(of_shards),
+            Err(error) => {
+                tokio::spawn(catch_up(Arc::clone(cluster), node.id.clone()));
+                let message = format!(
+                    "schema change {version} is recorded, and node `{}` takes it when it is back: {error}",
+                    node.id
+                );
+                return Err(Error::new(error.reason, message));
+            }
+        }
+    }
     if let Some(first) = failed.first() {
         let message = format!(
             "schema change {version} is recorded, but {} shards refuse it, the first being shard {} of node `{}`: {}",
@@ -40,6 +57,26 @@ pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaState
         return Err(Error::new(first.reason, message));
     }
     Ok(Executed { rows_affected: 0, schema_version: version, shards: snapshot.topology.shard_count() as u32 })
+}
+
+/// Hands the schema log to a node until it has taken it: one that was away, or that a crash kept a change from, is behind.
+/// Queries that need it fail with SCHEMA_MISMATCH until then.
+pub(crate) async fn catch_up(cluster: Arc<Cluster>, node: String) {
+    loop {
+        // A change that comes between makes this log too short for the node, which says so: the next turn has the new one.
+        let catalog = cluster.snapshot().catalog;
+        let scripts: Vec<String> = catalog.log.iter().map(|change| change.sql.clone()).collect();
+        match cluster.nodes.apply_schema(&node, &scripts).await {
+            Ok(failed) => {
+                for failure in failed {
+                    tracing::error!("shard {} of node `{node}` refuses the schema: {}", failure.shard, failure.message);
+                }
+                return;
+            }
+            Err(error) => tracing::warn!("node `{node}` has not taken the schema yet: {error}"),
+        }
+        tokio::time::sleep(CATCH_UP_RETRY).await;
+    }
 }
 
 fn refuse_unsupported(words: &[String]) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::sql::{WriteStatement, read_write};
 
+pub(crate) use ddl::catch_up;
 pub(crate) use load::{LoadRows, Loaded, Loader, RejectedRow};
 pub(crate) use shards::first_shards;
 
