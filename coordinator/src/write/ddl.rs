@@ -32,19 +32,20 @@ pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaState
     let version = catalog.version;
     cluster.publish_catalog(catalog);
     let applied = cluster.nodes_given.iter().map(|node| cluster.nodes.apply_schema(&node.id, &scripts));
-    let mut failed = Vec::new();
+    let (mut failed, mut missed) = (Vec::new(), None);
     for (node, applied) in cluster.nodes_given.iter().zip(join_all(applied).await) {
         match applied {
             Ok(of_shards) => failed.extend(of_shards),
             Err(error) => {
                 tokio::spawn(catch_up(Arc::clone(cluster), node.id.clone()));
-                let message = format!(
-                    "schema change {version} is recorded, and node `{}` takes it when it is back: {error}",
-                    node.id
-                );
-                return Err(Error::new(error.reason, message));
+                missed.get_or_insert((node, error));
             }
         }
+    }
+    if let Some((node, error)) = missed {
+        let message =
+            format!("schema change {version} is recorded; node `{}` takes it when it is back: {error}", node.id);
+        return Err(Error::new(error.reason, message));
     }
     if let Some(first) = failed.first() {
         let message = format!(
