@@ -66,10 +66,12 @@ mod tests {
         }
 
         #[test]
-        fn short_decimals_look_as_in_sqlite(digits in -999_999_999_999_i64..999_999_999_999, exponent in -20..20) {
+        fn the_text_is_sqlites_own_where_that_is_as_short(digits in -999_999_999_999_i64..999_999_999_999, exponent in -20..20) {
             let real: f64 = format!("{digits}e{exponent}").parse().unwrap();
             let connection = rusqlite::Connection::open_in_memory().unwrap();
             let sqlite: String = connection.query_row("SELECT CAST(?1 AS TEXT)", [real], |row| row.get(0)).unwrap();
+            // SQLite's 17 digits are not always the shortest: 9.71027817251e-07 is 9.710278172509999e-07 there.
+            prop_assume!(sqlite.len() <= text(real).len());
             prop_assert_eq!(text(real), sqlite);
         }
     }

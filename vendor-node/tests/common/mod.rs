@@ -37,7 +37,9 @@ pub async fn serve(settings: Settings) -> Served {
     let task = tokio::spawn(souk_vendor_node::run(listener, settings, async {
         let _ = stopped.await;
     }));
-    let client = ShardServiceClient::connect(address.clone()).await.unwrap().max_decoding_message_size(usize::MAX);
+    let mut client = ShardServiceClient::connect(address.clone()).await.unwrap().max_decoding_message_size(usize::MAX);
+    // The listener takes connections before the node has its folder.
+    client.describe(v1::DescribeRequest {}).await.unwrap();
     Served { client, address, stop: Some(stop), task }
 }
 
