@@ -16,6 +16,24 @@ pub enum Collation {
     RTrim,
 }
 
+impl Collation {
+    /// The built-in collation of this name, in any case of letters.
+    pub fn by_name(name: &str) -> Option<Collation> {
+        [Collation::Binary, Collation::NoCase, Collation::RTrim]
+            .into_iter()
+            .find(|collation| collation.name().eq_ignore_ascii_case(name))
+    }
+
+    /// SQLite's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Collation::Binary => "BINARY",
+            Collation::NoCase => "NOCASE",
+            Collation::RTrim => "RTRIM",
+        }
+    }
+}
+
 /// One key of an ORDER BY.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SortKey {

@@ -5,20 +5,10 @@ use souk_merge::Collation;
 use super::Context;
 use crate::sql::{Affinity, Body, Column, Expr, Query, SourceKind, UnaryOp};
 
-/// A collation by its name; none for one that is not built in.
-fn named(name: &str) -> Option<Collation> {
-    match name.to_ascii_uppercase().as_str() {
-        "BINARY" => Some(Collation::Binary),
-        "NOCASE" => Some(Collation::NoCase),
-        "RTRIM" => Some(Collation::RTrim),
-        _ => None,
-    }
-}
-
 /// The collation that a COLLATE inside the expression gives it.
 pub(crate) fn explicit_collation(expr: &Expr) -> Option<Collation> {
     match expr {
-        Expr::Collate(_, name) => named(name),
+        Expr::Collate(_, name) => Collation::by_name(name),
         other => other.children().into_iter().find_map(explicit_collation),
     }
 }

@@ -85,7 +85,7 @@ fn columns(connection: &Connection, table: &str, strict: bool) -> Result<Vec<Col
             false => Affinity::of_declared(&declared_type),
         };
         columns.push(ColumnInfo {
-            collation: collation.and_then(|name| built_in(&name.to_string_lossy())),
+            collation: collation.and_then(|name| Collation::by_name(&name.to_string_lossy())),
             name,
             declared_type,
             affinity,
@@ -96,15 +96,6 @@ fn columns(connection: &Connection, table: &str, strict: bool) -> Result<Vec<Col
         });
     }
     Ok(columns)
-}
-
-fn built_in(name: &str) -> Option<Collation> {
-    match name.to_ascii_uppercase().as_str() {
-        "BINARY" => Some(Collation::Binary),
-        "NOCASE" => Some(Collation::NoCase),
-        "RTRIM" => Some(Collation::RTrim),
-        _ => None,
-    }
 }
 
 fn distribution(

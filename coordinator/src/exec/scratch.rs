@@ -85,11 +85,7 @@ fn create_table(table: &ScratchTable, width: usize) -> String {
         .map(|index| {
             let column = table.columns.get(index).unwrap_or(&none);
             let affinity = column.affinity.map_or("", |affinity| affinity.type_name());
-            let collation = match column.collation {
-                souk_merge::Collation::Binary => "BINARY",
-                souk_merge::Collation::NoCase => "NOCASE",
-                souk_merge::Collation::RTrim => "RTRIM",
-            };
+            let collation = column.collation.name();
             format!("c{} {affinity} COLLATE {collation}", index + 1)
         })
         .collect();

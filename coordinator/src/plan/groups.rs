@@ -289,13 +289,10 @@ fn plain(column: Expr) -> Expr {
 }
 
 fn collated(expr: Expr, explicit: Option<Collation>) -> Expr {
-    let name = match explicit {
-        None => return expr,
-        Some(Collation::Binary) => "BINARY",
-        Some(Collation::NoCase) => "NOCASE",
-        Some(Collation::RTrim) => "RTRIM",
-    };
-    Expr::Collate(Box::new(expr), name.to_owned())
+    match explicit {
+        None => expr,
+        Some(collation) => Expr::Collate(Box::new(expr), collation.name().to_owned()),
+    }
 }
 
 fn position_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {

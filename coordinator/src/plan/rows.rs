@@ -54,13 +54,9 @@ fn sort_key(term: &OrderTerm, body: &Body, context: &Context<'_>) -> Result<Sort
     Ok(SortKey { column, descending: term.descending, nulls_last: term.has_nulls_last(), collation })
 }
 
+/// A collation that is built in; nodes have no others.
 pub(super) fn collation_by_name(name: &str) -> Result<Collation, String> {
-    match name.to_ascii_uppercase().as_str() {
-        "BINARY" => Ok(Collation::Binary),
-        "NOCASE" => Ok(Collation::NoCase),
-        "RTRIM" => Ok(Collation::RTrim),
-        _ => Err(format!("the collation `{name}`")),
-    }
+    Collation::by_name(name).ok_or_else(|| format!("the collation `{name}`"))
 }
 
 /// Of a compound the leftmost part that has a collation decides.
