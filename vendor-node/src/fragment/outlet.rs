@@ -12,7 +12,7 @@ pub(crate) const BATCH_ROWS: usize = 4096;
 pub(crate) const BATCH_BYTES: usize = 1 << 20;
 
 /// Rows that are cheaper to copy into the batch that waits than to send on their own.
-const FEW_ROWS: usize = 64;
+const FEW_ROWS: usize = 1024;
 
 /// Sends rows in batches, and counts their bytes.
 pub(crate) struct Outlet<'a, 's> {
@@ -108,7 +108,7 @@ mod tests {
     fn small_batches_are_put_together_and_large_ones_split() {
         let sizes = |given| sent(given, u64::MAX).unwrap().iter().map(Batch::rows).collect::<Vec<_>>();
         assert_eq!(sizes(vec![batch(3), batch(4)]), [7]);
-        assert_eq!(sizes(vec![batch(3), batch(300), batch(5)]), [3, 300, 5]);
+        assert_eq!(sizes(vec![batch(3), batch(3000), batch(5)]), [3, 3000, 5]);
         assert_eq!(sizes(vec![batch(10_000)]), [4096, 4096, 1808]);
         assert_eq!(sizes(vec![batch(0)]), [0_usize; 0]);
     }
