@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use souk_proto::{Reason, v1};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tonic::transport::Server;
 
 use crate::catalog::{Store, StoreError};
@@ -25,6 +27,8 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long running queries may take once it is time to stop.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
 /// How long a new cluster waits for its nodes, and how often it tries.
 const NODES_WAIT: Duration = Duration::from_secs(30);
 const NODES_RETRY: Duration = Duration::from_millis(100);
@@ -57,7 +61,7 @@ impl From<StoreError> for StartError {
     }
 }
 
-/// Serves a coordinator on `listener` until `shutdown` resolves; running queries are finished first.
+/// Serves a coordinator on `listener` until `shutdown` resolves; queries that run then have five seconds to end.
 ///
 /// A new cluster waits for its nodes before it serves: its first shards are made on them.
 pub async fn run(
@@ -86,7 +90,8 @@ pub async fn run(
     let query = QueryRpc { session: Session::new(Arc::clone(&cluster)) };
     let write = WriteRpc { cluster: Arc::clone(&cluster) };
     let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
+    let (close, closed) = oneshot::channel::<()>();
+    let server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
@@ -100,8 +105,19 @@ pub async fn run(
             v1::write_service_server::WriteServiceServer::new(write).max_decoding_message_size(MESSAGE_BYTES_MAX),
         )
         .add_service(v1::cluster_service_server::ClusterServiceServer::new(ClusterRpc { cluster }))
-        .serve_with_incoming_shutdown(incoming, shutdown)
-        .await?;
+        .serve_with_incoming_shutdown(incoming, async {
+            // Dropped or sent: either way it is time.
+            let _ = closed.await;
+        });
+    tokio::pin!(server);
+    tokio::select! {
+        served = &mut server => return Ok(served?),
+        () = shutdown => {}
+    }
+    // A server that ended by itself needs no word.
+    let _ = close.send(());
+    // Whoever has not read its answer by then is left behind.
+    timeout(GOODBYE_MAX, server).await.unwrap_or(Ok(()))?;
     Ok(())
 }
 

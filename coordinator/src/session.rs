@@ -128,7 +128,8 @@ impl Session {
                 |term: &Option<String>| term.as_ref().map(|sql| evaluator.limit(sql, &parameters)).transpose();
             (limit, offset) = (evaluate(&terms.limit)?, evaluate(&terms.offset)?);
         }
-        Ok(Bindings { parameters, asked, limit, offset, now: evaluator.now()? })
+        let now = if template.reads_the_clock() { evaluator.now()? } else { String::new() };
+        Ok(Bindings { parameters, asked, limit, offset, now })
     }
 
     fn deadline(&self, asked_ms: u32) -> Duration {

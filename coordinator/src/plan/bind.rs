@@ -16,7 +16,7 @@ pub(crate) struct Bindings {
     /// LIMIT and OFFSET, evaluated; none where the statement has none.
     pub(crate) limit: Option<i64>,
     pub(crate) offset: Option<i64>,
-    /// The present in UTC as `YYYY-MM-DD HH:MM:SS.SSS`.
+    /// The present in UTC as `YYYY-MM-DD HH:MM:SS.SSS`; empty when the template does not read the clock.
     pub(crate) now: String,
 }
 
@@ -154,6 +154,12 @@ fn extra_value(extra: &Extra, bindings: &Bindings, fetch: Option<u64>) -> Value 
 }
 
 impl Template {
+    /// Whether the present must be known before binding.
+    pub(crate) fn reads_the_clock(&self) -> bool {
+        let of_time = |extra: &Extra| !matches!(extra, Extra::Fetch);
+        self.scatter.as_ref().is_ok_and(|scatter| scatter.extras.iter().any(of_time))
+    }
+
     /// The terms of LIMIT and OFFSET that must be evaluated before binding.
     pub(crate) fn limit_terms(&self) -> Option<&LimitTerms> {
         match &self.scatter {
