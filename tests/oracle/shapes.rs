@@ -185,6 +185,7 @@ fn groups() {
     market(&Layout::ALL).exact([
         "SELECT stock, count(*) FROM products GROUP BY stock",
         "SELECT stock, count(*) FROM products GROUP BY 1 ORDER BY 1",
+        "SELECT typeof(stock), typeof(stock), count(*) FROM products GROUP BY 1",
         "SELECT stock AS s, sum(price) AS p FROM products GROUP BY s ORDER BY p DESC, s",
         "SELECT vendor_id, count(*), group_concat(id) IS NOT NULL FROM products GROUP BY vendor_id",
         "SELECT vendor_id, stock, avg(price) FROM products GROUP BY vendor_id, stock ORDER BY 1, 2",

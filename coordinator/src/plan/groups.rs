@@ -57,6 +57,7 @@ impl Grouping {
             from: Some(From::Source(scratch_source(table))),
             filter: having,
             group: Vec::new(),
+            group_places: Vec::new(),
             having: None,
             windows: Vec::new(),
         };
@@ -97,6 +98,7 @@ pub(super) fn select_columns(table: &str, columns: usize) -> Select {
         from: Some(From::Source(scratch_source(table))),
         filter: None,
         group: Vec::new(),
+        group_places: Vec::new(),
         having: None,
         windows: Vec::new(),
     }
@@ -133,7 +135,8 @@ impl Split<'_> {
             distinct: false,
             outputs: outputs.map(|expr| unnamed(expr.clone())).collect(),
             // Keys by their place: a literal among them would be read as a place itself.
-            group: (1..=self.keys.len()).map(|place| Expr::Literal(Literal::Number(place.to_string()))).collect(),
+            group: self.keys.clone(),
+            group_places: (0..self.keys.len()).map(Some).collect(),
             having: None,
             windows: Vec::new(),
             from: select.from.clone(),

@@ -51,6 +51,8 @@ pub(crate) struct Select {
     pub(crate) from: Option<From>,
     pub(crate) filter: Option<Expr>,
     pub(crate) group: Vec<Expr>,
+    /// For each term of the group that was written as the number of a result column: that column, from 0.
+    pub(crate) group_places: Vec<Option<usize>>,
     pub(crate) having: Option<Expr>,
     pub(crate) windows: Vec<(String, Window)>,
 }

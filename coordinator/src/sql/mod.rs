@@ -208,6 +208,7 @@ mod tests {
             "SELECT * FROM t",
             "SELECT t.*, x.id FROM t JOIN u AS x ON t.k = x.k WHERE x.a IN (1, 2, 3)",
             "SELECT a + 1 AS n FROM t WHERE n > 5 ORDER BY n, 1 DESC, b LIMIT 10 OFFSET 2",
+            "SELECT typeof(a), typeof(a), count(*) FROM t GROUP BY 1",
             "SELECT a AS x, count(*) FROM t GROUP BY x HAVING count(*) > 1 ORDER BY count(*) DESC",
             "SELECT count(DISTINCT a), sum(b) FILTER (WHERE a > 1), total(a), avg(b), min(c), max(c) FROM t",
             "SELECT CASE a WHEN 1 THEN 'x' ELSE 'y' END, CAST(b AS INTEGER), iif(a, 1, 2) FROM t",

@@ -96,8 +96,12 @@ impl Display for Select {
             write!(f, " WHERE {filter}")?;
         }
         if !self.group.is_empty() {
+            let term = |(index, expr): (usize, &Expr)| match self.group_places.get(index).copied().flatten() {
+                Some(place) => (place + 1).to_string(),
+                None => expr.to_string(),
+            };
             f.write_str(" GROUP BY ")?;
-            comma(f, &self.group)?;
+            comma(f, &self.group.iter().enumerate().map(term).collect::<Vec<_>>())?;
         }
         if let Some(having) = &self.having {
             write!(f, " HAVING {having}")?;

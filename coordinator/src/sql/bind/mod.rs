@@ -187,12 +187,14 @@ impl Binder<'_> {
         self.scope().aliases =
             outputs.iter().filter_map(|output| output.name.clone().map(|name| (name, output.expr.clone()))).collect();
         let filter = select.selection.as_ref().map(|expr| self.expr(expr)).transpose()?;
-        let group = match &select.group_by {
-            sp::GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => {
-                exprs.iter().map(|expr| self.group_term(expr, &outputs)).collect::<Result<Vec<_>>>()?
-            }
-            _ => return unsupported("GROUP BY ALL"),
+        let sp::GroupByExpr::Expressions(group_terms, modifiers) = &select.group_by else {
+            return unsupported("GROUP BY ALL");
         };
+        if !modifiers.is_empty() {
+            return unsupported("GROUP BY with a modifier");
+        }
+        let group_places = group_terms.iter().map(ordinal).collect();
+        let group = group_terms.iter().map(|term| self.group_term(term, &outputs)).collect::<Result<Vec<_>>>()?;
         let having = select.having.as_ref().map(|expr| self.expr(expr)).transpose()?;
         let windows = select.named_window.iter().map(|window| self.named_window(window)).collect::<Result<_>>()?;
         let order = terms.iter().map(|term| self.order_term(term, &outputs)).collect::<Result<_>>()?;
@@ -200,7 +202,7 @@ impl Binder<'_> {
             Naming::Free => outputs.iter_mut().for_each(|output| output.name = None),
             Naming::Named => name_outputs(&mut outputs),
         }
-        Ok((Select { distinct, outputs, from, filter, group, having, windows }, order))
+        Ok((Select { distinct, outputs, from, filter, group, group_places, having, windows }, order))
     }
 
     fn scope(&mut self) -> &mut Scope {
