@@ -8,12 +8,12 @@ use souk_proto::Reason;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::asked::asked;
+use crate::asked::{asked, pinned};
 use crate::catalog::Snapshot;
 use crate::cluster::{Cluster, Turn};
 use crate::error::{Error, Result};
 use crate::exec::{Event, Run, run};
-use crate::plan::{Asked, Bindings, Plan, Template, bind};
+use crate::plan::{Bindings, Plan, Prepared, Spread, SpreadBindings, Template, bind};
 
 /// A SELECT as a client asks it.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub(crate) struct QueryOptions {
     pub(crate) bytes_max: u64,
     /// Whether shards may be missing from the answer.
     pub(crate) partial: bool,
+    /// Whether to answer by the most naive plan.
+    pub(crate) whole: bool,
 }
 
 /// A running query.
@@ -60,7 +62,7 @@ pub(crate) struct Facts {
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
     pub(crate) facts: Facts,
-    template: Arc<Template>,
+    prepared: Arc<Prepared>,
     snapshot: Snapshot,
 }
 
@@ -89,25 +91,28 @@ impl Session {
             Run {
                 nodes: Arc::clone(&self.cluster.nodes),
                 twins: Arc::clone(&planned.snapshot.catalog.twins),
+                scratches: Arc::clone(&planned.snapshot.catalog.scratches),
                 schema_version: planned.snapshot.catalog.version,
                 deadline,
                 partial: options.partial,
                 rows_max: or_default(options.rows_max, limits.result_rows_max),
                 bytes_max: or_default(options.bytes_max, limits.result_bytes_max),
                 merge_bytes_max: limits.merge_bytes_max,
+                gather_bytes_max: limits.gather_bytes_max,
+                gather_rows_max: limits.gather_rows_max,
             },
         );
-        Ok(Answer { columns: planned.template.columns.clone(), events, facts: planned.facts, _turn: turn })
+        Ok(Answer { columns: planned.prepared.columns.clone(), events, facts: planned.facts, _turn: turn })
     }
 
     /// Plans a SELECT: text, catalog, facts, plan.
     pub(crate) async fn plan(&self, request: QueryRequest, started: Instant) -> Result<Planned> {
         let snapshot = self.cluster.snapshot();
-        let template = self.cluster.template(&snapshot.catalog, &request.sql).await?;
-        let parameters = order_parameters(&template.parameters, request.parameters)?;
-        let asked = asked(&template, &parameters, request.shard_key, &snapshot, &self.cluster.evaluator)?;
-        let bindings = self.bindings(&template, parameters, asked)?;
-        let plan = bind(&template, bindings, &snapshot.topology)?;
+        let prepared = self.cluster.prepared(&snapshot.catalog, &request.sql).await?;
+        let parameters = order_parameters(&prepared.parameters, request.parameters)?;
+        let template = if request.options.whole { &prepared.whole } else { &prepared.best };
+        let bindings = self.bindings(template, parameters, request.shard_key, &snapshot)?;
+        let plan = bind(template, bindings, &snapshot.topology)?;
         let shards = plan.shards().len();
         let facts = Facts {
             plan: plan.name(),
@@ -117,19 +122,35 @@ impl Session {
             topology_epoch: snapshot.topology.epoch,
             started,
         };
-        Ok(Planned { plan, facts, template, snapshot })
+        Ok(Planned { plan, facts, prepared, snapshot })
     }
 
-    fn bindings(&self, template: &Template, parameters: Vec<Value>, asked: Asked) -> Result<Bindings> {
+    fn bindings(
+        &self,
+        template: &Template,
+        parameters: Vec<Value>,
+        shard_key: Option<Value>,
+        snapshot: &Snapshot,
+    ) -> Result<Bindings> {
+        let asked = asked(template, &parameters, shard_key, snapshot, &self.cluster.evaluator)?;
+        let known = template.spread.as_ref().map(|spread| self.spread_bindings(spread, &parameters, snapshot));
+        Ok(Bindings { spread: known.transpose()?, parameters, asked })
+    }
+
+    fn spread_bindings(&self, spread: &Spread, parameters: &[Value], snapshot: &Snapshot) -> Result<SpreadBindings> {
         let evaluator = &self.cluster.evaluator;
         let (mut limit, mut offset) = (None, None);
-        if let Some(terms) = template.limit_terms() {
+        if let Some(terms) = spread.limit_terms() {
             let evaluate =
-                |term: &Option<String>| term.as_ref().map(|sql| evaluator.limit(sql, &parameters)).transpose();
+                |term: &Option<String>| term.as_ref().map(|sql| evaluator.limit(sql, parameters)).transpose();
             (limit, offset) = (evaluate(&terms.limit)?, evaluate(&terms.offset)?);
         }
-        let now = if template.reads_the_clock() { evaluator.now()? } else { String::new() };
-        Ok(Bindings { parameters, asked, limit, offset, now })
+        let now = if spread.reads_the_clock() { evaluator.now()? } else { String::new() };
+        let asked = pinned(&spread.pin, parameters, &snapshot.topology, evaluator)?;
+        let first =
+            spread.first.iter().map(|first| self.bindings(&first.template, parameters.to_vec(), None, snapshot));
+        let first = first.collect::<Result<_>>()?;
+        Ok(SpreadBindings { asked, limit, offset, now, first })
     }
 
     fn deadline(&self, asked_ms: u32) -> Duration {

@@ -13,6 +13,7 @@
 mod support;
 
 mod fixture;
+mod gather;
 
 mod invariance;
 mod keys;

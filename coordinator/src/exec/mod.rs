@@ -2,10 +2,11 @@
 //!
 //! A plan is complete: nothing here looks at SQL, schema or topology.
 
+mod finish;
 mod grpc;
 mod nodes;
+mod output;
 mod run;
-mod scratch;
 mod source;
 
 pub(crate) use grpc::GrpcNodes;

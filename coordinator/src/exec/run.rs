@@ -5,22 +5,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::try_join_all;
-use souk_merge::{Batch, Groups, MergeSpec, OrderedMerge, Slice, Step, Value};
+use souk_merge::{Batch, MergeSpec, OrderedMerge, Slice, Step, Value};
 use souk_proto::Reason;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::finish::encode_rows;
 use super::nodes::{FragmentRequest, Nodes, ShardFailure};
-use super::scratch::{self, Stop};
+use super::output::{Bounds, Output};
 use super::source::Source;
 use crate::catalog::{Target, Twins};
 use crate::error::{Error, Result};
-use crate::plan::{BoundFinish, BoundPart, Plan, Scope, ScratchTable};
+use crate::plan::{BoundFinish, BoundFirst, BoundPart, BoundSpread, Plan, Scope};
+use crate::scratch::{Scratches, Stop, rows};
 
 /// Batches that may wait for a client that reads slowly.
 const EVENTS_AHEAD: usize = 2;
 /// Rows in a batch of an ordered merge.
 const ORDERED_BATCH_ROWS: usize = 4096;
+
+/// Bytes of an answer that is sent to the shards as one parameter.
+const FIRST_BYTES_MAX: u64 = 16 << 20;
 
 /// What comes out of a running plan.
 #[derive(Debug)]
@@ -35,12 +40,15 @@ pub(crate) struct Run {
     pub(crate) nodes: Arc<dyn Nodes>,
     /// For what no shard has to be asked for.
     pub(crate) twins: Arc<Twins>,
+    pub(crate) scratches: Arc<Scratches>,
     pub(crate) schema_version: u64,
     pub(crate) deadline: Instant,
     pub(crate) partial: bool,
     pub(crate) rows_max: u64,
     pub(crate) bytes_max: u64,
     pub(crate) merge_bytes_max: u64,
+    pub(crate) gather_bytes_max: u64,
+    pub(crate) gather_rows_max: u64,
 }
 
 /// Starts a plan. Dropping the receiver cancels it everywhere.
@@ -50,11 +58,17 @@ pub(crate) fn run(plan: Plan, run: Run) -> mpsc::Receiver<Result<Event>> {
         let deadline = run.deadline;
         let cancelled = Arc::new(AtomicBool::new(false));
         let _cancel = CancelOnDrop(Arc::clone(&cancelled));
-        let mut output =
-            Output { sender: sender.clone(), rows: 0, bytes: 0, rows_max: run.rows_max, bytes_max: run.bytes_max };
+        let bounds = Bounds {
+            rows_max: run.rows_max,
+            bytes_max: run.bytes_max,
+            what: "the answer",
+            help: "add a LIMIT, or raise the bound",
+            reason: Reason::TooLarge,
+        };
+        let mut output = Output::client(sender.clone(), bounds);
         let driver = Driver { run, stop: Stop { deadline, cancelled } };
         let done = tokio::select! {
-            done = timeout_at(deadline, driver.drive(plan, &mut output)) => done.unwrap_or_else(|_| Err(Error::deadline())),
+            done = timeout_at(deadline, driver.answer(plan, &mut output)) => done.unwrap_or_else(|_| Err(Error::deadline())),
             () = sender.closed() => return,
         };
         // A receiver that is gone wants no answer.
@@ -71,67 +85,63 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// The way out, with its bounds.
-struct Output {
-    sender: mpsc::Sender<Result<Event>>,
-    rows: u64,
-    bytes: u64,
-    rows_max: u64,
-    bytes_max: u64,
-}
-
-impl Output {
-    async fn send(&mut self, batch: Batch) -> Result<()> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.rows += batch.rows() as u64;
-        self.bytes += batch.byte_size() as u64;
-        let too_large = |what: &str, max: u64| {
-            Err(Error::new(
-                Reason::TooLarge,
-                format!("the answer has more than {max} {what}; add a LIMIT, or raise the bound"),
-            ))
-        };
-        if self.rows > self.rows_max {
-            return too_large("rows", self.rows_max);
-        }
-        if self.bytes > self.bytes_max {
-            return too_large("bytes", self.bytes_max);
-        }
-        let gone = |_| Error::new(Reason::Cancelled, "the client is gone");
-        self.sender.send(Ok(Event::Rows(batch))).await.map_err(gone)
-    }
-}
-
 /// Shards missing from the answer, each once.
-type Failed = BTreeMap<u64, ShardFailure>;
+pub(super) type Failed = BTreeMap<u64, ShardFailure>;
 
-struct Driver {
-    run: Run,
-    stop: Stop,
+pub(super) struct Driver {
+    pub(super) run: Run,
+    pub(super) stop: Stop,
 }
 
 impl Driver {
-    async fn drive(&self, plan: Plan, output: &mut Output) -> Result<Vec<ShardFailure>> {
+    async fn answer(&self, plan: Plan, output: &mut Output) -> Result<Vec<ShardFailure>> {
         let mut failed = Failed::new();
+        self.drive(plan, output, &mut failed).await?;
+        Ok(failed.into_values().collect())
+    }
+
+    async fn drive(&self, plan: Plan, output: &mut Output, failed: &mut Failed) -> Result<()> {
         match plan {
-            Plan::Local { sql, parameters } => self.local(sql, parameters, output).await?,
+            Plan::Local { sql, parameters } => self.local(sql, parameters, output).await,
             Plan::Route { target, sql, parameters, scope } => {
-                self.route(target, sql, parameters, scope, output, &mut failed).await?;
+                self.route(target, sql, parameters, scope, output, failed).await
             }
-            Plan::Scatter { parts, parameters, finish: BoundFinish::Stream { visible, offset, limit } } => {
-                let slice = Slice::new(offset, limit);
+            Plan::Spread(spread) => self.spread(*spread, output, failed).await,
+        }
+    }
+
+    async fn spread(&self, spread: BoundSpread, output: &mut Output, failed: &mut Failed) -> Result<()> {
+        let BoundSpread { kind: _, first, parts, mut parameters, finish } = spread;
+        for (index, rows, first_failed) in try_join_all(first.into_iter().map(|first| self.first(first))).await? {
+            parameters[index] = rows;
+            failed.extend(first_failed);
+        }
+        match finish {
+            BoundFinish::Scratch { sql, tables } => self.finish(parts, parameters, sql, tables, output, failed).await,
+            BoundFinish::Stream { visible, offset, limit } => {
+                let (slice, parameters) = (Slice::new(offset, limit), Arc::new(parameters));
                 for part in &parts {
-                    self.stream(part, &Arc::new(parameters.clone()), visible, slice.clone(), output, &mut failed)
-                        .await?;
+                    self.stream(part, &parameters, visible, slice.clone(), output, failed).await?;
                 }
-            }
-            Plan::Scatter { parts, parameters, finish: BoundFinish::Scratch { sql, tables } } => {
-                self.scratch(parts, parameters, sql, tables, output, &mut failed).await?;
+                Ok(())
             }
         }
-        Ok(failed.into_values().collect())
+    }
+
+    /// The rows of a subquery that is answered first, as a parameter, and the parameter's index.
+    async fn first(&self, first: BoundFirst) -> Result<(usize, Value, Failed)> {
+        let mut output = Output::held(Bounds {
+            rows_max: u64::MAX,
+            bytes_max: FIRST_BYTES_MAX,
+            what: "the answer of a subquery that is sent to the shards",
+            help: "narrow the subquery",
+            reason: Reason::GatherTooLarge,
+        });
+        let mut failed = Failed::new();
+        // Boxed, because a subquery may have subqueries of its own.
+        Box::pin(self.drive(first.plan, &mut output, &mut failed)).await?;
+        let rows = output.into_held().into_iter().flat_map(Batch::into_rows);
+        Ok((first.parameter, encode_rows(first.width, rows), failed))
     }
 
     async fn local(&self, sql: String, parameters: Vec<Value>, output: &mut Output) -> Result<()> {
@@ -140,7 +150,7 @@ impl Driver {
         self.blocking(output, move |emit| {
             let twin = twins.take().map_err(|error| Error::internal(error.to_string()))?;
             twin.watch(Some(Box::new(move || stop.is_due())));
-            let done = scratch::rows(twin.connection(), &sql, &parameters, emit);
+            let done = rows(twin.connection(), &sql, &parameters, emit);
             twin.watch(None);
             done
         })
@@ -175,7 +185,7 @@ impl Driver {
         output: &mut Output,
         failed: &mut Failed,
     ) -> Result<()> {
-        let mut sources = self.start(part, parameters);
+        let mut sources = self.start(part, part.sql.clone(), parameters);
         let MergeSpec::Rows { order, limit } = &part.merge else {
             return Err(Error::internal("groups cannot be streamed"));
         };
@@ -210,74 +220,9 @@ impl Driver {
         Ok(())
     }
 
-    async fn scratch(
-        &self,
-        parts: Vec<BoundPart>,
-        parameters: Vec<Value>,
-        sql: String,
-        tables: Vec<ScratchTable>,
-        output: &mut Output,
-        failed: &mut Failed,
-    ) -> Result<()> {
-        let parameters = Arc::new(parameters);
-        let merged = try_join_all(parts.iter().map(|part| self.merged(part, &parameters))).await?;
-        let mut batches = Vec::with_capacity(merged.len());
-        for (part, part_failed) in merged {
-            batches.push(part);
-            failed.extend(part_failed);
-        }
-        let stop = self.stop.clone();
-        self.blocking(output, move |emit| scratch::finish(&tables, batches, &sql, &parameters, &stop, emit)).await
-    }
-
-    /// All rows or groups of a part.
-    async fn merged(&self, part: &BoundPart, parameters: &Arc<Vec<Value>>) -> Result<(Vec<Batch>, Failed)> {
-        let mut sources = self.start(part, parameters);
-        let mut failed = Failed::new();
-        let mut batches = Vec::new();
-        match &part.merge {
-            MergeSpec::Rows { .. } => {
-                let mut bytes = 0;
-                for source in &mut sources {
-                    while let Some(batch) = source.next().await? {
-                        bytes += batch.byte_size() as u64;
-                        self.check_merge_bytes(bytes)?;
-                        batches.push(batch);
-                    }
-                }
-            }
-            MergeSpec::Groups { keys, states } => {
-                let mut groups = Groups::new(keys.clone(), states.clone());
-                for source in &mut sources {
-                    while let Some(batch) = source.next().await? {
-                        let mut cursor = batch.into_cursor();
-                        while cursor.advance() {
-                            groups.fold_row(cursor.values())?;
-                        }
-                        self.check_merge_bytes(groups.byte_size() as u64)?;
-                    }
-                }
-                batches.push(groups.into_batch());
-            }
-        }
-        sources.iter().for_each(|source| note(source, &mut failed));
-        Ok((batches, failed))
-    }
-
-    fn check_merge_bytes(&self, bytes: u64) -> Result<()> {
-        if bytes <= self.run.merge_bytes_max {
-            return Ok(());
-        }
-        let max = self.run.merge_bytes_max;
-        let message = format!(
-            "the partial answers to be merged take {bytes} bytes, over {max}; filter more, or raise `merge_bytes_max`"
-        );
-        Err(Error::new(Reason::GatherTooLarge, message))
-    }
-
-    fn start(&self, part: &BoundPart, parameters: &Arc<Vec<Value>>) -> Vec<Source> {
+    pub(super) fn start(&self, part: &BoundPart, sql: String, parameters: &Arc<Vec<Value>>) -> Vec<Source> {
         let start = |target: &Target| {
-            let request = self.request(target, part.sql.clone(), parameters, part.merge.clone(), None);
+            let request = self.request(target, sql.clone(), parameters, part.merge.clone(), None);
             Source::start(&self.run.nodes, &target.node, request, Some(part.width))
         };
         part.targets.iter().map(start).collect()
@@ -322,7 +267,7 @@ impl Driver {
     }
 }
 
-fn note(source: &Source, failed: &mut Failed) {
+pub(super) fn note(source: &Source, failed: &mut Failed) {
     failed.extend(source.failed.iter().map(|failure| (failure.shard, failure.clone())));
 }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use souk_merge::{MergeSpec, SortKey};
 
-use super::{BoundFinish, BoundPart, Plan};
+use super::{BoundFinish, BoundPart, Kind, Plan};
 use crate::catalog::Target;
 
 impl Display for Plan {
@@ -18,10 +18,13 @@ impl Display for Plan {
                 }
                 write!(f, "\n  sql: {sql}")
             }
-            Plan::Scatter { parts, finish, .. } => {
-                f.write_str("scatter")?;
-                parts.iter().try_for_each(|part| write!(f, "\n{part}"))?;
-                write!(f, "\n{finish}")
+            Plan::Spread(spread) => {
+                match &spread.kind {
+                    Kind::Scatter => f.write_str("scatter")?,
+                    Kind::Gather(reason) => write!(f, "gather: {reason}")?,
+                }
+                spread.parts.iter().try_for_each(|part| write!(f, "\n{part}"))?;
+                write!(f, "\n{}", spread.finish)
             }
         }
     }

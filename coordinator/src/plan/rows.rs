@@ -18,10 +18,11 @@ pub(super) fn rows_part(query: &Query, context: &Context<'_>, extras: &mut Extra
     show_sort_columns(&mut fragment)?;
     let order = fragment.order.iter().map(|term| sort_key(term, &fragment.body, context)).collect::<Result<_, _>>()?;
     Ok(Part {
-        sql: fragment.to_string(),
+        sql: extras.print(&fragment),
         width: width(&fragment.body),
         merge: PartMerge::Rows { order, limited },
         runs_on: RunsOn::Shards,
+        semi_join: None,
     })
 }
 

@@ -33,6 +33,7 @@ pub(super) fn query(request: v1::QueryRequest) -> Result<(QueryRequest, v1::RowF
             rows_max: options.rows_max,
             bytes_max: options.bytes_max,
             partial: failure_mode == v1::FailureMode::Partial,
+            whole: false,
         },
     };
     Ok((request, format))

@@ -26,7 +26,7 @@ pub(crate) use print::quote;
 pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo};
 use tokens::tokenize;
 pub(crate) use twin::{Described, Twin};
-pub(crate) use walk::{Node, map_query, walk_body, walk_expr, walk_query};
+pub(crate) use walk::{Node, map_query, walk_expr, walk_query};
 pub(crate) use writes::{Declared, InsertStatement, SchemaStatement, WriteStatement, read_write};
 
 /// How deep sqlparser may recurse. Its own default of 50 is below what SQLite accepts.
@@ -151,6 +151,7 @@ mod tests {
             collation: Some(souk_merge::Collation::Binary),
             not_null: false,
             primary_key: 0,
+            unique: false,
             hidden: false,
             generated: false,
         }
@@ -163,6 +164,7 @@ mod tests {
             distribution: Distribution::Sharded { key: 0 },
             rowid_alias: None,
             without_rowid: false,
+            strict: false,
         }
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct ColumnInfo {
     pub(crate) not_null: bool,
     /// Place in the primary key from 1; 0 when it is not in it.
     pub(crate) primary_key: u32,
+    /// Part of a UNIQUE or PRIMARY KEY constraint.
+    pub(crate) unique: bool,
     /// Not part of `*`: hidden columns of virtual tables.
     pub(crate) hidden: bool,
     /// Its value comes from other columns.
@@ -86,6 +88,7 @@ pub(crate) struct TableInfo {
     /// The column that is the rowid by another name.
     pub(crate) rowid_alias: Option<usize>,
     pub(crate) without_rowid: bool,
+    pub(crate) strict: bool,
 }
 
 impl TableInfo {
