@@ -30,7 +30,8 @@ pub(crate) enum Asked {
 }
 
 /// Options of the harness that take a value, which may not be a path then.
-const HARNESS_VALUES: &[&str] = &["--test-threads", "--skip", "--format", "--color", "--logfile", "--shuffle-seed", "-Z"];
+const HARNESS_VALUES: &[&str] =
+    &["--test-threads", "--skip", "--format", "--color", "--logfile", "--shuffle-seed", "-Z"];
 
 /// Reads the command line. Options that it does not know are the harness's.
 pub(crate) fn arguments(given: impl Iterator<Item = String>) -> Result<Asked, String> {

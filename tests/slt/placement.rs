@@ -18,7 +18,7 @@ use crate::reference::State;
 use crate::support::{Cluster, none};
 
 /// Where rows lie. Rows with one key always lie together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Placement {
     /// Where the ring says.
     Hash,
@@ -80,7 +80,12 @@ impl Template {
     pub(crate) fn new(shards: u32) -> Template {
         let folder = folder();
         let template = Template { folder, shards };
-        drop(template.start(template.folder.path()));
+        // It answers once its shards are made.
+        assert_eq!(
+            template.start(template.folder.path()).status().shards,
+            shards,
+            "a cluster has the shards that it is to have"
+        );
         template
     }
 

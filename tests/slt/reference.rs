@@ -18,6 +18,8 @@ pub(crate) struct Table {
     pub(crate) sql: String,
     /// The shard key's place among `columns`; none when no column can be one.
     pub(crate) key: Option<usize>,
+    /// Its UNIQUE indexes have no column in common: the cluster, whose shards could not enforce them, has them without the word.
+    pub(crate) loosened: bool,
     /// All but generated ones.
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Vec<Value>>,
@@ -27,15 +29,18 @@ impl State {
     pub(crate) fn of(plain: &Plain) -> State {
         let objects = strings(
             plain,
-            "SELECT type, name, sql FROM sqlite_schema \
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema \
              WHERE sql IS NOT NULL AND type <> 'trigger' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
             &[],
         );
         let mut state = State { tables: Vec::new(), others: Vec::new() };
         for object in objects {
-            let [kind, name, sql] = object.try_into().expect("three columns");
+            let [kind, name, table, sql] = object.try_into().expect("four columns");
             match kind.as_str() {
                 "table" => state.tables.push(Table::of(plain, name, sql)),
+                _ if state.is_loosened(&table) => {
+                    state.others.push(sql.replacen("CREATE UNIQUE INDEX", "CREATE INDEX", 1))
+                }
                 _ => state.others.push(sql),
             }
         }
@@ -44,6 +49,10 @@ impl State {
 
     pub(crate) fn statements(&self) -> Vec<String> {
         self.tables.iter().map(Table::distributed_sql).chain(self.others.iter().cloned()).collect()
+    }
+
+    fn is_loosened(&self, table: &str) -> bool {
+        self.tables.iter().any(|known| known.loosened && known.name.eq_ignore_ascii_case(table))
     }
 
     /// The values of all shard keys; some are several times in it.
@@ -59,11 +68,14 @@ impl Table {
     fn of(plain: &Plain, name: String, sql: String) -> Table {
         let columns = strings(plain, "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0", &[&name]);
         let columns: Vec<String> = columns.into_iter().flatten().collect();
-        let key = key(plain, &name, &columns);
+        let (key, loosened) = match key(plain, &name, &columns, true) {
+            Some(key) => (Some(key), false),
+            None => (key(plain, &name, &columns, false), true),
+        };
         let list: Vec<String> = columns.iter().map(|column| quote(column)).collect();
         let select = format!("SELECT {} FROM {}", list.join(", "), quote(&name));
         let rows = plain.query(&select, &none()).expect("the rows of a table").rows;
-        Table { name, sql, key, columns, rows }
+        Table { name, sql, key, loosened: loosened && key.is_some(), columns, rows }
     }
 
     fn distributed_sql(&self) -> String {
@@ -74,9 +86,12 @@ impl Table {
     }
 }
 
-/// The first column that is in every UNIQUE and PRIMARY KEY, and whose values are equal only when they are the same.
-fn key(plain: &Plain, table: &str, columns: &[String]) -> Option<usize> {
-    let unique = strings(plain, "SELECT name FROM pragma_index_list(?1) WHERE \"unique\"", &[table]);
+/// The first column that is in every UNIQUE and PRIMARY KEY, those of a CREATE UNIQUE INDEX among them or not, and whose values are
+/// equal only when they are the same.
+fn key(plain: &Plain, table: &str, columns: &[String], indexes: bool) -> Option<usize> {
+    let origins = if indexes { "" } else { " AND origin <> 'c'" };
+    let sql = format!("SELECT name FROM pragma_index_list(?1) WHERE \"unique\"{origins}");
+    let unique = strings(plain, &sql, &[table]);
     let unique: Vec<Vec<String>> = unique
         .into_iter()
         .flatten()

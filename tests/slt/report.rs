@@ -1,10 +1,11 @@
 //! What became of all files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::path::Path;
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
 
-use crate::reference::State;
+use crate::placement::Placement;
+use crate::reference::{State, Table};
 
 /// Notes and reasons that are shown.
 const SHOWN_MAX: usize = 40;
@@ -24,17 +25,32 @@ pub(crate) struct Report {
     files: usize,
     /// Times that a cluster was given schema and rows.
     placements: usize,
+    /// Tables that are not sharded as they are declared.
     replicated: BTreeSet<String>,
+    loosened: BTreeSet<String>,
     plans: BTreeMap<String, usize>,
     readings: BTreeMap<Reading, usize>,
     refusals: BTreeMap<String, usize>,
 }
 
+/// Where a record is, and where its rows were.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    pub(crate) line: usize,
+    pub(crate) placement: Placement,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} ({})", self.path.display(), self.line, self.placement)
+    }
+}
+
 /// A query to be looked at.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Note {
-    /// File, line and placement.
-    pub(crate) place: String,
+    pub(crate) place: Place,
     pub(crate) sql: String,
 }
 
@@ -42,8 +58,7 @@ pub(crate) struct Note {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
-    /// File, line and placement.
-    pub(crate) place: String,
+    pub(crate) place: Place,
     pub(crate) sql: String,
     pub(crate) expected: String,
     pub(crate) got: String,
@@ -102,16 +117,12 @@ impl Report {
         *self.refusals.entry(kind_of(message)).or_default() += 1;
     }
 
-    pub(crate) fn unread(&mut self, error: String) {
-        let kind = FailureKind::File;
-        self.failures.push(Failure { kind, place: error, sql: String::new(), expected: String::new(), got: String::new() });
-    }
-
     /// A cluster is given this state.
     pub(crate) fn placed(&mut self, path: &Path, state: &State) {
         self.placements += 1;
-        let without_key = state.tables.iter().filter(|table| table.key.is_none());
-        self.replicated.extend(without_key.map(|table| format!("{}: {}", path.display(), table.sql)));
+        let named = |table: &Table| format!("{} of {}", table.name, path.display());
+        self.replicated.extend(state.tables.iter().filter(|table| table.key.is_none()).map(named));
+        self.loosened.extend(state.tables.iter().filter(|table| table.loosened).map(named));
     }
 
     pub(crate) fn add(&mut self, other: Report) {
@@ -124,6 +135,7 @@ impl Report {
             files,
             placements,
             replicated,
+            loosened,
             plans,
             readings,
             refusals,
@@ -136,6 +148,7 @@ impl Report {
         self.files += files.max(1);
         self.placements += placements;
         self.replicated.extend(replicated);
+        self.loosened.extend(loosened);
         plans.into_iter().for_each(|(plan, count)| *self.plans.entry(plan).or_default() += count);
         readings.into_iter().for_each(|(reading, count)| *self.readings.entry(reading).or_default() += count);
         refusals.into_iter().for_each(|(reason, count)| *self.refusals.entry(reason).or_default() += count);
@@ -160,7 +173,12 @@ impl Report {
 
     fn show_failures(&self, text: &mut String, most: usize) -> std::fmt::Result {
         for Failure { kind, place, sql, expected, got } in self.failures.iter().take(most) {
-            writeln!(text, "{kind:?} {place}\n  {}\n  expected: {expected}\n  got: {}\n", cut(sql, 1000), cut(got, 1000))?;
+            writeln!(
+                text,
+                "{kind:?} {place}\n  {}\n  expected: {expected}\n  got: {}\n",
+                cut(sql, 1000),
+                cut(got, 1000)
+            )?;
         }
         let more = self.failures.len().saturating_sub(most);
         if more > 0 { writeln!(text, "... and {more} more failures\n") } else { Ok(()) }
@@ -168,15 +186,24 @@ impl Report {
 
     fn show_notes(&self, text: &mut String) -> std::fmt::Result {
         if !self.arbitrary.is_empty() {
-            writeln!(text, "{} queries whose order SQLite calls arbitrary, answered in another:", self.arbitrary.len())?;
+            writeln!(
+                text,
+                "{} queries whose order SQLite calls arbitrary, answered in another:",
+                self.arbitrary.len()
+            )?;
             for Note { place, sql } in self.arbitrary.iter().take(SHOWN_MAX) {
                 writeln!(text, "  {place} {}", cut(sql, 200))?;
             }
         }
-        if !self.replicated.is_empty() {
-            writeln!(text, "{} tables that no column can shard, and so are replicated:", self.replicated.len())?;
-            for table in self.replicated.iter().take(SHOWN_MAX) {
-                writeln!(text, "  {}", cut(table, 200))?;
+        for (tables, what) in [
+            (&self.replicated, "that no column can shard, and so are replicated"),
+            (
+                &self.loosened,
+                "whose UNIQUE indexes have no column in common, and so are indexes of the cluster without the word",
+            ),
+        ] {
+            if let Some(first) = tables.first() {
+                writeln!(text, "{} tables {what}, the first being {first}", tables.len())?;
             }
         }
         Ok(())

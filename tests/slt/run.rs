@@ -12,7 +12,7 @@ use crate::placement::{Placed, Placement, Template};
 use crate::printed::{Printer, fit, show};
 use crate::record::{Kind, Record, Wanted, files, read};
 use crate::reference::State;
-use crate::report::{Failure, FailureKind, Note, Reading, Report};
+use crate::report::{Failure, FailureKind, Note, Place, Reading, Report};
 use crate::support::{Answer, Cluster, Failure as Refusal, Plain, Random, none};
 
 /// Queries of the shared files in a run that names no path, and of one file at most.
@@ -123,7 +123,7 @@ pub(crate) fn run_file(job: &Job, template: &Template) -> Report {
     };
     match &job.records {
         Ok(records) => records.iter().enumerate().for_each(|(number, record)| run.record(number, record)),
-        Err(error) => run.report.unread(error.clone()),
+        Err(error) => run.unread(error),
     }
     run.report
 }
@@ -235,8 +235,13 @@ impl Run<'_> {
         self.report.failures.push(Failure { kind, place, sql: record.sql.clone(), expected, got });
     }
 
-    fn place_of(&self, record: &Record) -> String {
-        format!("{}:{} ({})", self.job.path.display(), record.line, self.job.placement)
+    fn unread(&mut self, error: &str) {
+        let file = Record { line: 0, sql: String::new(), kind: Kind::Statement { succeeds: true } };
+        self.fail(&file, FailureKind::File, "a file with records".to_owned(), error.to_owned());
+    }
+
+    fn place_of(&self, record: &Record) -> Place {
+        Place { path: self.job.path.clone(), line: record.line, placement: self.job.placement }
     }
 }
 
