@@ -4,10 +4,12 @@ mod store;
 mod tables;
 mod topology;
 mod twins;
+mod views;
 
 use std::sync::Arc;
 
 use self::tables::table_infos;
+use self::views::view_infos;
 use crate::sql::Schema;
 
 pub(crate) use store::{NewShards, Store, StoreError};
@@ -40,6 +42,7 @@ impl Catalog {
         let twins = Arc::new(Twins::new(log.iter().map(|change| change.sql.clone()).collect()));
         let declared: Vec<_> = log.iter().filter_map(|change| change.distribution.clone()).collect();
         let schema = Schema::new(table_infos(log.iter().map(|change| change.sql.as_str()), &declared)?);
+        let schema = schema.with_views(view_infos(log.iter().map(|change| change.sql.as_str()))?);
         Ok(Catalog { version: log.len() as u64, log, schema, twins })
     }
 }

@@ -294,6 +294,8 @@ pub(crate) struct Frame {
     pub(crate) unit: &'static str,
     pub(crate) start: Bound,
     pub(crate) end: Option<Bound>,
+    /// NO OTHERS, CURRENT ROW, GROUP or TIES.
+    pub(crate) exclude: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
