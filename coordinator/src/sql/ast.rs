@@ -285,7 +285,7 @@ pub(crate) struct Window {
     pub(crate) partition: Vec<Expr>,
     pub(crate) order: Vec<OrderTerm>,
     /// The frame in the words of the statement.
-    pub(crate) frame: Option<Frame>,
+    pub(crate) frame: Option<Box<Frame>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

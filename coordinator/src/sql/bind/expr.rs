@@ -203,7 +203,7 @@ impl Binder<'_> {
             base: base.map(str::to_owned),
             partition: self.exprs(&spec.partition_by)?,
             order: spec.order_by.iter().map(|term| self.inner_order(term)).collect::<Result<_>>()?,
-            frame: spec.window_frame.as_ref().map(|frame| self.frame(frame, exclude)).transpose()?,
+            frame: spec.window_frame.as_ref().map(|frame| self.frame(frame, exclude).map(Box::new)).transpose()?,
         })
     }
 
