@@ -35,4 +35,5 @@ pub use oracle::{Layout, Oracle, Table, Verdict};
 pub use plain::Plain;
 pub use random::Random;
 pub use shrink::shrink;
-pub use values::{Params, blob, named, none, null, positional, real, show_row, show_rows, text, text_bytes};
+pub use split::{Split, split};
+pub use values::{Params, blob, named, none, null, positional, real, same, show_row, show_rows, text, text_bytes};
