@@ -20,4 +20,5 @@ mod refusals;
 mod scatter;
 mod scope;
 mod shapes;
+mod tally;
 mod values;

@@ -204,7 +204,11 @@ impl Cluster {
         );
         assert!(partial || failed == 0, "{sql}: failures though partial answers were not allowed: {certificate:?}");
         assert_eq!(certificate.rows, answer.rows.len() as u64, "{sql}: rows of the certificate");
-        assert!(["route", "scatter"].contains(&certificate.plan.as_str()), "{sql}: plan `{}`", certificate.plan);
+        assert!(
+            ["route", "scatter", "gather"].contains(&certificate.plan.as_str()),
+            "{sql}: plan `{}`",
+            certificate.plan
+        );
         let shards = self.shards.get().unwrap_or_else(|| self.status().shards);
         self.shards.set(Some(shards));
         assert_eq!(

@@ -30,8 +30,9 @@ mod random;
 mod shrink;
 
 pub use cluster::{Answer, Cluster, Failure, Load, Options};
+pub use expected::Expected;
 pub use generate::{Scene, case, scene};
-pub use oracle::{Layout, Oracle, Table, Verdict};
+pub use oracle::{Layout, Oracle, Table, Verdict, compare};
 pub use plain::Plain;
 pub use random::Random;
 pub use shrink::shrink;

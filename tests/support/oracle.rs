@@ -98,7 +98,7 @@ impl Oracle {
 
     /// Loads rows on both sides; every one must be taken.
     pub fn load(&self, table: &str, rows: &[Vec<Value>]) {
-        let columns = self.plain.names(&format!("SELECT * FROM {table}")).expect("a table");
+        let columns = self.plain.stored_columns(table);
         for row in rows {
             self.plain.insert(table, &columns, row).unwrap_or_else(|error| panic!("{table}: {row:?}: {error}"));
         }
