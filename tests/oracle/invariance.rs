@@ -4,21 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Expected, Layout, Oracle, Random, case, compare, scene, shrink};
+use crate::setting::setting;
+use crate::support::{Expected, LAYOUTS, Oracle, Random, case, compare, scene, shrink};
 use crate::tally::Tally;
 
 const QUERIES: u64 = 10_000;
 const QUERIES_PER_SCENE: u64 = 250;
-const LAYOUTS: [Layout; 8] = [
-    Layout::Ring(7),
-    Layout::Ring(2),
-    Layout::Own,
-    Layout::Ring(3),
-    Layout::Ring(16),
-    Layout::Ring(1),
-    Layout::Ring(5),
-    Layout::Ring(64),
-];
 /// Whether every query must be answered.
 const REFUSALS_FAIL: bool = false;
 /// Differences after which a run ends.
@@ -26,18 +17,25 @@ const FAILURES_MAX: usize = 5;
 /// How often a long run says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
+/// Says what repeats a panic.
+struct Replay(String);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("again with {}", self.0);
+        }
+    }
 }
 
 fn run_scene(tally: &mut Tally, seed: u64, queries: u64) {
     let mut random = Random::new(seed);
     let scene = scene(&mut random);
-    let more: Vec<&str> = scene.statements.iter().map(String::as_str).collect();
+    let more = scene.more();
     let oracle = Oracle::new(&[*random.pick(&LAYOUTS)], &scene.tables, &more);
     let cluster = &oracle.clusters[0].1;
     for number in 1..=queries {
+        let replay = Replay(format!("SOUK_SEED={seed} SOUK_QUERIES={number}"));
         let query = case(&mut random, &scene);
         let (sql, params) = query.render();
         let expected = Expected::of(&oracle.plain, &sql, &params);
@@ -45,7 +43,7 @@ fn run_scene(tally: &mut Tally, seed: u64, queries: u64) {
         let plan = got.as_ref().ok().map(|answer| answer.certificate.plan.clone());
         if tally.count(&sql, &expected, compare(&expected, got), plan).is_some() {
             let smaller = shrink(&oracle, &scene.tables, &more, &query);
-            tally.failures.push(format!("SOUK_SEED={seed} SOUK_QUERIES={number}: {sql}\nmade smaller: {smaller}"));
+            tally.failures.push(format!("{}: {sql}\nmade smaller: {smaller}", replay.0));
         }
     }
 }

@@ -29,6 +29,18 @@ pub enum Layout {
     Own,
 }
 
+/// What generated queries pick from, a layout a schema.
+pub const LAYOUTS: [Layout; 8] = [
+    Layout::Ring(7),
+    Layout::Ring(2),
+    Layout::Own,
+    Layout::Ring(3),
+    Layout::Ring(16),
+    Layout::Ring(1),
+    Layout::Ring(5),
+    Layout::Ring(64),
+];
+
 /// What became of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {

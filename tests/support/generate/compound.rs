@@ -1,10 +1,10 @@
 //! UNION, UNION ALL, EXCEPT and INTERSECT.
 
 use super::super::expression::{Node, form, leaf, list, value};
+use super::Writer;
 use super::cells::Kind;
 use super::relation::Outputs;
 use super::scene::{Place, Relation};
-use super::{Mode, Writer};
 
 /// What all arms have in one column.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ const OPERATORS: [&str; 7] =
 impl Writer<'_> {
     /// A compound by itself, with the number of its columns.
     pub(super) fn compound(&mut self) -> (Node, usize) {
-        if matches!(self.mode, Mode::Local) {
+        if self.is_local() {
             return self.local_compound();
         }
         let columns = self.compound_columns();

@@ -34,7 +34,7 @@ struct Item {
 impl Writer<'_> {
     /// Sets the sources of the SELECT and gives the FROM clause over them.
     pub(super) fn from(&mut self, depth: usize) -> Clause {
-        if matches!(self.mode, Mode::Local) {
+        if self.is_local() {
             return self.local_from();
         }
         let count = [1, 1, 1, 2, 2, 3][self.random.below(6)];

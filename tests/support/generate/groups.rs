@@ -3,7 +3,7 @@
 use super::super::expression::{Node, form, leaf, list, predicate, value};
 use super::cells::Kind;
 use super::scope::Source;
-use super::{Mode, SUBQUERIES_MAX, Writer};
+use super::{SUBQUERIES_MAX, Writer};
 
 /// What is grouped by, and how to show it so that it does not matter which value stands for the group.
 #[derive(Clone)]
@@ -82,7 +82,7 @@ impl Writer<'_> {
     }
 
     pub(super) fn aggregate(&mut self) -> Node {
-        if !matches!(self.mode, Mode::Local) && self.random.percent(15) && self.unique().is_some() {
+        if !self.is_local() && self.random.percent(15) && self.unique().is_some() {
             return self.only_own(Writer::concatenation);
         }
         let (call, argument) = match self.random.below(12) {
@@ -150,7 +150,7 @@ impl Writer<'_> {
         if !keys.is_empty() && self.random.percent(20) {
             return self.random.pick(keys).shown.clone();
         }
-        if !matches!(self.mode, Mode::Local) && self.random.percent(5) && self.subqueries < SUBQUERIES_MAX {
+        if !self.is_local() && self.random.percent(5) && self.subqueries < SUBQUERIES_MAX {
             return self.over_keys(keys, Writer::scalar_number);
         }
         if depth == 0 || self.random.percent(60) {

@@ -10,6 +10,7 @@
 //! - `from`, `local`: FROM clauses, of every kind and of the kinds that shards answer by themselves.
 //! - `relation`, `compound`, `with`: queries that stand for rows.
 //! - `shapes`, `order`: whole queries.
+//! - `partition`: queries over all rows, and over parts of them.
 
 mod cells;
 mod compound;
@@ -18,6 +19,7 @@ mod groups;
 mod json;
 mod local;
 mod order;
+mod partition;
 mod predicates;
 mod relation;
 mod scene;
@@ -29,6 +31,7 @@ mod values;
 mod windows;
 mod with;
 
+pub use self::partition::{Partition, Recombined, partition};
 pub use self::scene::{Scene, scene};
 
 use self::scene::Relation;
@@ -72,22 +75,31 @@ enum Mode {
 
 /// A query over the scene.
 pub fn case(random: &mut Random, scene: &Scene) -> Node {
-    let mode = match random.below(20) {
-        0..8 => Mode::Local,
-        8..10 => Mode::Pinned(values::key_literal(random, &scene.keys)),
-        _ => Mode::Free,
-    };
-    let mut writer = Writer {
-        random,
-        scene,
-        mode,
-        scopes: vec![Vec::new()],
-        ctes: Vec::new(),
-        hidden: Vec::new(),
-        names: 0,
-        subqueries: 0,
-        only_own: false,
-        exact: false,
-    };
-    writer.query()
+    Writer::new(random, scene).query()
+}
+
+impl Writer<'_> {
+    fn new<'a>(random: &'a mut Random, scene: &'a Scene) -> Writer<'a> {
+        let mode = match random.below(20) {
+            0..8 => Mode::Local,
+            8..10 => Mode::Pinned(values::key_literal(random, &scene.keys)),
+            _ => Mode::Free,
+        };
+        Writer {
+            random,
+            scene,
+            mode,
+            scopes: vec![Vec::new()],
+            ctes: Vec::new(),
+            hidden: Vec::new(),
+            names: 0,
+            subqueries: 0,
+            only_own: false,
+            exact: false,
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        matches!(self.mode, Mode::Local)
+    }
 }

@@ -3,7 +3,7 @@
 use souk_merge::Value;
 
 use super::super::expression::{Node, form, leaf, list, value};
-use super::{Mode, Writer};
+use super::Writer;
 
 impl Writer<'_> {
     /// The terms of an ORDER BY over so many outputs.
@@ -16,20 +16,36 @@ impl Writer<'_> {
                 } else {
                     make(self)
                 };
-                let collate =
-                    *self.random.pick(&["", "", "", "", " COLLATE NOCASE", " COLLATE RTRIM", " COLLATE BINARY"]);
-                let direction = *self.random.pick(&["", "", " ASC", " DESC", " DESC"]);
-                let nulls = *self.random.pick(&["", "", "", " NULLS FIRST", " NULLS LAST"]);
-                form(format!("{{}}{collate}{direction}{nulls}"), vec![key])
+                self.term(key)
             })
             .collect()
+    }
+
+    /// The terms of an ORDER BY that can only name outputs, each at most once: SQLite loses rows of `A INTERSECT B UNION ALL C` when
+    /// its ORDER BY names an output twice.
+    pub(super) fn order_by_place(&mut self, outputs: usize) -> Vec<Node> {
+        let mut places: Vec<usize> = (1..=outputs).collect();
+        let terms = [0, 0, 1, 1, 2, 3][self.random.below(6)].min(outputs);
+        (0..terms)
+            .map(|_| {
+                let place = places.swap_remove(self.random.below(places.len()));
+                self.term(leaf(place.to_string()))
+            })
+            .collect()
+    }
+
+    fn term(&mut self, key: Node) -> Node {
+        let collate = *self.random.pick(&["", "", "", "", " COLLATE NOCASE", " COLLATE RTRIM", " COLLATE BINARY"]);
+        let direction = *self.random.pick(&["", "", " ASC", " DESC", " DESC"]);
+        let nulls = *self.random.pick(&["", "", "", " NULLS FIRST", " NULLS LAST"]);
+        form(format!("{{}}{collate}{direction}{nulls}"), vec![key])
     }
 
     pub(super) fn order_value(&mut self) -> Node {
         match self.random.below(8) {
             0 | 1 => value("({} + 0)", vec![self.number(1)]),
             2 | 3 => value("upper({})", vec![self.string(1)]),
-            4 if !matches!(self.mode, Mode::Local) => value("({} * 1)", vec![self.scalar_number()]),
+            4 if !self.is_local() => value("({} * 1)", vec![self.scalar_number()]),
             // In parentheses it is never taken for the name of an output.
             _ => leaf(format!("({})", self.any_shown_column())),
         }
@@ -55,10 +71,10 @@ impl Writer<'_> {
         if self.random.percent(45) {
             return list(" LIMIT ", "", 0, vec![]);
         }
-        if !matches!(self.mode, Mode::Local) && self.random.percent(5) {
+        if !self.is_local() && self.random.percent(5) {
             return leaf(*self.random.pick(&[
-                " LIMIT (SELECT count(*) FROM r)",
-                " LIMIT (SELECT max(n) + 1 FROM t) OFFSET (SELECT count(*) FROM q)",
+                " LIMIT (SELECT count(*) FROM main.r)",
+                " LIMIT (SELECT max(n) + 1 FROM main.t) OFFSET (SELECT count(*) FROM main.q)",
                 " LIMIT 'x'",
             ]));
         }

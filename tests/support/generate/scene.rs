@@ -79,6 +79,13 @@ const INDEXES: [&str; 6] = [
     "CREATE INDEX r_s ON r(s)",
 ];
 
+impl Scene {
+    /// Statements beside those that make the tables.
+    pub fn more(&self) -> Vec<&str> {
+        self.statements.iter().map(String::as_str).collect()
+    }
+}
+
 /// A schema with its rows.
 pub fn scene(random: &mut Random) -> Scene {
     let key_type = *random.pick(&["TEXT", "INTEGER", "", "BLOB", "NUMERIC", "VARCHAR(10)"]);

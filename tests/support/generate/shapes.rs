@@ -1,17 +1,13 @@
 //! Whole queries.
 
 use super::super::expression::{Node, form, leaf, list};
+use super::Writer;
 use super::from::Clause;
 use super::groups::Key;
-use super::{Mode, Writer};
 
 impl Writer<'_> {
-    fn is_local_mode(&self) -> bool {
-        matches!(self.mode, Mode::Local)
-    }
-
     pub(super) fn query(&mut self) -> Node {
-        let with = match (self.is_local_mode(), self.random.below(100)) {
+        let with = match (self.is_local(), self.random.below(100)) {
             (true, 0..7) => Some(self.local_with_clause()),
             (false, 0..22) => {
                 let count = [1, 1, 1, 2, 3][self.random.below(5)];
@@ -33,10 +29,10 @@ impl Writer<'_> {
             38..52 => self.totals(),
             52..70 => self.groups(),
             70..83 => self.windows(),
-            83..95 if self.ctes.is_empty() || !self.is_local_mode() => self.compound_query(),
-            95..97 if !self.is_local_mode() => self.whole_groups(),
-            97 if !self.is_local_mode() => self.extreme(),
-            98 if !self.is_local_mode() => self.without_from(),
+            83..95 if self.ctes.is_empty() || !self.is_local() => self.compound_query(),
+            95..97 if !self.is_local() => self.whole_groups(),
+            97 if !self.is_local() => self.extreme(),
+            98 if !self.is_local() => self.without_from(),
             _ => self.rows(),
         }
     }
@@ -65,7 +61,7 @@ impl Writer<'_> {
         let from = self.from(depth);
         let count = 1 + self.random.below(3);
         let outputs: Vec<Node> = (0..count).map(|_| self.clean()).collect();
-        let order = self.order(count, |writer| leaf((writer.random.below(count) + 1).to_string()));
+        let order = self.order_by_place(count);
         self.select("SELECT DISTINCT ", outputs, from, vec![], order)
     }
 
@@ -94,7 +90,7 @@ impl Writer<'_> {
         if self.random.percent(40) {
             tail.push(self.having(&keys));
         }
-        if !self.is_local_mode() && self.random.percent(15) {
+        if !self.is_local() && self.random.percent(15) {
             let over = *self.random.pick(&[
                 "rank() OVER (ORDER BY {})",
                 "sum({}) OVER ()",
@@ -153,7 +149,7 @@ impl Writer<'_> {
         let depth = self.depth();
         let from = self.from(depth);
         let mut outputs = self.outputs(|writer| writer.value(1));
-        let key = if self.is_local_mode() { self.key_column() } else { None };
+        let key = if self.is_local() { self.key_column() } else { None };
         let count = 1 + self.random.below(2);
         let (calls, window) = self.window_calls(count, key.as_deref());
         outputs.extend(calls);
@@ -163,7 +159,7 @@ impl Writer<'_> {
 
     fn compound_query(&mut self) -> Node {
         let (query, columns) = self.compound();
-        let order = self.order(columns, |writer| leaf((writer.random.below(columns) + 1).to_string()));
+        let order = self.order_by_place(columns);
         let limit = self.limit();
         form("{}{}{}", vec![query, list(" ORDER BY ", ", ", 0, order), limit])
     }

@@ -1,18 +1,14 @@
 //! Subqueries in expressions.
 
 use super::super::expression::{Node, form, leaf, predicate, value};
+use super::Writer;
 use super::cells::Kind;
-use super::{Mode, Writer};
 
 impl Writer<'_> {
     /// How deep what a subquery reads may nest.
     fn begin(&mut self) -> usize {
         self.subqueries += 1;
         usize::from(self.random.percent(20))
-    }
-
-    fn is_local(&self) -> bool {
-        matches!(self.mode, Mode::Local)
     }
 
     /// A subquery with one number.

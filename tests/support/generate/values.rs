@@ -6,7 +6,7 @@ use super::super::expression::{Node, leaf, predicate, value};
 use super::super::random::Random;
 use super::super::values::{blob, null, real, show, text};
 use super::cells::Kind;
-use super::{Mode, SUBQUERIES_MAX, Writer};
+use super::{SUBQUERIES_MAX, Writer};
 
 /// One of the keys, as a parameter or as a literal.
 pub(super) fn key_literal(random: &mut Random, keys: &[Value]) -> Node {
@@ -114,7 +114,7 @@ impl Writer<'_> {
                 _ => self.literal(),
             };
         }
-        if !matches!(self.mode, Mode::Local) && self.random.percent(8) && self.subqueries < SUBQUERIES_MAX {
+        if !self.is_local() && self.random.percent(8) && self.subqueries < SUBQUERIES_MAX {
             return self.scalar_text();
         }
         if self.random.percent(8)

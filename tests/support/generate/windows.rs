@@ -130,9 +130,9 @@ impl Writer<'_> {
     fn frame(&mut self, ordering: Ordering) -> &'static str {
         match ordering {
             Ordering::None => "",
-            Ordering::Number if self.random.percent(60) => *self.random.pick::<&'static str>(FRAMES_OF_NUMBERS),
-            Ordering::Peers | Ordering::Number => *self.random.pick::<&'static str>(FRAMES_OF_PEERS),
-            Ordering::Total => *self.random.pick::<&'static str>(FRAMES_OF_ROWS),
+            Ordering::Number if self.random.percent(60) => self.random.pick::<&'static str>(FRAMES_OF_NUMBERS),
+            Ordering::Peers | Ordering::Number => self.random.pick::<&'static str>(FRAMES_OF_PEERS),
+            Ordering::Total => self.random.pick::<&'static str>(FRAMES_OF_ROWS),
         }
     }
 
