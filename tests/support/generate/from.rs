@@ -151,6 +151,9 @@ impl Writer<'_> {
         if is_last && !shared.is_empty() && self.random.percent(20) {
             return self.join_using(kind, node, source, shared);
         }
+        if alone && self.random.percent(8) {
+            return self.joined_in_parentheses(kind, node, source);
+        }
         let on = match self.equality(&source) {
             Some(on) => on,
             None if alone => leaf("1"),
@@ -159,6 +162,23 @@ impl Writer<'_> {
         self.add_source(source);
         let more = self.more_on();
         form(format!("{kind}{{}} ON {{}}{{}}"), vec![node, on, more])
+    }
+
+    /// `... JOIN (item JOIN r ON ...) ON ...`
+    fn joined_in_parentheses(&mut self, kind: &str, node: Node, source: Source) -> Node {
+        let alias = self.name();
+        let inner = *self.random.pick(&["JOIN", "LEFT JOIN", ","]);
+        let own = std::mem::take(self.scopes.last_mut().expect("a SELECT is being written"));
+        self.add_source(source);
+        let r = self.table("r", &alias);
+        let on = self.equality(&r);
+        let on = if inner == "," { leaf("") } else { form(" ON {}", vec![on.unwrap_or_else(|| leaf("1"))]) };
+        let pair = self.scopes.last_mut().map(std::mem::take).unwrap_or_default();
+        self.scopes.last_mut().expect("a SELECT is being written").extend(own);
+        let outer = self.equality(&pair[0]).unwrap_or_else(|| leaf("1"));
+        pair.into_iter().chain([r]).for_each(|source| self.add_source(source));
+        let r = if self.hidden.iter().any(|hidden| hidden == "r") { "main.r" } else { "r" };
+        form(format!("{kind}({{}} {inner} {r} AS {alias}{{}}) ON {{}}"), vec![node, on, outer])
     }
 
     /// Columns that one source has and the new one too, of the same kind; none when one source more has them.

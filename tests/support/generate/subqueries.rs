@@ -98,6 +98,7 @@ impl Writer<'_> {
                 let collate = *self.random.pick(&["", "", " COLLATE NOCASE"]);
                 predicate(format!("{{}}{collate} {not}IN ({{}})"), vec![self.string(0), members])
             }
+            6 if self.random.percent(30) => self.row_of_one(depth),
             6 => {
                 let pairs = self.nested(|writer| {
                     let from = writer.from(depth);
@@ -115,6 +116,22 @@ impl Writer<'_> {
                     _ => predicate(format!("{{}} {not}IN ({{}})"), vec![self.value(0), members]),
                 }
             }
+        }
+    }
+
+    /// A row compared with the first row of a subquery.
+    fn row_of_one(&mut self, depth: usize) -> Node {
+        let row = self.nested(|writer| {
+            let from = writer.from(depth);
+            let order = writer.total_order();
+            let outputs = vec![writer.number(0), writer.string(0)];
+            let select = writer.select_alone("SELECT ", outputs, from, vec![]);
+            order.map(|order| form("{}{} LIMIT 1", vec![select, order]))
+        });
+        let compare = *self.random.pick(&["=", "<", ">=", "IS", "IS NOT"]);
+        match row {
+            Some(row) => predicate(format!("({{}}, {{}}) {compare} ({{}})"), vec![self.number(0), self.string(0), row]),
+            None => self.predicate(0),
         }
     }
 

@@ -24,13 +24,13 @@ impl Writer<'_> {
 
     fn with_table(&mut self, depth: usize, first: bool) -> (Node, bool) {
         let name = self.with_name(first);
+        self.hidden.push(name.clone());
         if self.random.percent(25) {
             let (query, mut relation) = self.recursive(&name);
             relation.name = name.clone();
             self.ctes.push(relation);
             return (query, true);
         }
-        self.hidden.push(name.clone());
         let (query, mut relation) = self.relation(depth);
         let hint = *self.random.pick(&["", "", "", "MATERIALIZED ", "NOT MATERIALIZED "]);
         let names = match self.random.percent(30) {
