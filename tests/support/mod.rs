@@ -30,8 +30,10 @@ mod random;
 mod shrink;
 
 pub use cluster::{Answer, Cluster, Failure, Load, Options};
-pub use generate::{Scene, case, scene};
-pub use oracle::{Layout, Oracle, Table, Verdict};
+pub use expected::Expected;
+pub use expression::Node;
+pub use generate::{Partition, Recombined, Scene, case, partition, scene};
+pub use oracle::{LAYOUTS, Layout, Oracle, Table, Verdict, compare};
 pub use plain::Plain;
 pub use random::Random;
 pub use shrink::shrink;

@@ -62,6 +62,14 @@ impl Plain {
         Ok(Rows { names, declared, rows: all })
     }
 
+    /// The columns that rows are loaded into: those that nothing computes.
+    pub fn stored_columns(&self, table: &str) -> Vec<String> {
+        let mut statement =
+            self.0.prepare("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0").expect("a pragma");
+        let names = statement.query_map([table], |row| row.get(0)).expect("a table");
+        names.collect::<Result<_, _>>().expect("names")
+    }
+
     pub fn names(&self, sql: &str) -> Result<Vec<String>, String> {
         let statement = self.0.prepare(sql).map_err(|error| error.to_string())?;
         Ok(statement.column_names().map(str::to_owned).collect())
