@@ -49,7 +49,7 @@ pub(super) struct Gatherer<'a> {
     /// WITH tables in sight.
     pub(super) with: Vec<Cte>,
     /// Those whose own queries are being opened: they cannot be taken to a shard.
-    open: Vec<String>,
+    pub(super) open: Vec<String>,
 }
 
 /// Where a SELECT stands, which says what types its columns must keep.
