@@ -126,9 +126,9 @@ fn regions(scale: f64) -> Rows {
 
 fn nations(scale: f64) -> Rows {
     let rows = NationGenerator::new(scale, 1, 1).iter();
-    Box::new(rows.map(|row| {
-        vec![integer(row.n_nationkey), text(row.n_name), integer(row.n_regionkey), text(row.n_comment)]
-    }))
+    Box::new(
+        rows.map(|row| vec![integer(row.n_nationkey), text(row.n_name), integer(row.n_regionkey), text(row.n_comment)]),
+    )
 }
 
 fn suppliers(scale: f64) -> Rows {
