@@ -10,6 +10,7 @@ mod bind;
 mod dialect;
 mod evaluate;
 mod judge;
+mod operands;
 mod parse;
 mod print;
 mod rewrite;
