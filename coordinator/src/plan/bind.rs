@@ -3,8 +3,8 @@
 use souk_merge::{MergeSpec, Value};
 
 use super::{
-    BoundFinish, BoundFirst, BoundPart, BoundSpread, Extra, FinishStep, LimitTerms, Part, PartMerge, Plan, ReadSet,
-    RunsOn, Scope, Spread, Template,
+    BoundFinish, BoundFirst, BoundPart, BoundSpread, Extra, FinishStep, LimitTerms, Part, PartLimit, PartMerge, Plan,
+    ReadSet, RunsOn, Scope, Spread, Template,
 };
 use crate::catalog::{Target, Topology};
 
@@ -145,8 +145,13 @@ fn bind_spread(
 
 fn bind_part(part: &Part, all: &[Target], one: &[Target], fetch: Option<u64>) -> BoundPart {
     let merge = match &part.merge {
-        PartMerge::Rows { order, limited } => {
-            MergeSpec::Rows { order: order.clone(), limit: if *limited { fetch } else { None } }
+        PartMerge::Rows { order, limit } => {
+            let limit = match limit {
+                PartLimit::None => None,
+                PartLimit::Fetch => fetch,
+                PartLimit::First(rows) => Some(*rows),
+            };
+            MergeSpec::Rows { order: order.clone(), limit }
         }
         PartMerge::Groups { keys, states } => MergeSpec::Groups { keys: keys.clone(), states: states.clone() },
     };

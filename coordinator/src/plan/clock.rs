@@ -26,6 +26,11 @@ impl Extras {
         Expr::Parameter(self.base + index + 1)
     }
 
+    /// The parameter behind all that there are.
+    pub(super) fn next(&self) -> Expr {
+        Expr::Parameter(self.base + self.extras.len() + 1)
+    }
+
     /// The query as it is sent or run: the present is a parameter.
     pub(super) fn print(&mut self, query: &Query) -> String {
         let mut query = query.clone();

@@ -164,25 +164,37 @@ impl Taker<'_> {
         let template = template(alone.to_string(), &alone, &names, self.extras.base, &Indexed::new(), self.schema);
         let argument = self.extras.parameter(Extra::First(self.first.len()));
         self.first.push(First { template: Box::new(template), width });
-        let kind = SourceKind::Function { name: ROWS.to_owned(), arguments: vec![argument] };
-        let select = Select {
-            distinct: false,
-            outputs: outputs.into_iter().map(unnamed).collect(),
-            from: Some(From::Source(Source { id: place, alias, kind })),
-            filter: None,
-            group: Vec::new(),
-            group_places: Vec::new(),
-            having: None,
-            windows: Vec::new(),
-        };
-        Some(Query {
-            ctes: Vec::new(),
-            recursive: false,
-            body: Body::Select(Box::new(select)),
-            order: Vec::new(),
-            limit: None,
-            offset: None,
-        })
+        Some(query_of(outputs, place, alias, argument))
+    }
+}
+
+/// The only column of the rows of a parameter, without an affinity.
+pub(super) fn rows_of(parameter: Expr) -> Query {
+    let (place, alias) = (SourceId(SOURCES - 1), "keys".to_owned());
+    let column = Expr::Column(Column { source: place, table: alias.clone(), name: "b1".to_owned() });
+    query_of(vec![plain(column)], place, alias, parameter)
+}
+
+/// A SELECT from the rows of a parameter.
+fn query_of(outputs: Vec<Expr>, id: SourceId, alias: String, parameter: Expr) -> Query {
+    let kind = SourceKind::Function { name: ROWS.to_owned(), arguments: vec![parameter] };
+    let select = Select {
+        distinct: false,
+        outputs: outputs.into_iter().map(unnamed).collect(),
+        from: Some(From::Source(Source { id, alias, kind })),
+        filter: None,
+        group: Vec::new(),
+        group_places: Vec::new(),
+        having: None,
+        windows: Vec::new(),
+    };
+    Query {
+        ctes: Vec::new(),
+        recursive: false,
+        body: Body::Select(Box::new(select)),
+        order: Vec::new(),
+        limit: None,
+        offset: None,
     }
 }
 

@@ -18,8 +18,11 @@ use crate::sql::{
     SourceId, SourceKind, UnaryOp, walk_expr,
 };
 
-/// The source of every table that is made in a scratch: they are told apart by their names.
-const SCRATCH: SourceId = SourceId(usize::MAX);
+/// The source of a table that is made in a scratch, by the number in its name.
+fn scratch_id(table: &str) -> SourceId {
+    let number: usize = table.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    SourceId(usize::MAX - number)
+}
 
 /// A SELECT split into a fragment and a finish.
 pub(super) struct Grouping {
@@ -100,12 +103,12 @@ pub(super) fn unnamed(expr: Expr) -> Output {
 }
 
 pub(super) fn scratch_source(table: &str) -> Source {
-    Source { id: SCRATCH, alias: table.to_owned(), kind: SourceKind::Table(table.to_owned()) }
+    Source { id: scratch_id(table), alias: table.to_owned(), kind: SourceKind::Table(table.to_owned()) }
 }
 
 /// Columns of scratch tables are called `c1`, `c2`, ...
 pub(super) fn scratch_column(table: &str, index: usize) -> Column {
-    Column { source: SCRATCH, table: table.to_owned(), name: format!("c{}", index + 1) }
+    Column { source: scratch_id(table), table: table.to_owned(), name: format!("c{}", index + 1) }
 }
 
 struct Split<'a> {

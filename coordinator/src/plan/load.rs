@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::clock::Extras;
 use super::prepare::Indexed;
-use super::{Cell, Fill, Part, PartMerge, RunsOn, ScratchTable};
+use super::semi_join::{Driven, is_among};
+use super::{Cell, Fill, Part, PartLimit, PartMerge, RunsOn, ScratchTable, SemiJoin};
 use crate::sql::{
     BinaryOp, Body, Column, Expr, From, Literal, OrderKey, OrderTerm, Output, Query, Schema, Select, Source, SourceId,
     SourceKind, TableInfo,
@@ -18,6 +19,8 @@ pub(super) struct Load<'a> {
     /// What the rows must fulfil, in columns of source 0 called as the table; any of these for each place where the table stands.
     /// Not filtered when it stands somewhere unfiltered.
     pub(super) filter: Filter,
+    /// In how many places of the statement the table stands.
+    pub(super) places: usize,
 }
 
 /// The columns of a table that a statement reads.
@@ -62,8 +65,36 @@ impl Columns {
 
 impl Load<'_> {
     /// The fragment that fetches the rows, and where they go.
-    pub(super) fn plan(&self, extras: &mut Extras) -> (Part, ScratchTable) {
-        let fetched = self.fetched();
+    pub(super) fn plan(&self, driven: Option<&Driven>, extras: &mut Extras) -> (Part, ScratchTable) {
+        let (outputs, cells) = self.columns(driven);
+        let part = Part {
+            width: outputs.len(),
+            sql: extras.print(&self.query(outputs, self.filter())),
+            merge: PartMerge::Rows { order: Vec::new(), limit: PartLimit::None },
+            runs_on: if self.table.key().is_some() { RunsOn::Shards } else { RunsOn::AnyOne },
+            semi_join: None,
+        };
+        (part, ScratchTable { name: self.table.name.clone(), fill: Fill::Table(cells) })
+    }
+
+    /// The fragment that fetches the rows with some keys alone.
+    pub(super) fn semi_join(&self, driven: &Driven, keys: &Expr, extras: &mut Extras) -> SemiJoin {
+        let (outputs, _) = self.columns(Some(driven));
+        let among = is_among(self.column(&driven.column), keys);
+        let filter = match self.filter() {
+            Some(filter) => Expr::Binary(BinaryOp::And, Box::new(filter), Box::new(among)),
+            None => among,
+        };
+        SemiJoin { sql: extras.print(&self.query(outputs, Some(filter))), keys: driven.keys.clone() }
+    }
+
+    /// What is fetched, and what each column of the table gets.
+    fn columns(&self, driven: Option<&Driven>) -> (Vec<Expr>, Vec<(String, Cell)>) {
+        let mut fetched = self.fetched();
+        let driven = driven.and_then(|driven| self.table.column(&driven.column));
+        if let Some(index) = driven.filter(|index| !fetched.contains(index) && !self.table.columns[*index].generated) {
+            fetched.push(index);
+        }
         let number = self.rowid_to_fetch();
         let mut cells: Vec<(String, Cell)> = Vec::new();
         for (index, column) in self.table.columns.iter().enumerate().filter(|(_, column)| !column.generated) {
@@ -83,14 +114,7 @@ impl Load<'_> {
         if outputs.is_empty() {
             outputs.push(Expr::Literal(Literal::Number("1".into())));
         }
-        let part = Part {
-            width: outputs.len(),
-            sql: extras.print(&self.query(outputs)),
-            merge: PartMerge::Rows { order: Vec::new(), limited: false },
-            runs_on: if self.table.key().is_some() { RunsOn::Shards } else { RunsOn::AnyOne },
-            semi_join: None,
-        };
-        (part, ScratchTable { name: self.table.name.clone(), fill: Fill::Table(cells) })
+        (outputs, cells)
     }
 
     /// The columns that travel: those that are read, those that give the rows their implicit order, and what they are computed from.
@@ -126,8 +150,7 @@ impl Load<'_> {
         }
     }
 
-    fn query(&self, outputs: Vec<Expr>) -> Query {
-        let filter = self.filter();
+    fn query(&self, outputs: Vec<Expr>, filter: Option<Expr>) -> Query {
         // Without an INTEGER PRIMARY KEY the order of insertion is the next best thing to be the same at every run.
         let ordered = filter.is_none() && !self.table.without_rowid && self.table.rowid_alias.is_none();
         let rowid = if ordered { rowid_name(self.table) } else { None };

@@ -16,10 +16,13 @@ mod clock;
 mod first;
 mod gather;
 mod groups;
+mod joined;
 mod load;
+mod piece;
 mod push;
 mod rows;
 mod scatter;
+mod semi_join;
 
 mod bind;
 mod explain;
@@ -148,10 +151,21 @@ pub(crate) enum RunsOn {
 /// How a fragment's rows merge.
 #[derive(Debug, Clone)]
 pub(crate) enum PartMerge {
-    /// As [`MergeSpec::Rows`]; `limited` when only the first rows (LIMIT plus OFFSET) are wanted.
-    Rows { order: Vec<SortKey>, limited: bool },
+    /// As [`MergeSpec::Rows`].
+    Rows { order: Vec<SortKey>, limit: PartLimit },
     /// As [`MergeSpec::Groups`].
     Groups { keys: Vec<Collation>, states: Vec<StateKind> },
+}
+
+/// How many rows of a part are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PartLimit {
+    /// All.
+    None,
+    /// The first: LIMIT plus OFFSET of the statement.
+    Fetch,
+    /// So many of the first.
+    First(u64),
 }
 
 /// What the coordinator does with merged parts.

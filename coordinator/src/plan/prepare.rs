@@ -106,7 +106,8 @@ fn by_tables(
     let reads = read_set(&names, pin.clone(), schema);
     let mut extras = Extras::new(described.parameters.len());
     let tables = columns.iter().filter_map(|(name, columns)| Some((schema.table(name)?, columns.clone())));
-    let loads = tables.map(|(table, reads)| Load { table, reads, filter: Filter::None }.plan(&mut extras));
+    let loads =
+        tables.map(|(table, reads)| Load { table, reads, filter: Filter::None, places: 1 }.plan(None, &mut extras));
     let (parts, tables) = loads.unzip();
     let spread = Spread {
         kind: Kind::Gather(why),

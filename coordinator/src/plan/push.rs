@@ -4,15 +4,27 @@
 //! filtered by that join's ON alone, and the side whose rows it keeps by what stands above it alone.
 
 use crate::analyze::is_aggregate;
-use crate::sql::{BinaryOp, Column, Expr, Join, JoinConstraint, JoinKind, Node, SourceId, TableInfo, walk_expr};
+use crate::sql::{
+    BinaryOp, Column, Expr, Join, JoinConstraint, JoinKind, Node, SourceId, TableInfo, UsingColumn, walk_expr,
+};
+
+/// The conjuncts of a WHERE clause.
+pub(super) fn filters_of_where(filter: Option<&Expr>) -> Vec<Expr> {
+    filter.into_iter().flat_map(Expr::conjuncts).cloned().collect()
+}
 
 /// The conjuncts that filter the left and the right side of a join, of those that filter the join.
-pub(super) fn above<'a>(join: &'a Join, filters: &[&'a Expr]) -> (Vec<&'a Expr>, Vec<&'a Expr>) {
-    let on: Vec<&Expr> = match &join.constraint {
-        JoinConstraint::On(on) => on.conjuncts(),
-        JoinConstraint::None | JoinConstraint::Using(_) => Vec::new(),
+pub(super) fn above(join: &Join, filters: &[Expr]) -> (Vec<Expr>, Vec<Expr>) {
+    let equal = |column: &UsingColumn| {
+        let (left, right) = (Expr::Column(column.left.clone()), Expr::Column(column.right.clone()));
+        Expr::Binary(BinaryOp::Eq, Box::new(left), Box::new(right))
     };
-    let all: Vec<&Expr> = filters.iter().copied().chain(on.iter().copied()).collect();
+    let on: Vec<Expr> = match &join.constraint {
+        JoinConstraint::On(on) => on.conjuncts().into_iter().cloned().collect(),
+        JoinConstraint::Using(columns) => columns.iter().map(equal).collect(),
+        JoinConstraint::None => Vec::new(),
+    };
+    let all: Vec<Expr> = filters.iter().chain(&on).cloned().collect();
     match join.kind {
         JoinKind::Inner | JoinKind::Cross => (all.clone(), all),
         JoinKind::Left => (filters.to_vec(), on),
@@ -22,7 +34,7 @@ pub(super) fn above<'a>(join: &'a Join, filters: &[&'a Expr]) -> (Vec<&'a Expr>,
 }
 
 /// What these conjuncts demand of the rows of one source, in columns of source 0 called as the table; none when it is nothing.
-pub(super) fn pushed(filters: &[&Expr], source: SourceId, table: &TableInfo) -> Option<Expr> {
+pub(super) fn pushed(filters: &[Expr], source: SourceId, table: &TableInfo) -> Option<Expr> {
     let own = filters.iter().filter(|filter| speaks_of(filter, source));
     let moved = own.map(|filter| moved(filter, table));
     moved.reduce(|left, right| Expr::Binary(BinaryOp::And, Box::new(left), Box::new(right)))

@@ -4,7 +4,7 @@ use super::clock::Extras;
 use super::first::{Take, Taker};
 use super::gather::Gatherer;
 use super::rows::rows_part;
-use super::{FinishStep, First, Kind, LimitTerms, Part, PartMerge, RunsOn, Spread};
+use super::{FinishStep, First, Kind, LimitTerms, RunsOn, Spread};
 use crate::analyze::{Context, Place, is_aggregated, own_windows, pins, place_of_body};
 use crate::sql::{Body, Expr, OrderTerm, Query, Schema, Select};
 
@@ -55,11 +55,6 @@ fn streamed(query: &Query, mut extras: Extras, first: Vec<First>, schema: &Schem
 
 fn has_subquery(expr: &Expr) -> bool {
     expr.query().is_some() || expr.children().into_iter().any(has_subquery)
-}
-
-/// A fragment that gives rows in any order.
-pub(super) fn place_rows(sql: String, width: usize, runs_on: RunsOn) -> Part {
-    Part { sql, width, merge: PartMerge::Rows { order: Vec::new(), limited: false }, runs_on, semi_join: None }
 }
 
 pub(super) fn width(body: &Body) -> usize {

@@ -1,12 +1,15 @@
 //! Indices of a scratch: only those that the text will use, and only after the rows are there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use rusqlite::Connection;
 
 use super::internal;
 use crate::error::{Error, Result};
 use crate::plan::{Fill, ScratchTable};
+
+/// The root page of `sqlite_schema`.
+const SCHEMA_ROOT: i64 = 1;
 
 /// An index of a table that is filled.
 struct Index {
@@ -22,7 +25,7 @@ pub(super) fn put_off(connection: &Connection, tables: &[ScratchTable], sql: &st
     if indices.is_empty() {
         return Ok(Vec::new());
     }
-    let opened = opened(connection, sql).map_err(|error| Error::runtime(&error))?;
+    let Some(opened) = opened(connection, sql).map_err(|error| Error::runtime(&error))? else { return Ok(Vec::new()) };
     for index in &indices {
         let drop = format!("DROP INDEX {}", quote(&index.name));
         connection.execute_batch(&drop).map_err(|error| internal(&error))?;
@@ -32,31 +35,34 @@ pub(super) fn put_off(connection: &Connection, tables: &[ScratchTable], sql: &st
 
 fn indices(connection: &Connection, tables: &[ScratchTable]) -> rusqlite::Result<Vec<Index>> {
     let filled = tables.iter().filter(|table| matches!(table.fill, Fill::Table(_)));
-    let filled: HashMap<&str, ()> = filled.map(|table| (table.name.as_str(), ())).collect();
+    let filled: HashSet<&str> = filled.map(|table| table.name.as_str()).collect();
     let mut list = connection.prepare_cached(
         "SELECT rootpage, name, sql, tbl_name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL",
     )?;
     let mut rows = list.query([])?;
     let mut indices = Vec::new();
     while let Some(row) = rows.next()? {
-        if filled.contains_key(row.get_ref(3)?.as_str()?) {
+        if filled.contains(row.get_ref(3)?.as_str()?) {
             indices.push(Index { root: row.get(0)?, name: row.get(1)?, sql: row.get(2)? });
         }
     }
     Ok(indices)
 }
 
-/// The root pages that a statement's program reads.
-fn opened(connection: &Connection, sql: &str) -> rusqlite::Result<HashSet<i64>> {
+/// The root pages that a statement's program reads; none when it may look at the schema, which must be whole then.
+fn opened(connection: &Connection, sql: &str) -> rusqlite::Result<Option<HashSet<i64>>> {
     let mut program = connection.prepare(&format!("EXPLAIN {sql}"))?;
     let mut rows = program.raw_query();
     let mut opened = HashSet::new();
     while let Some(row) = rows.next()? {
-        if row.get_ref(1)?.as_str()? == "OpenRead" {
-            opened.insert(row.get(3)?);
+        match row.get_ref(1)?.as_str()? {
+            // A table function may be one that tells of the schema.
+            "VOpen" => return Ok(None),
+            "OpenRead" => drop(opened.insert(row.get(3)?)),
+            _ => {}
         }
     }
-    Ok(opened)
+    Ok(if opened.contains(&SCHEMA_ROOT) { None } else { Some(opened) })
 }
 
 fn quote(name: &str) -> String {

@@ -179,3 +179,99 @@ pub(crate) fn rows(
 fn internal(error: &rusqlite::Error) -> Error {
     Error::internal(format!("a scratch: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use souk_proto::Reason;
+
+    use super::*;
+    use crate::plan::{Cell, Fill};
+
+    const SCHEMA: &str =
+        "CREATE TABLE t(k INTEGER NOT NULL, id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE, b, UNIQUE (k, a));
+         CREATE INDEX by_a ON t(a); CREATE INDEX by_b ON t(b); CREATE VIEW v AS SELECT a FROM t";
+
+    fn stop() -> Stop {
+        Stop { deadline: Instant::now() + std::time::Duration::from_secs(60), cancelled: Arc::default() }
+    }
+
+    fn table() -> ScratchTable {
+        let cells = [("k", Cell::RowNumber), ("id", Cell::Fetched(0)), ("a", Cell::Fetched(1)), ("b", Cell::Null)];
+        let cells = cells.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect();
+        ScratchTable { name: "t".into(), fill: Fill::Table(cells) }
+    }
+
+    fn batch(ids: std::ops::Range<i64>, text: &str) -> Batch {
+        let mut batch = Batch::new(2);
+        ids.for_each(|id| batch.push_row([Value::Integer(id).as_ref(), Value::text(text).as_ref()]));
+        batch
+    }
+
+    const BOUNDS: Bounds = Bounds { bytes_max: 256 << 20, rows_max: 1 << 20 };
+
+    fn ask(scratches: &Scratches, batches: Vec<Batch>, bounds: &Bounds, sql: &str) -> Result<Vec<Vec<Value>>> {
+        let mut scratch = scratches.take(&stop())?;
+        let tables = [table()];
+        let indices = scratch.prepare(&tables, sql)?;
+        let mut batches = batches.into_iter();
+        scratch.fill(&tables[0], bounds, &mut || Ok(batches.next()))?;
+        scratch.index(&indices)?;
+        let mut rows = Vec::new();
+        scratch.rows(sql, &[], &mut |batch| {
+            rows.extend(batch.into_rows());
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    #[test]
+    fn a_scratch_is_empty_for_the_next_query() {
+        let scratches = Scratches::new(vec![SCHEMA.to_owned()]);
+        for _ in 0..3 {
+            let rows =
+                ask(&scratches, vec![batch(1..11, "x")], &BOUNDS, "SELECT count(*), max(a) FROM v WHERE a = 'X'");
+            assert_eq!(rows, Ok(vec![vec![Value::Integer(10), Value::text("x")]]));
+            assert_eq!(scratches.idle.lock().len(), 1);
+        }
+        // A query that fails leaves nothing behind either.
+        let failed = ask(&scratches, vec![batch(1..11, "x"), batch(5..6, "x")], &BOUNDS, "SELECT 1");
+        assert_eq!(failed.map_err(|error| error.reason), Err(Reason::Constraint));
+        let indices = "SELECT group_concat(name, ' ' ORDER BY name) FROM sqlite_schema WHERE sql LIKE 'CREATE INDEX%'";
+        assert_eq!(ask(&scratches, vec![], &BOUNDS, indices), Ok(vec![vec![Value::text("by_a by_b")]]));
+    }
+
+    #[test]
+    fn what_outgrows_its_bounds_is_named() {
+        let scratches = Scratches::new(vec![SCHEMA.to_owned()]);
+        for bounds in [Bounds { bytes_max: 100, ..BOUNDS }, Bounds { rows_max: 9, ..BOUNDS }] {
+            let error = ask(&scratches, vec![batch(1..11, "some text")], &bounds, "SELECT 1").expect_err("too large");
+            assert_eq!(error.reason, Reason::GatherTooLarge);
+            assert!(error.message.contains("`t`") && error.message.contains("gather_"), "{error}");
+        }
+    }
+
+    /// Files that this process holds without a name.
+    #[cfg(target_os = "linux")]
+    fn unnamed_files() -> usize {
+        let files = std::fs::read_dir("/proc/self/fd").expect("open files");
+        let targets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        targets.filter(|target| target.to_string_lossy().ends_with("(deleted)")).count()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_large_scratch_goes_to_a_file_that_no_crash_can_leave_behind() {
+        let scratches = Scratches::new(vec![SCHEMA.to_owned()]);
+        let mut scratch = scratches.take(&stop()).expect("a scratch");
+        let before = unnamed_files();
+        let text = "x".repeat(1 << 20);
+        let mut ids = 0..80;
+        scratch
+            .fill(&table(), &BOUNDS, &mut || Ok(ids.next().map(|id| batch(id..id + 1, &format!("{id}{text}")))))
+            .expect("80 MiB");
+        assert_eq!(unnamed_files(), before + 1, "it has spilled, and the file has no name");
+        drop(scratch);
+        assert_eq!(unnamed_files(), before, "it is gone with the scratch");
+        assert_eq!(scratches.idle.lock().len(), 0, "and its memory with it");
+    }
+}
