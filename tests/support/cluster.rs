@@ -193,7 +193,14 @@ impl Cluster {
     }
 
     pub fn explain(&self, sql: &str, params: &Params) -> Result<v1::ExplainResponse, Failure> {
-        let request = v1::ExplainRequest { sql: sql.to_owned(), parameters: parameters(params), shard_key: None };
+        self.explain_with(v1::ExplainRequest {
+            sql: sql.to_owned(),
+            parameters: parameters(params),
+            ..v1::ExplainRequest::default()
+        })
+    }
+
+    pub fn explain_with(&self, request: v1::ExplainRequest) -> Result<v1::ExplainResponse, Failure> {
         let mut client = self.queries.clone();
         Ok(self.wait(async move { client.explain(request).await })?.into_inner())
     }
@@ -214,7 +221,7 @@ impl Cluster {
         assert!(partial || failed == 0, "{sql}: failures though partial answers were not allowed: {certificate:?}");
         assert_eq!(certificate.rows, answer.rows.len() as u64, "{sql}: rows of the certificate");
         assert!(
-            ["route", "scatter", "gather"].contains(&certificate.plan.as_str()),
+            ["route", "scatter", "gather", "explain"].contains(&certificate.plan.as_str()),
             "{sql}: plan `{}`",
             certificate.plan
         );

@@ -10,10 +10,11 @@ use souk_merge::{Batch, Groups, MergeSpec, Value};
 use souk_proto::Reason;
 use tokio::sync::{mpsc, oneshot};
 
+use super::account::{Account, Trace};
 use super::output::Output;
-use super::run::{Driver, Failed, note};
+use super::run::Driver;
 use crate::error::{Error, Result};
-use crate::plan::{BoundPart, ScratchTable, SemiJoin};
+use crate::plan::{BoundPart, Place, ScratchTable, SemiJoin};
 use crate::scratch::{Bounds, Scratches, Stop};
 
 /// Batches of a part that may wait for the scratch.
@@ -43,6 +44,7 @@ struct Work {
     parameters: Arc<Vec<Value>>,
     bounds: Bounds,
     stop: Stop,
+    trace: Trace,
 }
 
 /// Where the rows of a part arrive.
@@ -60,11 +62,11 @@ impl Driver {
         sql: String,
         tables: Vec<ScratchTable>,
         output: &mut Output,
-        failed: &mut Failed,
+        account: &mut Account,
     ) -> Result<()> {
         let parameters = Arc::new(parameters);
         let (mut inlets, mut feeds) = (Vec::new(), Vec::new());
-        for part in &parts {
+        for (index, part) in parts.iter().enumerate() {
             let (sender, rows) = mpsc::channel(BATCHES_AHEAD);
             let (semi_join, keys) = match &part.semi_join {
                 None => (None, None),
@@ -74,7 +76,7 @@ impl Driver {
                 }
             };
             inlets.push(Inlet { rows, semi_join });
-            feeds.push(self.feed(part, &parameters, keys, sender));
+            feeds.push(self.feed(part, &parameters, keys, sender, account.of(Place::Part(index))));
         }
         let (sender, mut answer) = mpsc::channel::<Batch>(ANSWER_AHEAD);
         let bounds = Bounds { bytes_max: self.run.gather_bytes_max, rows_max: self.run.gather_rows_max };
@@ -86,6 +88,7 @@ impl Driver {
             parameters: Arc::clone(&parameters),
             bounds,
             stop: self.stop.clone(),
+            trace: account.trace.clone(),
         };
         let worker = tokio::task::spawn_blocking(move || {
             let gone = |_| Error::new(Reason::Cancelled, "the client is gone");
@@ -98,25 +101,25 @@ impl Driver {
             worker.await.map_err(|error| Error::internal(format!("a worker failed: {error}")))?
         };
         let (fed, ()) = try_join(try_join_all(feeds), answered).await?;
-        fed.into_iter().for_each(|of_part| failed.extend(of_part));
+        fed.into_iter().for_each(|of_part| account.take(of_part));
         Ok(())
     }
 
-    /// Sends the merged rows of a part; gives the shards that are missing.
+    /// Sends the merged rows of a part.
     async fn feed(
         &self,
         part: &BoundPart,
         parameters: &Arc<Vec<Value>>,
         keys: Option<oneshot::Receiver<Keys>>,
         sender: mpsc::Sender<Fed>,
-    ) -> Result<Failed> {
-        let mut failed = Failed::new();
+        mut account: Account,
+    ) -> Result<Account> {
         let keys = match keys {
             None => None,
             // The thread is gone, and says itself why.
             Some(keys) => match keys.await {
                 Ok(keys) => keys,
-                Err(_) => return Ok(failed),
+                Err(_) => return Ok(account),
             },
         };
         let whole = (part.sql.clone(), Arc::clone(parameters));
@@ -133,13 +136,13 @@ impl Driver {
             _ => vec![whole],
         };
         for (sql, parameters) in calls {
-            if !self.feed_call(part, sql, &parameters, &sender, &mut failed).await? {
-                return Ok(failed);
+            if !self.feed_call(part, sql, &parameters, &sender, &mut account).await? {
+                return Ok(account);
             }
         }
         // As above.
         let _ = sender.send(Fed::End).await;
-        Ok(failed)
+        Ok(account)
     }
 
     /// One call a node; false when the thread is gone.
@@ -149,7 +152,7 @@ impl Driver {
         sql: String,
         parameters: &Arc<Vec<Value>>,
         sender: &mpsc::Sender<Fed>,
-        failed: &mut Failed,
+        account: &mut Account,
     ) -> Result<bool> {
         let mut sources = self.start(part, sql, parameters);
         match &part.merge {
@@ -178,7 +181,7 @@ impl Driver {
                 }
             }
         }
-        sources.iter().for_each(|source| note(source, failed));
+        account.note(&sources);
         Ok(true)
     }
 
@@ -198,7 +201,8 @@ impl Work {
     fn run(mut self, emit: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()> {
         let mut scratch = self.scratches.take(&self.stop)?;
         let indices = scratch.prepare(&self.tables, &self.sql)?;
-        for (table, inlet) in self.tables.iter().zip(&mut self.inlets) {
+        for (index, (table, inlet)) in self.tables.iter().zip(&mut self.inlets).enumerate() {
+            let mut watch = self.trace.watch(Place::Load(index));
             if let Some((semi_join, decided)) = inlet.semi_join.take() {
                 let mut keys = Vec::new();
                 scratch.rows(&semi_join.keys, &self.parameters, &mut |batch| {
@@ -211,14 +215,24 @@ impl Work {
                 let _ = decided.send(batches);
             }
             let rows = &mut inlet.rows;
-            scratch.fill(table, &self.bounds, &mut || match rows.blocking_recv() {
-                Some(Fed::Rows(batch)) => Ok(Some(batch)),
+            scratch.fill(table, &self.bounds, &mut || match watch.wait(|| rows.blocking_recv()) {
+                Some(Fed::Rows(batch)) => {
+                    watch.count(&batch);
+                    Ok(Some(batch))
+                }
                 Some(Fed::End) => Ok(None),
                 None => Err(Error::new(Reason::Cancelled, "the rows of a part broke off")),
             })?;
+            watch.end();
         }
+        let mut watch = self.trace.watch(Place::Finish);
         scratch.index(&indices)?;
-        scratch.rows(&self.sql, &self.parameters, emit)
+        scratch.rows(&self.sql, &self.parameters, &mut |batch| {
+            watch.count(&batch);
+            watch.wait(|| emit(batch))
+        })?;
+        watch.end();
+        Ok(())
     }
 }
 

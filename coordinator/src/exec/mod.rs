@@ -2,6 +2,7 @@
 //!
 //! A plan is complete: nothing here looks at SQL, schema or topology.
 
+mod account;
 mod finish;
 mod grpc;
 mod nodes;
@@ -9,6 +10,7 @@ mod output;
 mod run;
 mod source;
 
+pub(crate) use account::Trace;
 pub(crate) use grpc::GrpcNodes;
 pub(crate) use nodes::{
     FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, ShardFailure, ShardRows, TableRows,

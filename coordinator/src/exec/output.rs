@@ -50,6 +50,11 @@ impl Output {
         }
     }
 
+    /// Rows and bytes that went out.
+    pub(super) fn sent(&self) -> (u64, u64) {
+        (self.rows, self.bytes)
+    }
+
     pub(super) async fn send(&mut self, batch: Batch) -> Result<()> {
         if batch.is_empty() {
             return Ok(());

@@ -1,6 +1,5 @@
 //! The executor: one `match` over the plan.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,13 +9,14 @@ use souk_proto::Reason;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::account::{Account, Trace};
 use super::finish::encode_rows;
 use super::nodes::{FragmentRequest, Nodes, ShardFailure};
 use super::output::{Bounds, Output};
 use super::source::Source;
 use crate::catalog::{Target, Twins};
 use crate::error::{Error, Result};
-use crate::plan::{BoundFinish, BoundFirst, BoundPart, BoundSpread, Plan, Scope};
+use crate::plan::{BoundFinish, BoundFirst, BoundPart, BoundSpread, Measured, Place, Plan, SLOWEST_MAX, Scope};
 use crate::scratch::{Scratches, Stop, rows};
 
 /// Batches that may wait for a client that reads slowly.
@@ -49,6 +49,8 @@ pub(crate) struct Run {
     pub(crate) merge_bytes_max: u64,
     pub(crate) gather_bytes_max: u64,
     pub(crate) gather_rows_max: u64,
+    /// Where what the steps take is written down.
+    pub(crate) trace: Trace,
 }
 
 /// Starts a plan. Dropping the receiver cancels it everywhere.
@@ -85,9 +87,6 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Shards missing from the answer, each once.
-pub(super) type Failed = BTreeMap<u64, ShardFailure>;
-
 pub(super) struct Driver {
     pub(super) run: Run,
     pub(super) stop: Stop,
@@ -95,33 +94,41 @@ pub(super) struct Driver {
 
 impl Driver {
     async fn answer(&self, plan: Plan, output: &mut Output) -> Result<Vec<ShardFailure>> {
-        let mut failed = Failed::new();
-        self.drive(plan, output, &mut failed).await?;
-        Ok(failed.into_values().collect())
+        let mut account = Account::new(self.run.trace.clone());
+        self.drive(plan, output, &mut account).await?;
+        Ok(account.into_failed())
     }
 
-    async fn drive(&self, plan: Plan, output: &mut Output, failed: &mut Failed) -> Result<()> {
+    async fn drive(&self, plan: Plan, output: &mut Output, account: &mut Account) -> Result<()> {
+        let started = Instant::now();
         match plan {
-            Plan::Local { sql, parameters } => self.local(sql, parameters, output).await,
-            Plan::Route { target, sql, parameters, scope } => {
-                self.route(target, sql, parameters, scope, output, failed).await
+            Plan::Local { sql, parameters, why: _ } => self.local(sql, parameters, output).await,
+            Plan::Route { target, sql, parameters, scope, why: _ } => {
+                self.route(target, sql, parameters, scope, output, account).await
             }
-            Plan::Spread(spread) => self.spread(*spread, output, failed).await,
-        }
+            Plan::Spread(spread) => self.spread(*spread, output, account).await,
+        }?;
+        let (rows, bytes) = output.sent();
+        account.trace.add(Measured { rows, bytes, elapsed: started.elapsed(), slowest: Vec::new() });
+        Ok(())
     }
 
-    async fn spread(&self, spread: BoundSpread, output: &mut Output, failed: &mut Failed) -> Result<()> {
+    async fn spread(&self, spread: BoundSpread, output: &mut Output, account: &mut Account) -> Result<()> {
         let BoundSpread { kind: _, first, parts, mut parameters, finish } = spread;
-        for (index, rows, first_failed) in try_join_all(first.into_iter().map(|first| self.first(first))).await? {
+        let first = first.into_iter().enumerate();
+        let first = first.map(|(index, first)| self.first(first, account.of(Place::First(index))));
+        for (index, rows, of_first) in try_join_all(first).await? {
             parameters[index] = rows;
-            failed.extend(first_failed);
+            account.take(of_first);
         }
         match finish {
-            BoundFinish::Scratch { sql, tables } => self.finish(parts, parameters, sql, tables, output, failed).await,
+            BoundFinish::Scratch { sql, tables } => self.finish(parts, parameters, sql, tables, output, account).await,
             BoundFinish::Stream { visible, offset, limit } => {
                 let (slice, parameters) = (Slice::new(offset, limit), Arc::new(parameters));
-                for part in &parts {
-                    self.stream(part, &parameters, visible, slice.clone(), output, failed).await?;
+                for (index, part) in parts.iter().enumerate() {
+                    let mut of_part = account.of(Place::Part(index));
+                    self.stream(part, &parameters, visible, slice.clone(), output, &mut of_part).await?;
+                    account.take(of_part);
                 }
                 Ok(())
             }
@@ -129,7 +136,7 @@ impl Driver {
     }
 
     /// The rows of a subquery that is answered first, as a parameter, and the parameter's index.
-    async fn first(&self, first: BoundFirst) -> Result<(usize, Value, Failed)> {
+    async fn first(&self, first: BoundFirst, mut account: Account) -> Result<(usize, Value, Account)> {
         let mut output = Output::held(Bounds {
             rows_max: u64::MAX,
             bytes_max: FIRST_BYTES_MAX,
@@ -137,11 +144,10 @@ impl Driver {
             help: "narrow the subquery",
             reason: Reason::GatherTooLarge,
         });
-        let mut failed = Failed::new();
         // Boxed, because a subquery may have subqueries of its own.
-        Box::pin(self.drive(first.plan, &mut output, &mut failed)).await?;
+        Box::pin(self.drive(first.plan, &mut output, &mut account)).await?;
         let rows = output.into_held().into_iter().flat_map(Batch::into_rows);
-        Ok((first.parameter, encode_rows(first.width, rows), failed))
+        Ok((first.parameter, encode_rows(first.width, rows), account))
     }
 
     async fn local(&self, sql: String, parameters: Vec<Value>, output: &mut Output) -> Result<()> {
@@ -164,7 +170,7 @@ impl Driver {
         parameters: Vec<Value>,
         scope: Option<Scope>,
         output: &mut Output,
-        failed: &mut Failed,
+        account: &mut Account,
     ) -> Result<()> {
         let merge = MergeSpec::Rows { order: Vec::new(), limit: None };
         let request = self.request(&target, sql, &Arc::new(parameters), merge, scope);
@@ -172,7 +178,9 @@ impl Driver {
         while let Some(batch) = source.next().await? {
             output.send(batch).await?;
         }
-        note(&source, failed);
+        let mut of_part = account.of(Place::Part(0));
+        of_part.note(&[source]);
+        account.take(of_part);
         Ok(())
     }
 
@@ -183,7 +191,7 @@ impl Driver {
         visible: usize,
         mut slice: Slice,
         output: &mut Output,
-        failed: &mut Failed,
+        account: &mut Account,
     ) -> Result<()> {
         let mut sources = self.start(part, part.sql.clone(), parameters);
         let MergeSpec::Rows { order, limit } = &part.merge else {
@@ -215,8 +223,8 @@ impl Driver {
         for source in &mut sources {
             // Rows behind the last one wanted are thrown away; every shard is accounted for all the same.
             while source.next().await?.is_some() {}
-            note(source, failed);
         }
+        account.note(&sources);
         Ok(())
     }
 
@@ -246,6 +254,7 @@ impl Driver {
             bytes_max: self.run.merge_bytes_max,
             scope,
             partial: self.run.partial,
+            slowest_max: if self.run.trace.is_on() { SLOWEST_MAX } else { 0 },
         }
     }
 
@@ -265,10 +274,6 @@ impl Driver {
         }
         worker.await.map_err(|error| Error::internal(format!("a worker failed: {error}")))?
     }
-}
-
-pub(super) fn note(source: &Source, failed: &mut Failed) {
-    failed.extend(source.failed.iter().map(|failure| (failure.shard, failure.clone())));
 }
 
 fn unsorted(error: &souk_merge::Unsorted, part: &BoundPart) -> Error {

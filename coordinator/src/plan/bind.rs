@@ -58,13 +58,16 @@ pub(crate) enum BindError {
 /// The plan of a template for these bindings.
 pub(crate) fn bind(template: &Template, bindings: Bindings, topology: &Topology) -> Result<Plan, BindError> {
     let (shards, replicated) = match (&template.reads, &bindings.asked) {
-        (ReadSet::Nothing, _) => return Ok(local(template, bindings)),
+        (ReadSet::Nothing, _) => return Ok(local(template, bindings, "nothing that it reads is stored")),
         (_, Asked::Scope { .. }) if template.reads_schema => return Err(BindError::SchemaInScope),
         (_, Asked::Scope { shard, scope }) => {
             let shard = shard.or_else(|| topology.any_shard());
             return match shard {
-                Some(shard) => route(template, shard, scope.clone(), bindings.parameters, topology),
-                None => Ok(local(template, bindings)),
+                Some(shard) => {
+                    let why = "the request names the shard key whose rows are seen";
+                    route(template, shard, scope.clone(), bindings.parameters, topology, why)
+                }
+                None => Ok(local(template, bindings, NO_SHARD)),
             };
         }
         (ReadSet::Replicated, _) => (Vec::new(), true),
@@ -72,10 +75,25 @@ pub(crate) fn bind(template: &Template, bindings: Bindings, topology: &Topology)
     };
     let must_spread = template.reads_schema && topology.any_shard().is_some();
     match (shards.as_slice(), replicated, topology.any_shard()) {
-        ([shard], ..) if !must_spread => route(template, *shard, None, bindings.parameters, topology),
+        ([shard], ..) if !must_spread => {
+            let why = match topology.shard_count() {
+                1 => "there is only one shard",
+                _ => "its conditions leave one shard",
+            };
+            route(template, *shard, None, bindings.parameters, topology, why)
+        }
         // No sharded row can match: any shard gives the answer, and without replicated tables an empty database does too.
-        ([], true, Some(shard)) if !must_spread => route(template, shard, None, bindings.parameters, topology),
-        ([], ..) if !must_spread => Ok(local(template, bindings)),
+        ([], true, Some(shard)) if !must_spread => {
+            let why = match template.reads {
+                ReadSet::Replicated => "it reads replicated tables alone, which any shard has",
+                ReadSet::Nothing | ReadSet::Sharded { .. } => {
+                    "no shard can hold a matching row; any shard has the replicated tables"
+                }
+            };
+            route(template, shard, None, bindings.parameters, topology, why)
+        }
+        ([], _, Some(_)) if !must_spread => Ok(local(template, bindings, "no shard can hold a matching row")),
+        ([], _, None) if !must_spread => Ok(local(template, bindings, NO_SHARD)),
         _ => match (&template.spread, bindings.spread) {
             (Some(spread), Some(known)) => bind_spread(spread, bindings.parameters, known, topology),
             _ => Err(BindError::NoSpread),
@@ -93,8 +111,11 @@ impl Asked {
     }
 }
 
-fn local(template: &Template, bindings: Bindings) -> Plan {
-    Plan::Local { sql: template.text.clone(), parameters: bindings.parameters }
+/// Why an empty database gives the answer.
+const NO_SHARD: &str = "there is no shard yet";
+
+fn local(template: &Template, bindings: Bindings, why: &'static str) -> Plan {
+    Plan::Local { sql: template.text.clone(), parameters: bindings.parameters, why }
 }
 
 fn route(
@@ -103,10 +124,11 @@ fn route(
     scope: Option<Scope>,
     parameters: Vec<Value>,
     topology: &Topology,
+    why: &'static str,
 ) -> Result<Plan, BindError> {
     let node = topology.node_of(shard).ok_or(BindError::NoNode(shard))?.to_owned();
     let target = Target { node, shards: vec![shard] };
-    Ok(Plan::Route { target, sql: template.text.clone(), parameters, scope })
+    Ok(Plan::Route { target, sql: template.text.clone(), parameters, scope, why })
 }
 
 fn bind_spread(

@@ -26,6 +26,7 @@ mod semi_join;
 
 mod bind;
 mod explain;
+mod measured;
 
 use souk_merge::{Collation, Finish, MergeSpec, SortKey, StateKind, Value};
 
@@ -34,6 +35,8 @@ use crate::catalog::Target;
 use crate::sql::Affinity;
 
 pub(crate) use bind::{Asked, BindError, Bindings, SpreadBindings, bind};
+pub(crate) use explain::{Explained, Ran, Step, StepKind, explain};
+pub(crate) use measured::{Measured, Measurements, Place, SLOWEST_MAX, ShardTime};
 pub(crate) use prepare::prepare;
 
 /// What a text can become, before its parameters and the topology are known.
@@ -45,6 +48,8 @@ pub(crate) struct Prepared {
     pub(crate) parameters: Vec<Option<String>>,
     /// Why there is no tree of it that SQLite agrees with; none when there is one.
     pub(crate) opaque: Option<String>,
+    /// A function with another value at every call.
+    pub(crate) random: Option<&'static str>,
     /// How it is answered.
     pub(crate) best: Template,
     /// The most naive way: whole tables and the user's own text. What `verify` compares with.
@@ -242,9 +247,9 @@ pub(crate) enum Extra {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Plan {
     /// Run by the coordinator on an empty database: nothing that it reads is anywhere.
-    Local { sql: String, parameters: Vec<Value> },
+    Local { sql: String, parameters: Vec<Value>, why: &'static str },
     /// The text unchanged, on one shard.
-    Route { target: Target, sql: String, parameters: Vec<Value>, scope: Option<Scope> },
+    Route { target: Target, sql: String, parameters: Vec<Value>, scope: Option<Scope>, why: &'static str },
     /// Fragments on shards.
     Spread(Box<BoundSpread>),
 }

@@ -19,6 +19,7 @@ const RANDOM: [&str; 2] = ["random", "randomblob"];
 /// Makes the templates of a statement.
 pub(crate) fn prepare(text: &str, statement: Statement, schema: &Schema) -> Prepared {
     let Statement { described, verdict } = statement;
+    let random = RANDOM.into_iter().find(|name| described.reads.functions.contains(*name));
     let (opaque, best) = match verdict {
         Verdict::Opaque(reason) => {
             let why = format!("souk cannot read it for certain ({reason})");
@@ -35,7 +36,7 @@ pub(crate) fn prepare(text: &str, statement: Statement, schema: &Schema) -> Prep
         columns_by(&described, schema, all),
         Pin::All,
     );
-    Prepared { columns: described.columns, parameters: described.parameters, opaque, best, whole }
+    Prepared { columns: described.columns, parameters: described.parameters, opaque, random, best, whole }
 }
 
 /// The columns of the indices that a statement goes by, by table.
