@@ -103,6 +103,35 @@ fn windows_ctes_and_compounds() {
 }
 
 #[test]
+fn names_of_with_tables_mean_what_they_mean_where_they_stand() {
+    let tables = [
+        Table::sharded(
+            "CREATE TABLE a(k INTEGER, x INTEGER)",
+            "k",
+            "VALUES (1, 2), (1, 5), (2, 4), (3, 1), (4, 9), (5, 3), (6, 8)",
+        ),
+        Table::sharded("CREATE TABLE b(k INTEGER, x INTEGER)", "k", "VALUES (1, 100), (2, 7), (3, 4)"),
+    ];
+    Oracle::new(&SEVERAL, &tables, &[]).exact([
+        "WITH r AS (SELECT k, x FROM a) SELECT k FROM r WHERE x = (SELECT max(x) FROM r)",
+        "WITH b AS (SELECT k, x FROM a) SELECT k FROM b WHERE x = (SELECT max(x) FROM b)",
+        "SELECT count(*) FROM (WITH b AS (SELECT k, x FROM a) SELECT k FROM b WHERE x = (SELECT max(x) FROM b))",
+        "WITH b AS (SELECT k, x FROM a) SELECT k FROM b GROUP BY k HAVING max(x) = (SELECT max(x) FROM b)",
+        "WITH b AS (SELECT k, x FROM a) SELECT k, (SELECT max(x) FROM b) FROM b ORDER BY (SELECT max(x) FROM b), k",
+        "WITH b AS (SELECT k, x FROM a) SELECT k FROM a WHERE x IN (WITH b AS (SELECT k, x + 1 AS x FROM a) SELECT x FROM b WHERE x > 3)",
+        "WITH c AS (SELECT max(x) AS x FROM b) SELECT k FROM a WHERE x < (WITH b AS (SELECT k, x FROM a) SELECT max(b.x) + max(c.x) FROM b, c)",
+        "WITH c AS (SELECT x FROM b) SELECT k, sum(x) OVER () FROM a WHERE x IN (WITH b AS (SELECT k, x FROM a) SELECT x FROM c UNION ALL SELECT x FROM b)",
+        "WITH c AS (SELECT x FROM b) SELECT sum(x) OVER () FROM a WHERE x <= (WITH b AS (SELECT k, x FROM a) SELECT max(x) FROM c)",
+        "WITH c AS (SELECT x FROM b) SELECT sum(x) OVER () FROM (WITH b AS (SELECT k, x FROM a) SELECT x FROM c WHERE x < (SELECT max(x) + 4 FROM b))",
+        "WITH c AS (SELECT k, x FROM b), d AS (WITH b AS (SELECT k, x FROM a) SELECT c.k, c.x + b.x AS x FROM c JOIN b USING (k)) SELECT k, sum(x) OVER () FROM d",
+        "WITH c AS (SELECT k, x FROM a WHERE x > (SELECT min(x) FROM b)) SELECT k, sum(x) OVER () FROM c WHERE x < (SELECT max(x) FROM c)",
+        "WITH c AS MATERIALIZED (SELECT k, x FROM a), b AS (SELECT * FROM c) SELECT k FROM a WHERE x < (SELECT avg(x) FROM b)",
+        "WITH b AS (SELECT * FROM c), c AS (SELECT k, x FROM a) SELECT k, sum(x) OVER () FROM b WHERE x < (SELECT avg(x) FROM c)",
+        "WITH b AS (SELECT k, x FROM a) SELECT x, count(*) FROM b GROUP BY x HAVING x IN (SELECT max(x) FROM b GROUP BY k)",
+    ]);
+}
+
+#[test]
 fn parameters_reach_every_stage() {
     let market = market(&SEVERAL);
     market.exact_with([

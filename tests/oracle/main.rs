@@ -7,7 +7,8 @@
 //! - `scope`: requests that name a shard key.
 //! - `values`: borders of the five storage classes.
 //! - `refusals`: errors, bounds and what a client may not do.
-//! - `invariance`: generated schemas, rows and queries.
+//! - `invariance`: generated schemas, rows and queries; `tally` counts what became of them.
+//! - `partitions`: generated queries whose parts make the whole.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -17,8 +18,11 @@ mod gather;
 
 mod invariance;
 mod keys;
+mod partitions;
 mod refusals;
 mod scatter;
 mod scope;
+mod setting;
 mod shapes;
+mod tally;
 mod values;

@@ -108,8 +108,9 @@ fn ranked(plain: &Plain, parts: &Split, params: &Params) -> Vec<(i64, Vec<Value>
 
 /// The term over the columns of the ranked rows.
 fn ranking_term(term: &Term, names: &[String], hidden: &mut Vec<String>) -> String {
+    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let (bare, collate) = match term.expr.to_ascii_uppercase().rfind(" COLLATE ") {
-        Some(place) if !term.expr[place..].contains(')') => term.expr.split_at(place),
+        Some(place) if is_word(&term.expr[place + " COLLATE ".len()..]) => term.expr.split_at(place),
         _ => (term.expr.as_str(), ""),
     };
     let unquoted = bare.trim_matches('"');

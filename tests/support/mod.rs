@@ -30,9 +30,12 @@ mod random;
 mod shrink;
 
 pub use cluster::{Answer, Cluster, Failure, Load, Options};
-pub use generate::{Scene, case, scene};
-pub use oracle::{Layout, Oracle, Table, Verdict};
+pub use expected::Expected;
+pub use expression::Node;
+pub use generate::{Partition, Recombined, Scene, case, partition, scene};
+pub use oracle::{LAYOUTS, Layout, Oracle, Table, Verdict, compare};
 pub use plain::Plain;
 pub use random::Random;
 pub use shrink::shrink;
-pub use values::{Params, blob, named, none, null, positional, real, show_row, show_rows, text, text_bytes};
+pub use split::{Split, split};
+pub use values::{Params, blob, named, none, null, positional, real, same, show_row, show_rows, text, text_bytes};

@@ -29,6 +29,18 @@ pub enum Layout {
     Own,
 }
 
+/// What generated queries pick from, a layout a schema.
+pub const LAYOUTS: [Layout; 8] = [
+    Layout::Ring(7),
+    Layout::Ring(2),
+    Layout::Own,
+    Layout::Ring(3),
+    Layout::Ring(16),
+    Layout::Ring(1),
+    Layout::Ring(5),
+    Layout::Ring(64),
+];
+
 /// What became of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
@@ -98,7 +110,7 @@ impl Oracle {
 
     /// Loads rows on both sides; every one must be taken.
     pub fn load(&self, table: &str, rows: &[Vec<Value>]) {
-        let columns = self.plain.names(&format!("SELECT * FROM {table}")).expect("a table");
+        let columns = self.plain.stored_columns(table);
         for row in rows {
             self.plain.insert(table, &columns, row).unwrap_or_else(|error| panic!("{table}: {row:?}: {error}"));
         }

@@ -26,7 +26,12 @@ impl Plain {
     }
 
     pub fn execute(&self, sql: &str) {
-        self.0.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.try_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// As [`Plain::execute`]; SQLite's words when it refuses the statement.
+    pub fn try_execute(&self, sql: &str) -> Result<(), String> {
+        self.0.execute_batch(sql).map_err(|error| error.to_string())
     }
 
     /// Inserts one row; SQLite's words when it refuses it.
@@ -55,6 +60,14 @@ impl Plain {
             all.push((0..width).map(|column| value(row.get_ref(column).expect("a column of the statement"))).collect());
         }
         Ok(Rows { names, declared, rows: all })
+    }
+
+    /// The columns that rows are loaded into: those that nothing computes.
+    pub fn stored_columns(&self, table: &str) -> Vec<String> {
+        let mut statement =
+            self.0.prepare("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0").expect("a pragma");
+        let names = statement.query_map([table], |row| row.get(0)).expect("a table");
+        names.collect::<Result<_, _>>().expect("names")
     }
 
     pub fn names(&self, sql: &str) -> Result<Vec<String>, String> {

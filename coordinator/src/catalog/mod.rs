@@ -4,10 +4,12 @@ mod store;
 mod tables;
 mod topology;
 mod twins;
+mod views;
 
 use std::sync::Arc;
 
 use self::tables::table_infos;
+use self::views::view_infos;
 use crate::scratch::Scratches;
 use crate::sql::Schema;
 
@@ -44,6 +46,7 @@ impl Catalog {
         let twins = Arc::new(Twins::new(script));
         let declared: Vec<_> = log.iter().filter_map(|change| change.distribution.clone()).collect();
         let schema = Schema::new(table_infos(log.iter().map(|change| change.sql.as_str()), &declared)?);
+        let schema = schema.with_views(view_infos(log.iter().map(|change| change.sql.as_str()))?);
         Ok(Catalog { version: log.len() as u64, log, schema, twins, scratches })
     }
 }

@@ -35,8 +35,10 @@ pub(super) enum Take {
 pub(super) struct Taker<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) schema: &'a Schema,
-    /// WITH tables around the statement.
-    pub(super) with: &'a [Cte],
+    /// WITH tables in sight.
+    pub(super) with: Vec<Cte>,
+    /// Those that are being defined: what mentions them cannot be answered alone.
+    pub(super) open: Vec<String>,
     pub(super) extras: &'a mut Extras,
     pub(super) first: &'a mut Vec<First>,
 }
@@ -50,14 +52,27 @@ impl Taker<'_> {
     }
 
     fn query(&mut self, query: &Query, which: Take) -> Query {
+        let around = self.with.len();
         let mut copy = query.clone();
-        copy.body = self.body(&query.body, which);
-        if which == Take::All {
-            for term in &mut copy.order {
-                *term = infallible(term.rewrite(&mut |expr| Ok(self.expr(expr))));
+        for (index, cte) in query.ctes.iter().enumerate() {
+            self.open.push(cte.name.clone());
+            copy.ctes[index].query = self.query(&cte.query, Take::All);
+            self.open.pop();
+            if self.with.iter().all(|known| known.name != cte.name) {
+                self.with.push(cte.clone());
             }
         }
+        copy.body = self.body(&query.body, which);
+        self.order(query, &mut copy, which);
+        self.with.truncate(around);
         copy
+    }
+
+    fn order(&mut self, query: &Query, copy: &mut Query, which: Take) {
+        if which == Take::All {
+            let taken = query.order.iter().map(|term| infallible(term.rewrite(&mut |expr| Ok(self.expr(expr)))));
+            copy.order = taken.collect();
+        }
     }
 
     fn body(&mut self, body: &Body, which: Take) -> Body {
@@ -142,6 +157,11 @@ impl Taker<'_> {
         if width > WIDTH_MAX || !query.is_closed() || !self.context.reaches_sharded(query) {
             return None;
         }
+        let mut alone = with_ctes(query, &self.with);
+        let mentioned = alone.ctes_mentioned();
+        if self.open.iter().any(|name| mentioned.contains(name.as_str())) {
+            return None;
+        }
         let place = SourceId(SOURCES + self.first.len());
         let alias = format!("first {}", self.first.len() + 1);
         let column = |name: String| Expr::Column(Column { source: place, table: alias.clone(), name });
@@ -155,7 +175,6 @@ impl Taker<'_> {
                 None => plain(column(format!("b{}", index + 1))),
             });
         }
-        let mut alone = with_ctes(query, self.with);
         if !matches!(expr, Expr::InQuery { .. }) && alone.limit.is_none() {
             alone.limit = Some(Expr::Literal(Literal::Number("1".into())));
         }

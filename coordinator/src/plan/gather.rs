@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::clock::Extras;
-use super::load::{Columns, Filter, Load};
+use super::load::{Columns, Load, Place};
 use super::prepare::{Indexed, columns_by_source};
 use super::push::{above, filters_of_where, pushed};
-use super::semi_join::{Driver, Tie, in_order, ties_of};
+use super::semi_join::{Driver, Tie, filters, in_order, ties_of};
 use super::{FinishStep, First, Kind, Part, ScratchTable, Spread};
 use crate::analyze::{Context, Pin};
 use crate::sql::{
@@ -49,7 +49,7 @@ pub(super) struct Gatherer<'a> {
     /// WITH tables in sight.
     pub(super) with: Vec<Cte>,
     /// Those whose own queries are being opened: they cannot be taken to a shard.
-    open: Vec<String>,
+    pub(super) open: Vec<String>,
 }
 
 /// Where a SELECT stands, which says what types its columns must keep.
@@ -84,16 +84,18 @@ impl<'a> Gatherer<'a> {
     /// The spread whose last step is this query over the scratch.
     pub(super) fn into_spread(mut self, kind: Kind, finish: &Query, pin: Pin) -> Spread {
         let sql = self.extras.print(finish);
-        let ordered = in_order(&self.loads, &self.ties, &self.drivers);
+        let filters = filters(&self.loads, &self.ties, &self.drivers);
+        let ordered = in_order(&self.loads, &filters, &self.ties, &self.drivers);
         for (name, driven) in &ordered {
-            let (part, table) = self.loads[name].plan(driven.as_ref(), &mut self.extras);
+            let (part, table) = self.loads[name].plan(filters.get(name), driven.as_ref(), &mut self.extras);
             self.parts.push(part);
             self.tables.push(table);
         }
         // The keys are the parameter behind all others, whose number is known only now.
         let keys = self.extras.next();
         for ((name, driven), part) in ordered.iter().rev().zip(self.parts.iter_mut().rev()) {
-            part.semi_join = driven.as_ref().map(|driven| self.loads[name].semi_join(driven, &keys, &mut self.extras));
+            let semi_join = |driven| self.loads[name].semi_join(filters.get(name), driven, &keys, &mut self.extras);
+            part.semi_join = driven.as_ref().map(semi_join);
         }
         Spread {
             kind,
@@ -296,22 +298,10 @@ impl<'a> Gatherer<'a> {
         let filter = pushed(filters, source, table);
         self.drivers.insert(source, Driver::Table(table.name.clone()));
         self.ties.extend(ties_of(filters, source, table, self.context));
-        let load = self.loads.entry(table.name.clone()).or_insert_with(|| Load {
-            table,
-            reads: Columns::default(),
-            filter: Filter::Any(Vec::new()),
-            places: 0,
-        });
-        load.places += 1;
+        let load = self.loads.entry(table.name.clone()).or_insert_with(|| Load::whole(table, Columns::default()));
         load.reads.read.extend(columns.read);
         load.reads.rowid |= columns.rowid;
-        load.filter = match (std::mem::replace(&mut load.filter, Filter::None), filter) {
-            (Filter::Any(mut known), Some(filter)) => {
-                known.push(filter);
-                Filter::Any(known)
-            }
-            _ => Filter::None,
-        };
+        load.places.push(Place { source, filter });
     }
 }
 

@@ -16,11 +16,16 @@ use crate::sql::{
 pub(super) struct Load<'a> {
     pub(super) table: &'a TableInfo,
     pub(super) reads: Columns,
-    /// What the rows must fulfil, in columns of source 0 called as the table; any of these for each place where the table stands.
-    /// Not filtered when it stands somewhere unfiltered.
-    pub(super) filter: Filter,
-    /// In how many places of the statement the table stands.
-    pub(super) places: usize,
+    /// Where the statement reads it.
+    pub(super) places: Vec<Place>,
+}
+
+/// One place of a statement where a table stands.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) source: SourceId,
+    /// What the rows must fulfil to matter here, in columns of source 0 called as the table.
+    pub(super) filter: Option<Expr>,
 }
 
 /// The columns of a table that a statement reads.
@@ -30,15 +35,6 @@ pub(super) struct Columns {
     pub(super) read: BTreeSet<usize>,
     /// Also the rowid, which is none of them.
     pub(super) rowid: bool,
-}
-
-/// Which rows of a table can matter.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Filter {
-    /// All.
-    None,
-    /// Those that fulfil at least one.
-    Any(Vec<Expr>),
 }
 
 impl Columns {
@@ -63,13 +59,43 @@ impl Columns {
     }
 }
 
-impl Load<'_> {
+impl<'a> Load<'a> {
+    /// All rows.
+    pub(super) fn whole(table: &'a TableInfo, reads: Columns) -> Load<'a> {
+        Load { table, reads, places: Vec::new() }
+    }
+
+    /// Which rows can matter: those that fulfil what one of the places demands. None when all can.
+    pub(super) fn filter(&self, demand: impl Fn(&Place) -> Option<Expr>) -> Option<Expr> {
+        if self.is_numbered() {
+            return None;
+        }
+        let mut alternatives: Vec<Expr> = Vec::new();
+        for place in &self.places {
+            let demanded = demand(place)?;
+            if !alternatives.contains(&demanded) {
+                alternatives.push(demanded);
+            }
+        }
+        alternatives.into_iter().reduce(|left, right| Expr::Binary(BinaryOp::Or, Box::new(left), Box::new(right)))
+    }
+
+    /// The rowid of a sharded table counts rows of its shard alone: here rows are numbered as they come, shard by shard, so all must come.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.reads.rowid && self.table.key().is_some()
+    }
+
     /// The fragment that fetches the rows, and where they go.
-    pub(super) fn plan(&self, driven: Option<&Driven>, extras: &mut Extras) -> (Part, ScratchTable) {
+    pub(super) fn plan(
+        &self,
+        filter: Option<&Expr>,
+        driven: Option<&Driven>,
+        extras: &mut Extras,
+    ) -> (Part, ScratchTable) {
         let (outputs, cells) = self.columns(driven);
         let part = Part {
             width: outputs.len(),
-            sql: extras.print(&self.query(outputs, self.filter())),
+            sql: extras.print(&self.query(outputs, filter.cloned())),
             merge: PartMerge::Rows { order: Vec::new(), limit: PartLimit::None },
             runs_on: if self.table.key().is_some() { RunsOn::Shards } else { RunsOn::AnyOne },
             semi_join: None,
@@ -78,13 +104,16 @@ impl Load<'_> {
     }
 
     /// The fragment that fetches the rows with some keys alone.
-    pub(super) fn semi_join(&self, driven: &Driven, keys: &Expr, extras: &mut Extras) -> SemiJoin {
+    pub(super) fn semi_join(
+        &self,
+        filter: Option<&Expr>,
+        driven: &Driven,
+        keys: &Expr,
+        extras: &mut Extras,
+    ) -> SemiJoin {
         let (outputs, _) = self.columns(Some(driven));
         let among = is_among(self.column(&driven.column), keys);
-        let filter = match self.filter() {
-            Some(filter) => Expr::Binary(BinaryOp::And, Box::new(filter), Box::new(among)),
-            None => among,
-        };
+        let filter = and(filter.cloned(), among);
         SemiJoin { sql: extras.print(&self.query(outputs, Some(filter))), keys: driven.keys.clone() }
     }
 
@@ -132,25 +161,13 @@ impl Load<'_> {
         (0..table.columns.len()).filter(|index| wanted(*index) && !table.columns[*index].generated).collect()
     }
 
-    /// The rowid of a replicated table is the same on every shard. That of a sharded one counts rows of its shard alone: there
-    /// the rows are numbered as they come, shard by shard.
+    /// The rowid of a replicated table is the same on every shard.
     fn rowid_to_fetch(&self) -> Option<&'static str> {
         let wanted = self.reads.rowid && self.table.key().is_none();
         if wanted { rowid_name(self.table) } else { None }
     }
 
-    /// Whether rows may be left out: not when they are numbered as they come.
-    fn filter(&self) -> Option<Expr> {
-        match &self.filter {
-            Filter::Any(alternatives) if !(self.reads.rowid && self.table.key().is_some()) => {
-                let any = |left, right| Expr::Binary(BinaryOp::Or, Box::new(left), Box::new(right));
-                alternatives.iter().cloned().reduce(any)
-            }
-            Filter::Any(_) | Filter::None => None,
-        }
-    }
-
-    fn query(&self, outputs: Vec<Expr>, filter: Option<Expr>) -> Query {
+    pub(super) fn query(&self, outputs: Vec<Expr>, filter: Option<Expr>) -> Query {
         // Without an INTEGER PRIMARY KEY the order of insertion is the next best thing to be the same at every run.
         let ordered = filter.is_none() && !self.table.without_rowid && self.table.rowid_alias.is_none();
         let rowid = if ordered { rowid_name(self.table) } else { None };
@@ -185,8 +202,16 @@ impl Load<'_> {
         }
     }
 
-    fn column(&self, name: &str) -> Expr {
+    pub(super) fn column(&self, name: &str) -> Expr {
         Expr::Column(Column { source: SourceId(0), table: self.table.name.clone(), name: name.to_owned() })
+    }
+}
+
+/// Both, or the one that there is.
+pub(super) fn and(left: Option<Expr>, right: Expr) -> Expr {
+    match left {
+        Some(left) => Expr::Binary(BinaryOp::And, Box::new(left), Box::new(right)),
+        None => right,
     }
 }
 

@@ -39,7 +39,8 @@ impl Gatherer<'_> {
             let taken = Taker {
                 context: self.context,
                 schema: self.schema,
-                with: &self.with,
+                with: self.with.clone(),
+                open: self.open.clone(),
                 extras: &mut self.extras,
                 first: &mut self.first,
             }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::clock::Extras;
 use super::gather::gather;
-use super::load::{Columns, Filter, Load};
+use super::load::{Columns, Load};
 use super::scatter::scatter;
 use super::{FinishStep, Kind, Prepared, ReadSet, ShardedTable, Spread, Template};
-use crate::analyze::{Context, Pin, pins};
+use crate::analyze::{Context, Pin, is_aggregated, pins};
 use crate::sql::{
-    Column, Described, Expr, Node, Query, Schema, Source, SourceId, SourceKind, Statement, TableInfo, Verdict,
-    walk_query,
+    Body, Column, Described, Expr, Literal, Node, Output, Query, Schema, Source, SourceId, SourceKind, Statement,
+    TableInfo, Verdict, map_query, walk_query,
 };
 
 /// Functions with another value at every call, so on every shard.
@@ -90,8 +90,27 @@ pub(super) fn template(
 }
 
 fn spread(query: &Query, parameters: usize, pin: Pin, indexed: &Indexed, schema: &Schema) -> Spread {
-    let gathered = |reason| gather(query, Extras::new(parameters), pin, reason, indexed, schema);
-    scatter(query, parameters, schema).unwrap_or_else(gathered)
+    let query = without_idle_outputs(query);
+    let gathered = |reason| gather(&query, Extras::new(parameters), pin, reason, indexed, schema);
+    scatter(&query, parameters, schema).unwrap_or_else(gathered)
+}
+
+/// The same query without what an EXISTS gives but nobody reads: its columns need not travel.
+fn without_idle_outputs(query: &Query) -> Query {
+    let mut copy = query.clone();
+    map_query(&mut copy, &mut |expr| {
+        if let Expr::Exists(query) = expr
+            && query.limit.is_none()
+            && query.offset.is_none()
+            && let Body::Select(select) = &mut query.body
+            && !is_aggregated(select, &query.order)
+        {
+            select.outputs = vec![Output { expr: Expr::Literal(Literal::Number("1".into())), name: None }];
+            select.distinct = false;
+            query.order.clear();
+        }
+    });
+    copy
 }
 
 /// Fetches tables and runs the user's own text over them.
@@ -107,8 +126,7 @@ fn by_tables(
     let reads = read_set(&names, pin.clone(), schema);
     let mut extras = Extras::new(described.parameters.len());
     let tables = columns.iter().filter_map(|(name, columns)| Some((schema.table(name)?, columns.clone())));
-    let loads =
-        tables.map(|(table, reads)| Load { table, reads, filter: Filter::None, places: 1 }.plan(None, &mut extras));
+    let loads = tables.map(|(table, reads)| Load::whole(table, reads).plan(None, None, &mut extras));
     let (parts, tables) = loads.unzip();
     let spread = Spread {
         kind: Kind::Gather(why),

@@ -15,7 +15,14 @@ pub(super) fn scatter(query: &Query, parameters: usize, schema: &Schema) -> Resu
         Ok(spread) => return Ok(spread),
         Err(reason) => {
             let (mut extras, mut first) = (Extras::new(parameters), Vec::new());
-            let mut taker = Taker { context: &context, schema, with: &[], extras: &mut extras, first: &mut first };
+            let mut taker = Taker {
+                context: &context,
+                schema,
+                with: Vec::new(),
+                open: Vec::new(),
+                extras: &mut extras,
+                first: &mut first,
+            };
             if let Some(taken) = taker.take(query, Take::All)
                 && let Ok(spread) = streamed(&taken, extras, first, schema)
             {

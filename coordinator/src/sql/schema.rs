@@ -106,15 +106,36 @@ impl TableInfo {
     }
 }
 
-/// All tables, by their names in lower case.
+/// One view.
+#[derive(Debug, Clone)]
+pub(crate) struct ViewInfo {
+    pub(crate) name: String,
+    /// The statement that made it.
+    pub(crate) sql: String,
+    /// The names of its columns, as SQLite gives them.
+    pub(crate) columns: Vec<String>,
+}
+
+/// All tables and views, by their names in lower case.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Schema {
     tables: HashMap<String, TableInfo>,
+    views: HashMap<String, ViewInfo>,
 }
 
 impl Schema {
     pub(crate) fn new(tables: Vec<TableInfo>) -> Schema {
-        Schema { tables: tables.into_iter().map(|table| (table.name.to_ascii_lowercase(), table)).collect() }
+        let tables = tables.into_iter().map(|table| (table.name.to_ascii_lowercase(), table)).collect();
+        Schema { tables, views: HashMap::new() }
+    }
+
+    /// The same with these views.
+    pub(crate) fn with_views(self, views: Vec<ViewInfo>) -> Schema {
+        Schema { views: views.into_iter().map(|view| (view.name.to_ascii_lowercase(), view)).collect(), ..self }
+    }
+
+    pub(crate) fn view(&self, name: &str) -> Option<&ViewInfo> {
+        self.views.get(&name.to_ascii_lowercase())
     }
 
     pub(crate) fn table(&self, name: &str) -> Option<&TableInfo> {
