@@ -88,6 +88,7 @@ const RULES: &[Rule] = &[
     Rule { part: "coordinator/src/rpc", never: &["sqlparser", "crate::plan", "crate::analyze", "crate::catalog"] },
     Rule { part: "coordinator/src/write", never: &["sqlparser", "crate::plan", "crate::analyze", "crate::rpc"] },
     Rule { part: "coordinator/src/session.rs", never: &["sqlparser", "rusqlite", "tonic", "crate::rpc"] },
+    Rule { part: "coordinator/src/session", never: &["sqlparser", "rusqlite", "tonic", "crate::rpc"] },
 ];
 
 fn root() -> &'static Path {

@@ -5,6 +5,8 @@ mod words;
 
 use std::time::Duration;
 
+use souk_merge::MergeSpec;
+
 use super::{BoundFinish, BoundPart, BoundSpread, Kind, Measured, Measurements, Place, Plan, ScratchTable};
 use step::Ms;
 pub(crate) use step::{Step, StepKind};
@@ -75,7 +77,7 @@ impl Steps<'_, '_> {
 
     fn spread(&mut self, spread: &BoundSpread) -> Step {
         let mut step = match &spread.kind {
-            Kind::Scatter => Step::new(StepKind::Scatter, scattered(&spread.finish)),
+            Kind::Scatter => Step::new(StepKind::Scatter, scattered(spread)),
             Kind::Gather(reason) => Step::new(StepKind::Gather, one_line(reason)),
         };
         for (index, first) in spread.first.iter().enumerate() {
@@ -104,8 +106,8 @@ impl Steps<'_, '_> {
             step.title = "on no shard".to_owned();
         }
         if let Some(semi_join) = &part.semi_join {
-            step.notes.push(format!("keys: {}", semi_join.keys));
-            step.notes.push(format!("when they are few: {}", semi_join.sql));
+            step.notes.push(format!("semi-join keys: {}", semi_join.keys));
+            step.notes.push(format!("sql with few keys: {}", semi_join.sql));
         }
         let names = match finish {
             BoundFinish::Stream { visible, .. } if *visible <= self.names.len() => &self.names[..*visible],
@@ -122,11 +124,13 @@ impl Steps<'_, '_> {
     }
 }
 
-/// Why the partials of a scatter combine.
-fn scattered(finish: &BoundFinish) -> &'static str {
-    match finish {
-        BoundFinish::Stream { .. } => "every shard gives rows of the answer",
-        BoundFinish::Scratch { .. } => "every shard gives partial answers, which combine exactly",
+/// What a scatter consists of.
+fn scattered(spread: &BoundSpread) -> &'static str {
+    let grouped = spread.parts.iter().any(|part| matches!(part.merge, MergeSpec::Groups { .. }));
+    match (&spread.finish, grouped) {
+        (BoundFinish::Stream { .. }, _) => "shards give rows of the answer",
+        (BoundFinish::Scratch { .. }, true) => "shards give partial groups, which combine exactly",
+        (BoundFinish::Scratch { .. }, false) => "shards give the rows of each part, which SQLite combines",
     }
 }
 
@@ -138,8 +142,12 @@ fn finish(finish: &BoundFinish, parts: &[BoundPart]) -> Step {
             let words = [
                 Some("the merged rows".to_owned()),
                 (*offset > 0).then(|| format!("without the first {offset}")),
-                limit.map(|limit| format!("no more than {limit}")),
-                (hidden > 0).then(|| format!("without {hidden} columns to sort by")),
+                limit.map(|limit| format!("at most {limit}")),
+                match hidden {
+                    0 => None,
+                    1 => Some("without a column that only sorts".to_owned()),
+                    count => Some(format!("without {count} columns that only sort")),
+                },
             ];
             Step::new(StepKind::Finish, words.into_iter().flatten().collect::<Vec<_>>().join(", "))
         }

@@ -83,7 +83,10 @@ fn sized(class: u8, value: &[u8], bytes: &mut Vec<u8>) {
 
 fn is_near(row: &Row, other: &Row) -> bool {
     row.iter().zip(other).all(|pair| match pair {
-        (Value::Real(a), Value::Real(b)) => a == b || (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()),
+        (Value::Real(a), Value::Real(b)) => {
+            let difference = (a - b).abs();
+            a == b || (difference.is_finite() && difference <= TOLERANCE * a.abs().max(b.abs()))
+        }
         _ => true,
     })
 }

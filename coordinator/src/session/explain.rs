@@ -95,7 +95,8 @@ pub(super) fn read(sql: &str) -> Result<Option<Explain<'_>>> {
         Some(rest) => (true, rest),
         None => (false, rest),
     };
-    match after_space(sql).trim_end_matches(';') {
+    let sql = after_space(sql);
+    match sql.trim_end_matches(';') {
         "" => Err(Error::new(Reason::SqlSyntax, "EXPLAIN has no SELECT behind it")),
         _ => Ok(Some(Explain { analyze, sql })),
     }
@@ -135,10 +136,10 @@ mod tests {
             let expected = expected.map(|(analyze, sql)| Explain { analyze, sql });
             assert_eq!(read(sql), Ok(expected), "{sql}");
         };
-        check("EXPLAIN SELECT 1", Some((false, " SELECT 1")));
-        check(" -- x\n/* explain */ explain/**/analyze\tSELECT 1;", Some((true, "\tSELECT 1;")));
-        check("EXPLAIN VALUES('analyze')", Some((false, " VALUES('analyze')")));
-        check("EXPLAIN QUERY", Some((false, " QUERY")));
+        check("EXPLAIN SELECT 1", Some((false, "SELECT 1")));
+        check(" -- x\n/* explain */ explain/**/analyze\tSELECT 1;", Some((true, "SELECT 1;")));
+        check("EXPLAIN VALUES('analyze')", Some((false, "VALUES('analyze')")));
+        check("EXPLAIN QUERY", Some((false, "QUERY")));
         check("SELECT 'EXPLAIN SELECT 1'", None);
         check("'EXPLAIN' SELECT 1", None);
         check("EXPLAINED", None);
@@ -150,7 +151,7 @@ mod tests {
     fn what_cannot_be_explained_says_so() {
         let reason = |sql| read(sql).map_err(|error| error.reason);
         assert_eq!(reason("explain Query /**/ plan SELECT 1"), Err(Reason::UnsupportedSql));
-        assert_eq!(reason("EXPLAIN ANALYZE ; -- nothing"), Ok(Some(Explain { analyze: true, sql: " ; -- nothing" })));
+        assert_eq!(reason("EXPLAIN ANALYZE ; -- nothing"), Ok(Some(Explain { analyze: true, sql: "; -- nothing" })));
         assert_eq!(reason("EXPLAIN ANALYZE /* nothing */"), Err(Reason::SqlSyntax));
         assert_eq!(reason("EXPLAIN;"), Err(Reason::SqlSyntax));
     }

@@ -135,10 +135,10 @@ impl Display for Targets<'_> {
         }
         let shards: usize = self.0.iter().map(|target| target.shards.len()).sum();
         let named: Vec<String> = self.0.iter().take(NODES_NAMED).map(some_shards).collect();
-        write!(f, "on {shards} shards, {}", named.join(", "))?;
+        write!(f, "on {shards} shards ({}", named.join("; "))?;
         match self.0.len().saturating_sub(NODES_NAMED) {
-            0 => Ok(()),
-            more => write!(f, " and those of {more} nodes more"),
+            0 => f.write_str(")"),
+            more => write!(f, "; and {more} nodes more)"),
         }
     }
 }
@@ -149,7 +149,7 @@ fn some_shards(target: &Target) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("{} of {}{more}", named.join(" "), target.node)
+    format!("{}: {}{more}", target.node, named.join(", "))
 }
 
 #[cfg(test)]
@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn few_shards_are_named_and_many_are_counted() {
         assert_eq!(targets(1, 1), "on shard 1 of n1");
-        assert_eq!(targets(2, 2), "on 4 shards, 1 2 of n1, 1 2 of n2");
-        assert_eq!(targets(1, 5), "on 5 shards, 1 2 3 of n1 and 2 more");
-        assert!(targets(6, 1).ends_with("1 of n4 and those of 2 nodes more"), "{}", targets(6, 1));
+        assert_eq!(targets(2, 2), "on 4 shards (n1: 1, 2; n2: 1, 2)");
+        assert_eq!(targets(1, 5), "on 5 shards (n1: 1, 2, 3 and 2 more)");
+        assert_eq!(targets(6, 1), "on 6 shards (n1: 1; n2: 1; n3: 1; n4: 1; and 2 nodes more)");
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn outside(sql: &str, word: &str) -> Option<usize> {
             (None, b')') => depth -= 1,
             _ => {}
         }
-        quote.is_none() && depth == 0 && sql[at..].as_bytes().starts_with(word.as_bytes())
+        quote.is_none() && depth == 0 && sql.as_bytes()[at..].starts_with(word.as_bytes())
     })
 }
 
@@ -173,5 +173,6 @@ mod tests {
         assert_eq!(condition("SELECT ' WHERE ' FROM t WHERE (x > 1) ORDER BY rowid"), Some("(x > 1)"));
         assert_eq!(condition("SELECT a FROM t WHERE x = ' ORDER BY '"), Some("x = ' ORDER BY '"));
         assert_eq!(condition("SELECT (SELECT 1 WHERE 2) FROM t"), None);
+        assert_eq!(condition("SELECT 'é' FROM t WHERE a = 'ü'"), Some("a = 'ü'"));
     }
 }
