@@ -40,3 +40,6 @@ mod values;
 
 pub use serve::{StartError, run};
 pub use settings::{Limits, NodeAddress, PlacementPolicy, Settings};
+
+#[cfg(test)]
+mod fuzz;
