@@ -137,12 +137,13 @@ impl Session {
 
     fn bound(&self, known: Known, way: Way) -> Result<Planned> {
         let Known { snapshot, prepared, parameters, shard_key, started } = known;
-        let template = match way {
-            Way::Best => &prepared.best,
-            Way::Whole => &prepared.whole,
+        let plan = match way {
+            Way::Best => self.best(&prepared, parameters, shard_key, &snapshot)?,
+            Way::Whole => {
+                let bindings = self.bindings(&prepared.whole, parameters, shard_key, &snapshot)?;
+                bind(&prepared.whole, bindings, &snapshot.topology)?
+            }
         };
-        let bindings = self.bindings(template, parameters, shard_key, &snapshot)?;
-        let plan = bind(template, bindings, &snapshot.topology)?;
         let shards = plan.shards().len();
         let facts = Facts {
             plan: plan.name(),
@@ -153,6 +154,27 @@ impl Session {
             started,
         };
         Ok(Planned { plan, facts, prepared, snapshot })
+    }
+
+    /// The plan of the best template; with the most naive one behind it when a step may fail where the statement would not.
+    fn best(
+        &self,
+        prepared: &Prepared,
+        parameters: Vec<Value>,
+        shard_key: Option<Value>,
+        snapshot: &Snapshot,
+    ) -> Result<Plan> {
+        let bindings = self.bindings(&prepared.best, parameters.clone(), shard_key, snapshot)?;
+        let asked = bindings.asked.clone();
+        let plan = bind(&prepared.best, bindings, &snapshot.topology)?;
+        if !plan.runs_ahead() {
+            return Ok(plan);
+        }
+        let mut bindings = self.bindings(&prepared.whole, parameters, None, snapshot)?;
+        if let Some(spread) = &mut bindings.spread {
+            spread.asked = asked;
+        }
+        Ok(plan.or_else(bind(&prepared.whole, bindings, &snapshot.topology)?))
     }
 
     /// Starts a plan within the limits.

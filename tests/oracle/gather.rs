@@ -151,6 +151,19 @@ fn parameters_reach_every_stage() {
 }
 
 #[test]
+fn what_a_statement_never_comes_to_does_not_fail_it() {
+    let overflow = "(SELECT sum(9223372036854775807) FROM products)";
+    market(&SEVERAL).exact([
+        format!("SELECT id, CASE WHEN stock > 100 THEN {overflow} ELSE 1 END FROM products").as_str(),
+        format!("SELECT id FROM products WHERE stock > 100 AND price > {overflow}").as_str(),
+        format!("SELECT coalesce(id, {overflow}) FROM products").as_str(),
+        format!("SELECT coalesce(stock, {overflow}) FROM products").as_str(),
+        "SELECT row_number() OVER (ORDER BY id) FROM products WHERE id < 0 AND json_extract('{', '$') = 1",
+        "SELECT p.id FROM products AS p JOIN sales AS s ON s.product_id = p.id WHERE json(p.name) = 1",
+    ]);
+}
+
+#[test]
 fn the_schema_is_answered() {
     let market = market(&SEVERAL);
     market.exact([

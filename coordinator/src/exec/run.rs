@@ -113,8 +113,19 @@ impl Driver {
         Ok(())
     }
 
-    async fn spread(&self, spread: BoundSpread, output: &mut Output, account: &mut Account) -> Result<()> {
-        let BoundSpread { kind: _, first, parts, mut parameters, finish } = spread;
+    async fn spread(&self, mut spread: BoundSpread, output: &mut Output, account: &mut Account) -> Result<()> {
+        let otherwise = spread.otherwise.take();
+        match (self.steps(spread, output, account).await, otherwise) {
+            (Err(error), Some(otherwise)) if error.reason == Reason::SqlRuntime && output.sent() == (0, 0) => {
+                // Boxed, because a plan may hold another.
+                Box::pin(self.drive(*otherwise, output, account)).await
+            }
+            (done, _) => done,
+        }
+    }
+
+    async fn steps(&self, spread: BoundSpread, output: &mut Output, account: &mut Account) -> Result<()> {
+        let BoundSpread { kind: _, first, parts, mut parameters, finish, otherwise: _ } = spread;
         let first = first.into_iter().enumerate();
         let first = first.map(|(index, first)| self.first(first, account.of(Place::First(index))));
         for (index, rows, of_first) in try_join_all(first).await? {

@@ -162,7 +162,7 @@ fn bind_spread(
     }
     let parameters = parameters.into_iter().chain(extras).collect();
     let kind = spread.kind.clone();
-    Ok(Plan::Spread(Box::new(BoundSpread { kind, first, parts, parameters, finish })))
+    Ok(Plan::Spread(Box::new(BoundSpread { kind, first, parts, parameters, finish, otherwise: None })))
 }
 
 fn bind_part(part: &Part, all: &[Target], one: &[Target], fetch: Option<u64>) -> BoundPart {

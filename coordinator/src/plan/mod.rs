@@ -263,6 +263,9 @@ pub(crate) struct BoundSpread {
     pub(crate) parts: Vec<BoundPart>,
     pub(crate) parameters: Vec<Value>,
     pub(crate) finish: BoundFinish,
+    /// What is run instead when SQLite fails in a step before any row was given. A step may evaluate what the statement itself
+    /// would not have come to: a subquery in a branch that is never taken, a condition behind one that is false.
+    pub(crate) otherwise: Option<Box<Plan>>,
 }
 
 /// A subquery that is answered before.
@@ -308,6 +311,24 @@ impl Plan {
                 Kind::Scatter => "scatter",
                 Kind::Gather(_) => "gather",
             },
+        }
+    }
+
+    /// Whether its steps may evaluate what the statement itself would not have come to.
+    pub(crate) fn runs_ahead(&self) -> bool {
+        match self {
+            Plan::Local { .. } | Plan::Route { .. } => false,
+            Plan::Spread(spread) => !spread.first.is_empty() || matches!(spread.kind, Kind::Gather(_)),
+        }
+    }
+
+    /// The same plan, with what is run when a step of it fails.
+    pub(crate) fn or_else(self, otherwise: Plan) -> Plan {
+        match self {
+            Plan::Spread(spread) => {
+                Plan::Spread(Box::new(BoundSpread { otherwise: Some(Box::new(otherwise)), ..*spread }))
+            }
+            plan => plan,
         }
     }
 
