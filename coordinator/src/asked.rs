@@ -23,14 +23,19 @@ pub(crate) fn asked(
     let topology = &snapshot.topology;
     match shard_key {
         Some(key) => scoped(key, tables, snapshot, evaluator),
-        None => Ok(match pinned_keys(pin, parameters, evaluator)? {
-            None => Asked::All,
-            Some(keys) => {
-                let shards: BTreeSet<u64> = keys.iter().filter_map(|key| topology.owner_of_bytes(key)).collect();
-                Asked::Shards(shards.into_iter().collect())
-            }
-        }),
+        None => pinned(pin, parameters, topology, evaluator),
     }
+}
+
+/// The shards of the keys that a pin leaves.
+pub(crate) fn pinned(pin: &Pin, parameters: &[Value], topology: &Topology, evaluator: &Evaluator) -> Result<Asked> {
+    Ok(match pinned_keys(pin, parameters, evaluator)? {
+        None => Asked::All,
+        Some(keys) => {
+            let shards: BTreeSet<u64> = keys.iter().filter_map(|key| topology.owner_of_bytes(key)).collect();
+            Asked::Shards(shards.into_iter().collect())
+        }
+    })
 }
 
 /// The canonical keys that a pin leaves; none for any key.

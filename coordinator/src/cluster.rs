@@ -11,12 +11,12 @@ use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use crate::catalog::{Catalog, Snapshot, Store, Topology};
 use crate::error::{Error, Result};
 use crate::exec::Nodes;
-use crate::plan::{self, Template};
+use crate::plan::{self, Prepared};
 use crate::settings::{Limits, NodeAddress, PlacementPolicy, Settings};
 use crate::sql::{self, Bounds, Evaluator};
 
-/// Templates that are kept.
-const TEMPLATES_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+/// Prepared statements that are kept.
+const PREPARED_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 /// Threads that parse and plan, and their stacks in bytes: trees are deep.
 const PLANNER_THREADS: usize = 2;
 pub(crate) const PLANNER_STACK_BYTES: usize = 64 << 20;
@@ -35,7 +35,7 @@ pub(crate) struct Cluster {
     /// Held by whoever changes schema or topology.
     pub(crate) changing: tokio::sync::Mutex<()>,
     snapshot: RwLock<Snapshot>,
-    templates: Mutex<LruCache<(u64, String), Arc<Template>>>,
+    prepared: Mutex<LruCache<(u64, String), Arc<Prepared>>>,
     planners: rayon::ThreadPool,
     running: Semaphore,
     waiting: Semaphore,
@@ -65,7 +65,7 @@ impl Cluster {
             evaluator,
             changing: tokio::sync::Mutex::new(()),
             snapshot: RwLock::new(snapshot),
-            templates: Mutex::new(LruCache::new(TEMPLATES_KEPT)),
+            prepared: Mutex::new(LruCache::new(PREPARED_KEPT)),
             planners,
             running,
             waiting,
@@ -108,29 +108,29 @@ impl Cluster {
         Ok(Turn { cluster: Arc::clone(self) })
     }
 
-    /// The template of a text, made on a thread with a large stack unless it is known.
-    pub(crate) async fn template(self: &Arc<Cluster>, catalog: &Arc<Catalog>, text: &str) -> Result<Arc<Template>> {
+    /// What a text can become, found on a thread with a large stack unless it is known.
+    pub(crate) async fn prepared(self: &Arc<Cluster>, catalog: &Arc<Catalog>, text: &str) -> Result<Arc<Prepared>> {
         let key = (catalog.version, text.to_owned());
-        if let Some(known) = self.templates.lock().get(&key) {
+        if let Some(known) = self.prepared.lock().get(&key) {
             return Ok(Arc::clone(known));
         }
         let (sender, receiver) = oneshot::channel();
         let (catalog, text, bounds) = (Arc::clone(catalog), text.to_owned(), self.bounds());
         self.planners.spawn(move || {
             // A receiver that is gone wants no plan.
-            let _ = sender.send(make_template(&catalog, &text, &bounds));
+            let _ = sender.send(prepare(&catalog, &text, &bounds));
         });
         let made = receiver.await.map_err(|_| Error::internal("the planner failed on this statement"))??;
-        let template = Arc::new(made);
-        self.templates.lock().put(key, Arc::clone(&template));
-        Ok(template)
+        let prepared = Arc::new(made);
+        self.prepared.lock().put(key, Arc::clone(&prepared));
+        Ok(prepared)
     }
 }
 
-fn make_template(catalog: &Catalog, text: &str, bounds: &Bounds) -> Result<Template> {
+fn prepare(catalog: &Catalog, text: &str, bounds: &Bounds) -> Result<Prepared> {
     let twin = catalog.twins.take().map_err(|error| Error::internal(error.to_string()))?;
     let statement = sql::prepare(&twin, &catalog.schema, text, bounds)?;
-    Ok(plan::template(text, statement, &catalog.schema))
+    Ok(plan::prepare(text, statement, &catalog.schema))
 }
 
 /// A query's turn; dropping it lets the next one in.

@@ -84,7 +84,8 @@ impl From<SqlError> for Error {
 impl From<BindError> for Error {
     fn from(error: BindError) -> Error {
         let reason = match &error {
-            BindError::Unsupported(_) => Reason::UnsupportedSql,
+            BindError::SchemaInScope => Reason::UnsupportedSql,
+            BindError::NoSpread => Reason::Internal,
             BindError::NoNode(_) => Reason::ShardUnavailable,
         };
         Error::new(reason, error.to_string())

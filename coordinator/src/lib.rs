@@ -28,6 +28,8 @@ mod analyze;
 mod asked;
 mod plan;
 
+mod scratch;
+
 mod exec;
 
 mod write;

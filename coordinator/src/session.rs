@@ -1,19 +1,26 @@
 //! Stage 2: one request from beginning to end. Calls the other stages one after the other.
 
+mod difference;
+mod explain;
+mod verify;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use souk_merge::Value;
+use souk_merge::{Batch, Value};
 use souk_proto::Reason;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::asked::asked;
+use crate::asked::{asked, pinned};
 use crate::catalog::Snapshot;
 use crate::cluster::{Cluster, Turn};
 use crate::error::{Error, Result};
-use crate::exec::{Event, Run, run};
-use crate::plan::{Asked, Bindings, Plan, Template, bind};
+use crate::exec::{Event, Run, ShardFailure, Trace, run};
+use crate::plan::{Bindings, Plan, Prepared, Spread, SpreadBindings, Template, bind};
+
+pub(crate) use crate::plan::{Measured, Step, StepKind};
+pub(crate) use explain::Explanation;
 
 /// A SELECT as a client asks it.
 #[derive(Debug, Default)]
@@ -33,6 +40,8 @@ pub(crate) struct QueryOptions {
     pub(crate) bytes_max: u64,
     /// Whether shards may be missing from the answer.
     pub(crate) partial: bool,
+    /// Whether the most naive plan must give the same answer.
+    pub(crate) verify: bool,
 }
 
 /// A running query.
@@ -42,7 +51,7 @@ pub(crate) struct Answer {
     pub(crate) events: mpsc::Receiver<Result<Event>>,
     /// What the certificate will say, but for who failed.
     pub(crate) facts: Facts,
-    _turn: Turn,
+    _turn: Option<Turn>,
 }
 
 /// What is known of an answer before it is there.
@@ -57,11 +66,27 @@ pub(crate) struct Facts {
 }
 
 /// A planned query.
-pub(crate) struct Planned {
-    pub(crate) plan: Plan,
-    pub(crate) facts: Facts,
-    template: Arc<Template>,
+struct Planned {
+    plan: Plan,
+    facts: Facts,
+    prepared: Arc<Prepared>,
     snapshot: Snapshot,
+}
+
+/// A statement that is to be bound: what it is, and what was given with it.
+#[derive(Clone)]
+struct Known {
+    snapshot: Snapshot,
+    prepared: Arc<Prepared>,
+    parameters: Vec<Value>,
+    shard_key: Option<Value>,
+    started: Instant,
+}
+
+/// By which template a statement is answered.
+enum Way {
+    Best,
+    Whole,
 }
 
 /// Handles requests.
@@ -75,39 +100,49 @@ impl Session {
         Session { cluster }
     }
 
-    /// Runs a SELECT.
-    pub(crate) async fn query(&self, request: QueryRequest) -> Result<Answer> {
+    /// Runs a SELECT, or explains it when it says so.
+    pub(crate) async fn query(&self, mut request: QueryRequest) -> Result<Answer> {
+        match explain::read(&request.sql)? {
+            Some(explain) => {
+                let analyze = explain.analyze;
+                request.sql = explain.sql.to_owned();
+                self.explained(request, analyze).await
+            }
+            None if request.options.verify => self.verified(request).await,
+            None => self.answer(request).await,
+        }
+    }
+
+    async fn answer(&self, request: QueryRequest) -> Result<Answer> {
         let started = Instant::now();
-        let deadline = started + self.deadline(request.options.deadline_ms);
         let turn = self.cluster.turn().await?;
         let options = request.options;
-        let planned = self.plan(request, started).await?;
-        let limits = &self.cluster.limits;
-        let or_default = |asked: u64, default: u64| if asked == 0 { default } else { asked.min(default) };
-        let events = run(
-            planned.plan,
-            Run {
-                nodes: Arc::clone(&self.cluster.nodes),
-                twins: Arc::clone(&planned.snapshot.catalog.twins),
-                schema_version: planned.snapshot.catalog.version,
-                deadline,
-                partial: options.partial,
-                rows_max: or_default(options.rows_max, limits.result_rows_max),
-                bytes_max: or_default(options.bytes_max, limits.result_bytes_max),
-                merge_bytes_max: limits.merge_bytes_max,
-            },
-        );
-        Ok(Answer { columns: planned.template.columns.clone(), events, facts: planned.facts, _turn: turn })
+        let Planned { plan, facts, prepared, snapshot } = self.plan(request, started).await?;
+        let events = self.start(plan, &snapshot, started, options, Trace::default());
+        Ok(Answer { columns: prepared.columns.clone(), events, facts, _turn: Some(turn) })
     }
 
     /// Plans a SELECT: text, catalog, facts, plan.
-    pub(crate) async fn plan(&self, request: QueryRequest, started: Instant) -> Result<Planned> {
+    async fn plan(&self, request: QueryRequest, started: Instant) -> Result<Planned> {
+        let known = self.know(request, started).await?;
+        self.bound(known, Way::Best)
+    }
+
+    async fn know(&self, request: QueryRequest, started: Instant) -> Result<Known> {
         let snapshot = self.cluster.snapshot();
-        let template = self.cluster.template(&snapshot.catalog, &request.sql).await?;
-        let parameters = order_parameters(&template.parameters, request.parameters)?;
-        let asked = asked(&template, &parameters, request.shard_key, &snapshot, &self.cluster.evaluator)?;
-        let bindings = self.bindings(&template, parameters, asked)?;
-        let plan = bind(&template, bindings, &snapshot.topology)?;
+        let prepared = self.cluster.prepared(&snapshot.catalog, &request.sql).await?;
+        let parameters = order_parameters(&prepared.parameters, request.parameters)?;
+        Ok(Known { snapshot, prepared, parameters, shard_key: request.shard_key, started })
+    }
+
+    fn bound(&self, known: Known, way: Way) -> Result<Planned> {
+        let Known { snapshot, prepared, parameters, shard_key, started } = known;
+        let template = match way {
+            Way::Best => &prepared.best,
+            Way::Whole => &prepared.whole,
+        };
+        let bindings = self.bindings(template, parameters, shard_key, &snapshot)?;
+        let plan = bind(template, bindings, &snapshot.topology)?;
         let shards = plan.shards().len();
         let facts = Facts {
             plan: plan.name(),
@@ -117,19 +152,65 @@ impl Session {
             topology_epoch: snapshot.topology.epoch,
             started,
         };
-        Ok(Planned { plan, facts, template, snapshot })
+        Ok(Planned { plan, facts, prepared, snapshot })
     }
 
-    fn bindings(&self, template: &Template, parameters: Vec<Value>, asked: Asked) -> Result<Bindings> {
+    /// Starts a plan within the limits.
+    fn start(
+        &self,
+        plan: Plan,
+        snapshot: &Snapshot,
+        started: Instant,
+        options: QueryOptions,
+        trace: Trace,
+    ) -> mpsc::Receiver<Result<Event>> {
+        let limits = &self.cluster.limits;
+        let or_default = |asked: u64, default: u64| if asked == 0 { default } else { asked.min(default) };
+        run(
+            plan,
+            Run {
+                nodes: Arc::clone(&self.cluster.nodes),
+                twins: Arc::clone(&snapshot.catalog.twins),
+                scratches: Arc::clone(&snapshot.catalog.scratches),
+                schema_version: snapshot.catalog.version,
+                deadline: started + self.deadline(options.deadline_ms),
+                partial: options.partial,
+                rows_max: or_default(options.rows_max, limits.result_rows_max),
+                bytes_max: or_default(options.bytes_max, limits.result_bytes_max),
+                merge_bytes_max: limits.merge_bytes_max,
+                gather_bytes_max: limits.gather_bytes_max,
+                gather_rows_max: limits.gather_rows_max,
+                trace,
+            },
+        )
+    }
+
+    fn bindings(
+        &self,
+        template: &Template,
+        parameters: Vec<Value>,
+        shard_key: Option<Value>,
+        snapshot: &Snapshot,
+    ) -> Result<Bindings> {
+        let asked = asked(template, &parameters, shard_key, snapshot, &self.cluster.evaluator)?;
+        let known = template.spread.as_ref().map(|spread| self.spread_bindings(spread, &parameters, snapshot));
+        Ok(Bindings { spread: known.transpose()?, parameters, asked })
+    }
+
+    fn spread_bindings(&self, spread: &Spread, parameters: &[Value], snapshot: &Snapshot) -> Result<SpreadBindings> {
         let evaluator = &self.cluster.evaluator;
         let (mut limit, mut offset) = (None, None);
-        if let Some(terms) = template.limit_terms() {
+        if let Some(terms) = spread.limit_terms() {
             let evaluate =
-                |term: &Option<String>| term.as_ref().map(|sql| evaluator.limit(sql, &parameters)).transpose();
+                |term: &Option<String>| term.as_ref().map(|sql| evaluator.limit(sql, parameters)).transpose();
             (limit, offset) = (evaluate(&terms.limit)?, evaluate(&terms.offset)?);
         }
-        let now = if template.reads_the_clock() { evaluator.now()? } else { String::new() };
-        Ok(Bindings { parameters, asked, limit, offset, now })
+        let now = if spread.reads_the_clock() { evaluator.now()? } else { String::new() };
+        let asked = pinned(&spread.pin, parameters, &snapshot.topology, evaluator)?;
+        let first =
+            spread.first.iter().map(|first| self.bindings(&first.template, parameters.to_vec(), None, snapshot));
+        let first = first.collect::<Result<_>>()?;
+        Ok(SpreadBindings { asked, limit, offset, now, first })
     }
 
     fn deadline(&self, asked_ms: u32) -> Duration {
@@ -137,6 +218,22 @@ impl Session {
         let ms = if asked_ms == 0 { limits.deadline_ms_default } else { asked_ms };
         Duration::from_millis(ms.min(limits.deadline_ms_max).into())
     }
+}
+
+/// An answer that is there already.
+fn answered(
+    columns: Vec<(String, Option<String>)>,
+    batches: Vec<Batch>,
+    failed: Vec<ShardFailure>,
+    facts: Facts,
+    turn: Option<Turn>,
+) -> Answer {
+    let (sender, events) = mpsc::channel(batches.len() + 1);
+    for event in batches.into_iter().map(Event::Rows).chain([Event::End(failed)]) {
+        // There is room for all of them.
+        let _ = sender.try_send(Ok(event));
+    }
+    Answer { columns, events, facts, _turn: turn }
 }
 
 /// The parameters by number: positional ones in order, named ones by name, and none too few or too many.

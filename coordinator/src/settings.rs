@@ -50,6 +50,10 @@ pub struct Limits {
     pub result_bytes_max: u64,
     /// Bytes of values held at one place while merging.
     pub merge_bytes_max: u64,
+    /// Bytes of values that one query may fetch into a scratch.
+    pub gather_bytes_max: u64,
+    /// Rows that one query may fetch into a scratch.
+    pub gather_rows_max: u64,
     /// Queries that run at a time; more wait, and past as many again are refused.
     pub queries_max: usize,
     /// Milliseconds for a query that names no deadline.
@@ -66,6 +70,8 @@ impl Default for Limits {
             result_rows_max: u64::MAX,
             result_bytes_max: 4 << 30,
             merge_bytes_max: 512 << 20,
+            gather_bytes_max: 256 << 20,
+            gather_rows_max: 50_000_000,
             queries_max: 256,
             deadline_ms_default: 30_000,
             deadline_ms_max: 600_000,

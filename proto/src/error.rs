@@ -32,6 +32,8 @@ pub enum Reason {
     Cancelled,
     /// What would have to be fetched is over its bound.
     GatherTooLarge,
+    /// An answer that was to be verified is not that of the most naive plan.
+    VerifyFailed,
     /// The node knows a newer topology.
     StaleTopology,
     /// Coordinator and shard are at different schema numbers.
@@ -49,7 +51,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Reason; 17] = [
+    const ALL: [Reason; 18] = [
         Reason::SqlSyntax,
         Reason::NoSuchTable,
         Reason::UnsupportedSql,
@@ -60,6 +62,7 @@ impl Reason {
         Reason::Deadline,
         Reason::Cancelled,
         Reason::GatherTooLarge,
+        Reason::VerifyFailed,
         Reason::StaleTopology,
         Reason::SchemaMismatch,
         Reason::NodeMismatch,
@@ -82,6 +85,7 @@ impl Reason {
             Reason::Deadline => "DEADLINE",
             Reason::Cancelled => "CANCELLED",
             Reason::GatherTooLarge => "GATHER_TOO_LARGE",
+            Reason::VerifyFailed => "VERIFY_FAILED",
             Reason::StaleTopology => "STALE_TOPOLOGY",
             Reason::SchemaMismatch => "SCHEMA_MISMATCH",
             Reason::NodeMismatch => "NODE_MISMATCH",
@@ -110,7 +114,7 @@ impl Reason {
             Reason::GatherTooLarge | Reason::TooLarge | Reason::Overloaded => Code::ResourceExhausted,
             Reason::StaleTopology => Code::Aborted,
             Reason::SchemaMismatch | Reason::NodeMismatch | Reason::Constraint => Code::FailedPrecondition,
-            Reason::Internal => Code::Internal,
+            Reason::Internal | Reason::VerifyFailed => Code::Internal,
         }
     }
 

@@ -12,8 +12,10 @@ pub mod v1 {
 mod error;
 mod from_wire;
 mod identity;
+mod rows;
 mod to_wire;
 
 pub use error::Reason;
 pub use from_wire::WireError;
 pub use identity::Identity;
+pub use rows::{decode_rows, encode_rows};

@@ -105,8 +105,8 @@ async fn fill_and_show(cluster: &Cluster, arguments: &DemoArguments) -> Result<R
     let rows = fill(&client, vendors, seed).await?;
     let time = sql::time(started.elapsed());
     say(format!("{rows} rows of {vendors} vendors, each in a database of its own, after {time}.\n"))?;
-    let session = Session { client, key: None, partial: false };
-    let runner = Runner { session, format: Format::Table, timer: false };
+    let session = Session { client, key: None, partial: false, verify: false };
+    let runner = Runner { session, format: Format::Table, timer: false, explain: None };
     queries::show(&runner, vendors).await?;
     Ok(runner)
 }

@@ -25,6 +25,12 @@ pub(super) struct RawLimits {
     /// Bytes of values held at one place while merging
     #[arg(long, env = "SOUK_MERGE_BYTES_MAX", value_name = "BYTES", help_heading = "Limits")]
     merge_bytes_max: Option<u64>,
+    /// Bytes of values that one query may gather
+    #[arg(long, env = "SOUK_GATHER_BYTES_MAX", value_name = "BYTES", help_heading = "Limits")]
+    gather_bytes_max: Option<u64>,
+    /// Rows that one query may gather
+    #[arg(long, env = "SOUK_GATHER_ROWS_MAX", value_name = "ROWS", help_heading = "Limits")]
+    gather_rows_max: Option<u64>,
     /// Queries that run at a time; more wait, and past as many again are refused
     #[arg(long, env = "SOUK_QUERIES_MAX", value_name = "N", help_heading = "Limits")]
     queries_max: Option<usize>,
@@ -45,6 +51,8 @@ impl RawLimits {
             result_rows_max: self.result_rows_max.or(below.result_rows_max),
             result_bytes_max: self.result_bytes_max.or(below.result_bytes_max),
             merge_bytes_max: self.merge_bytes_max.or(below.merge_bytes_max),
+            gather_bytes_max: self.gather_bytes_max.or(below.gather_bytes_max),
+            gather_rows_max: self.gather_rows_max.or(below.gather_rows_max),
             queries_max: self.queries_max.or(below.queries_max),
             deadline_ms_default: self.deadline_ms_default.or(below.deadline_ms_default),
             deadline_ms_max: self.deadline_ms_max.or(below.deadline_ms_max),
@@ -68,6 +76,8 @@ impl RawLimits {
             result_rows_max: positive("result_rows_max", self.result_rows_max, default.result_rows_max)?,
             result_bytes_max: positive("result_bytes_max", self.result_bytes_max, default.result_bytes_max)?,
             merge_bytes_max: positive("merge_bytes_max", self.merge_bytes_max, default.merge_bytes_max)?,
+            gather_bytes_max: positive("gather_bytes_max", self.gather_bytes_max, default.gather_bytes_max)?,
+            gather_rows_max: positive("gather_rows_max", self.gather_rows_max, default.gather_rows_max)?,
             queries_max: positive("queries_max", self.queries_max, default.queries_max)?,
             deadline_ms_default: positive(
                 "deadline_ms_default",

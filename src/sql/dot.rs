@@ -10,7 +10,7 @@ const HELP: &str = "\
 SELECT ...;        statements end with `;` and may take several lines
 .tables            the tables and their shard keys
 .schema [TABLE]    the statements that made them
-.explain SELECT    how a query would be answered, without running it
+.explain SELECT    how a query would be answered; with `EXPLAIN ANALYZE SELECT ...;` what it takes, too
 .timer on|off      say where the time goes
 .status            nodes and shards
 .help              this
@@ -55,7 +55,7 @@ impl Dot {
         match self {
             Dot::Tables => say(tables(&runner.session.schema().await?.tables))?,
             Dot::Schema(table) => say(schema(&runner.session.schema().await?.tables, table.as_deref())?)?,
-            Dot::Explain(sql) => say(runner.session.explain(&sql).await?)?,
+            Dot::Explain(sql) => runner.run(&format!("EXPLAIN {sql}")).await?,
             Dot::Timer(on) => runner.timer = on,
             Dot::Status => say(status::text(&status::get(&runner.session.client).await?))?,
             Dot::Help => say(HELP)?,

@@ -26,7 +26,7 @@ use clap::Args;
 use souk_merge::Value;
 
 pub(crate) use output::{Format, print_table, time};
-pub(crate) use run::Runner;
+pub(crate) use run::{Explain, Runner};
 pub(crate) use session::Session;
 pub(crate) use shell::run as shell;
 
@@ -61,15 +61,21 @@ pub(crate) struct SqlArguments {
     /// Accept answers that lack shards that failed; they are named
     #[arg(long)]
     partial: bool,
+    /// Answer twice, the second time from whole tables, and fail when the answers differ
+    #[arg(long, conflicts_with_all = ["partial", "key"])]
+    verify: bool,
+    /// Say how statements are answered instead: as lines, or with json as an object
+    #[arg(long, value_name = "HOW", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "plan")]
+    explain: Option<Explain>,
 }
 
 /// Runs what the arguments say.
 pub(crate) async fn run(arguments: SqlArguments) -> Result<(), Failure> {
-    let SqlArguments { address, command, file, format, key, partial } = arguments;
+    let SqlArguments { address, command, file, format, key, partial, verify, explain } = arguments;
     let source = script::Source::choose(command, file, io::stdin().is_terminal() && io::stdout().is_terminal())?;
     let client = Client::connect(&address.addr).await?;
-    let session = Session { client, key: key.as_deref().map(Value::text), partial };
-    let runner = Runner { session, format, timer: false };
+    let session = Session { client, key: key.as_deref().map(Value::text), partial, verify };
+    let runner = Runner { session, format, timer: false, explain };
     match source {
         Some(source) => script::run(&runner, source).await,
         None => shell::run(runner).await,

@@ -2,14 +2,15 @@
 
 use std::io::{self, BufWriter, IsTerminal as _};
 
+use clap::ValueEnum;
 use souk_proto::v1::ExecuteResponse;
 
 use super::{
     output::{self, Format, counted},
     session::{Answer, Done, Session},
-    verb::{Verb, verb},
+    verb::{Explained, Verb, explained, verb},
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, say::say};
 
 /// Characters under which a terminal's width is not believed: some say 0.
 const WIDTH_MIN: u16 = 20;
@@ -23,14 +24,34 @@ pub(crate) struct Runner {
     pub(crate) format: Format,
     /// Whether to say where the time went.
     pub(crate) timer: bool,
+    /// Whether statements are explained instead of answered.
+    pub(crate) explain: Option<Explain>,
+}
+
+/// How statements are explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Explain {
+    /// Without running them
+    Plan,
+    /// Run, and measured
+    Analyze,
 }
 
 impl Runner {
     /// Runs a statement; rows go to stdout.
     pub(crate) async fn run(&self, statement: &str) -> Result<(), Failure> {
-        match verb(statement) {
-            Verb::Read => self.read(statement).await,
-            verb @ (Verb::Rows | Verb::Schema) => {
+        if let Some(explained) = explained(statement) {
+            return self.explain(explained).await;
+        }
+        match (verb(statement), self.explain) {
+            (Verb::Read, None) => self.read(statement).await,
+            (Verb::Read, Some(explain)) => {
+                self.explain(Explained { analyze: explain == Explain::Analyze, statement }).await
+            }
+            (Verb::Rows | Verb::Schema, Some(_)) => {
+                Err(Failure::Usage("--explain is for statements that read: leave it out to write".to_owned()))
+            }
+            (verb @ (Verb::Rows | Verb::Schema), None) => {
                 let done = self.session.execute(statement).await?;
                 self.say(&done_text(verb, &done), "")
             }
@@ -47,6 +68,28 @@ impl Runner {
             text += &timer_text(&answer);
         }
         self.say(&text, &output::failures(&answer.certificate))
+    }
+
+    /// Writes a plan: as lines for people, as an object for programs.
+    async fn explain(&self, explained: Explained<'_>) -> Result<(), Failure> {
+        let Explained { analyze, statement } = explained;
+        match self.format {
+            Format::Json | Format::Jsonl => {
+                let plan = self.session.explain(statement, analyze).await?;
+                say(output::plan(&plan, self.format == Format::Json).map_err(Failure::of_output)?)
+            }
+            Format::Table | Format::Csv => {
+                let sql = format!("EXPLAIN {}{statement}", if analyze { "ANALYZE " } else { "" });
+                let answer = {
+                    let mut sink = output::plan_sink(self.format, BufWriter::new(io::stdout()));
+                    self.session.query(&sql, &mut *sink).await?
+                };
+                match output::failures(&answer.certificate) {
+                    failures if failures.is_empty() => Ok(()),
+                    failures => self.say("", &failures),
+                }
+            }
+        }
     }
 
     fn say(&self, text: &str, failures: &str) -> Result<(), Failure> {

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use souk_merge::{Batch, Value};
 use souk_proto::v1::{
-    Certificate, ExecuteRequest, ExecuteResponse, ExplainRequest, FailureMode, GetSchemaRequest, GetSchemaResponse,
-    QueryOptions, QueryRequest, QueryResponse, RowFormat, query_response::Part,
+    Certificate, ExecuteRequest, ExecuteResponse, ExplainRequest, ExplainResponse, FailureMode, GetSchemaRequest,
+    GetSchemaResponse, QueryOptions, QueryRequest, QueryResponse, RowFormat, query_response::Part,
 };
 
 use super::output::RowSink;
@@ -20,6 +20,8 @@ pub(crate) struct Session {
     pub(crate) key: Option<Value>,
     /// Whether answers may lack shards that failed.
     pub(crate) partial: bool,
+    /// Whether answers are given twice and compared.
+    pub(crate) verify: bool,
 }
 
 /// What is known of an answer when its rows are written.
@@ -62,17 +64,21 @@ impl Session {
     }
 
     fn request(&self, sql: &str) -> QueryRequest {
-        let failure_mode = if self.partial { FailureMode::Partial } else { FailureMode::Unspecified };
-        let options = QueryOptions {
-            failure_mode: failure_mode.into(),
-            row_format: RowFormat::Unspecified.into(),
-            ..QueryOptions::default()
-        };
         QueryRequest {
             sql: sql.to_owned(),
             parameters: Vec::new(),
             shard_key: self.key.as_ref().map(Into::into),
-            options: Some(options),
+            options: Some(self.options()),
+        }
+    }
+
+    fn options(&self) -> QueryOptions {
+        let failure_mode = if self.partial { FailureMode::Partial } else { FailureMode::Unspecified };
+        QueryOptions {
+            failure_mode: failure_mode.into(),
+            row_format: RowFormat::Unspecified.into(),
+            verify: self.verify,
+            ..QueryOptions::default()
         }
     }
 
@@ -87,15 +93,17 @@ impl Session {
         Ok(Done { response: response.into_inner(), elapsed: started.elapsed() })
     }
 
-    /// The plan of a SELECT, as text.
-    pub(crate) async fn explain(&self, sql: &str) -> Result<String, Failure> {
+    /// The plan of a SELECT, which is run to `analyze` it.
+    pub(crate) async fn explain(&self, sql: &str, analyze: bool) -> Result<ExplainResponse, Failure> {
         let request = ExplainRequest {
             sql: sql.to_owned(),
             parameters: Vec::new(),
             shard_key: self.key.as_ref().map(Into::into),
+            analyze,
+            options: Some(self.options()),
         };
         let response = self.client.query().explain(request).await.map_err(|status| Failure::of_status(&status))?;
-        Ok(response.into_inner().text)
+        Ok(response.into_inner())
     }
 
     /// The tables.

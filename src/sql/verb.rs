@@ -1,4 +1,4 @@
-//! Which service a statement goes to.
+//! Which service a statement goes to, and whether it asks for a plan.
 
 use super::lexer::{Kind, token};
 
@@ -23,6 +23,40 @@ pub(super) fn verb(statement: &str) -> Verb {
         }
         Some((first, _)) => first_verb(first),
         None => Verb::Read,
+    }
+}
+
+/// A statement behind EXPLAIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Explained<'a> {
+    /// Whether it is run, too.
+    pub(super) analyze: bool,
+    /// The statement.
+    pub(super) statement: &'a str,
+}
+
+/// What a statement asks to be explained; none when it does not.
+pub(super) fn explained(statement: &str) -> Option<Explained<'_>> {
+    let rest = behind(statement, "EXPLAIN")?;
+    match (behind(rest, "ANALYZE"), behind(rest, "QUERY").and_then(|rest| behind(rest, "PLAN"))) {
+        (Some(rest), _) => Some(Explained { analyze: true, statement: rest }),
+        // The coordinator says what to write instead.
+        (None, Some(_)) => None,
+        (None, None) => Some(Explained { analyze: false, statement: rest }),
+    }
+}
+
+/// What follows a word that comes first.
+fn behind<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let mut at = 0;
+    loop {
+        let token = token(text, at)?;
+        let (found, rest) = (&text[at..token.end], &text[token.end..]);
+        match token.kind {
+            Kind::Blank => at = token.end,
+            Kind::Word if found.eq_ignore_ascii_case(word) => return Some(rest),
+            _ => return None,
+        }
     }
 }
 
@@ -82,6 +116,20 @@ mod tests {
         check("REPLACE INTO t VALUES (1)", Verb::Rows);
         check("drop table t", Verb::Schema);
         check("", Verb::Read);
+    }
+
+    #[test]
+    fn explain_is_a_word_of_its_own() {
+        let plan = |statement| Some(Explained { analyze: false, statement });
+        assert_eq!(explained("-- x\nexplain SELECT 1"), plan(" SELECT 1"));
+        assert_eq!(
+            explained("EXPLAIN /**/ ANALYZE SELECT 1"),
+            Some(Explained { analyze: true, statement: " SELECT 1" })
+        );
+        assert_eq!(explained("EXPLAIN query(1)"), plan(" query(1)"));
+        for statement in ["EXPLAIN QUERY PLAN SELECT 1", "SELECT 'EXPLAIN'", "EXPLAINED", "'EXPLAIN' SELECT 1", ""] {
+            assert_eq!(explained(statement), None, "{statement}");
+        }
     }
 
     #[test]

@@ -143,7 +143,15 @@ impl QueryService for Service {
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
         let QueryRequest { sql, shard_key, options, .. } = request.into_inner();
-        let partial = options.is_some_and(|options| options.failure_mode == v1::FailureMode::Partial as i32);
+        let options = options.unwrap_or_default();
+        let partial = options.failure_mode == v1::FailureMode::Partial as i32;
+        if options.verify && sql.contains("/* wrong answer */") {
+            return Err(Reason::VerifyFailed.status("the answer by `scatter` is not that of whole tables"));
+        }
+        let sql = match sql.strip_prefix("EXPLAIN ") {
+            Some(explained) => format!("VALUES ('scatter'), ('  sql: {}\u{1b}')", explained.replace('\'', "''")),
+            None => sql,
+        };
         if !partial && sql.contains("/* failed shard */") {
             return Err(Reason::ShardUnavailable.status("shard 7 on node `n2` does not answer"));
         }
@@ -163,8 +171,16 @@ impl QueryService for Service {
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
-        let text = format!("scatter\n  {}", request.into_inner().sql);
-        Ok(Response::new(ExplainResponse { text, plan: "scatter".into(), asked: 3, pruned: 0 }))
+        let ExplainRequest { sql, analyze, .. } = request.into_inner();
+        let root = v1::PlanStep { kind: v1::PlanStepKind::Scatter.into(), sql, ..v1::PlanStep::default() };
+        let certificate = analyze.then(|| certificate(7));
+        Ok(Response::new(ExplainResponse {
+            plan: "scatter".into(),
+            asked: 3,
+            root: Some(root),
+            certificate,
+            ..ExplainResponse::default()
+        }))
     }
 }
 

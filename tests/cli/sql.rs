@@ -117,3 +117,36 @@ fn nobody_there_is_told_with_the_way_out() {
     assert!(ran.stderr.contains("cannot reach a coordinator at `http://127.0.0.1:1`"), "{ran:?}");
     assert!(ran.stderr.contains("--addr"), "{ran:?}");
 }
+
+#[test]
+fn plans_are_plain_lines_and_objects_for_programs() {
+    check(&["-c", "explain  SELECT n FROM t"], "", "scatter\n  sql:   SELECT n FROM t\\u{1b}\n");
+    check(&["--explain", "-c", "SELECT n FROM t"], "", "scatter\n  sql: SELECT n FROM t\\u{1b}\n");
+    check(&["--explain=analyze", "-c", "SELECT 1"], "", "scatter\n  sql: ANALYZE SELECT 1\\u{1b}\n");
+    check(&["--format", "csv", "-c", "EXPLAIN SELECT 1"], "", "column1\r\nscatter\r\n  sql:  SELECT 1\u{1b}\r\n");
+    let ran = sql(&["--format", "jsonl", "-c", "EXPLAIN ANALYZE SELECT 1"], "");
+    assert!(
+        ran.stdout.starts_with("{\"plan\":\"scatter\",\"asked\":3,\"pruned\":0,\"opaque\":null,\"root\":"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.contains("\"sql\":\" SELECT 1\"") && ran.stdout.contains("\"rows\":7"), "{ran:?}");
+    let ran = sql(&["--format", "json", "--explain", "-c", "SELECT 1"], "");
+    assert!(ran.stdout.starts_with("{\n  \"plan\": \"scatter\"") && ran.stdout.ends_with("\n}\n"), "{ran:?}");
+}
+
+#[test]
+fn only_what_reads_is_explained() {
+    let ran = sql(&["--explain", "-c", "DELETE FROM t"], "");
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("--explain is for statements that read"), "{ran:?}");
+}
+
+#[test]
+fn answers_are_verified_when_that_is_asked_for() {
+    check(&["--format", "jsonl", "-c", "SELECT 1 AS a /* wrong answer */"], "", "{\"a\":1}\n");
+    let ran = sql(&["--verify", "-c", "SELECT 1 AS a /* wrong answer */"], "");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("VERIFY_FAILED: the answer by `scatter`"), "{ran:?}");
+    let ran = sql(&["--verify", "--key", "a", "-c", "SELECT 1"], "");
+    assert_eq!(ran.code, Some(2));
+}

@@ -11,7 +11,7 @@ use crate::tally::Tally;
 const QUERIES: u64 = 10_000;
 const QUERIES_PER_SCENE: u64 = 250;
 /// Whether every query must be answered.
-const REFUSALS_FAIL: bool = false;
+const REFUSALS_FAIL: bool = true;
 /// Differences after which a run ends.
 const FAILURES_MAX: usize = 5;
 /// How often a long run says how far it is.

@@ -14,6 +14,7 @@
 mod support;
 
 mod fixture;
+mod gather;
 
 mod invariance;
 mod keys;

@@ -10,7 +10,7 @@ const SEVERAL: [Layout; 2] = [Layout::Ring(2), Layout::Ring(7)];
 fn sharded_tables_join_by_their_shard_keys() {
     let market = market(&SEVERAL);
     // A sale of a product of another vendor: partners on different shards.
-    market.refused([
+    market.exact([
         "SELECT p.id, s.id FROM products AS p JOIN sales AS s ON s.product_id = p.id",
         "SELECT count(*) FROM products AS p, sales AS s",
         "SELECT count(*) FROM products AS p JOIN sales AS s ON s.vendor_id = p.vendor_id OR s.product_id = p.id",
@@ -39,7 +39,7 @@ fn sharded_tables_join_by_their_shard_keys() {
 #[test]
 fn a_replicated_table_is_not_preserved_against_a_sharded_one() {
     let market = market(&SEVERAL);
-    market.refused([
+    market.exact([
         "SELECT c.id, s.id FROM categories AS c LEFT JOIN sales AS s ON s.category = c.category",
         "SELECT c.id, s.id FROM sales AS s RIGHT JOIN categories AS c ON s.category = c.category",
         "SELECT c.id, s.id FROM sales AS s FULL JOIN categories AS c ON s.category = c.category",
@@ -52,7 +52,7 @@ fn a_replicated_table_is_not_preserved_against_a_sharded_one() {
 #[test]
 fn subqueries_are_replicated_or_tied() {
     let market = market(&SEVERAL);
-    let refusals = market.never_wrong([
+    market.exact([
         "SELECT id FROM products WHERE stock > (SELECT avg(stock) FROM products)",
         "SELECT id, (SELECT max(price) FROM products) FROM products",
         "SELECT id FROM products WHERE id IN (SELECT product_id FROM sales)",
@@ -75,8 +75,6 @@ fn subqueries_are_replicated_or_tied() {
         "SELECT id FROM products ORDER BY id LIMIT (SELECT min(id) + 2 FROM sales)",
         "SELECT id FROM products AS p WHERE stock = (SELECT max(category) FROM sales AS s WHERE s.vendor_id = p.vendor_id AND s.id IN (SELECT id FROM sales WHERE amount > 5))",
     ]);
-    // What must not be answered shard by shard, however many of the others are answered one day.
-    assert!(refusals.iter().any(|refusal| refusal.contains("product_id = p.id")), "{refusals:#?}");
 }
 
 #[test]
@@ -101,7 +99,7 @@ fn derived_tables_give_their_rows_shard_by_shard() {
         "SELECT d.v, count(*) FROM (SELECT s.vendor_id AS v FROM products AS p LEFT JOIN sales AS s ON s.vendor_id = p.vendor_id AND s.product_id = p.id) AS d GROUP BY d.v",
         "SELECT DISTINCT s.vendor_id FROM products AS p LEFT JOIN sales AS s ON s.vendor_id = p.vendor_id AND s.product_id = p.id",
     ]);
-    market.refused([
+    market.exact([
         "SELECT count(*) FROM (SELECT id FROM products ORDER BY id LIMIT 3)",
         "SELECT max(n) FROM (SELECT stock, count(*) AS n FROM products GROUP BY stock)",
     ]);
@@ -129,7 +127,7 @@ fn compounds_that_compare_rows_hold_the_shard_key() {
 #[test]
 fn aggregates_decompose_or_group_by_the_shard_key() {
     let market = market(&SEVERAL);
-    market.refused([
+    market.exact([
         "SELECT group_concat(id) FROM products",
         "SELECT stock, string_agg(name, ',' ORDER BY id) FROM products GROUP BY stock",
         "SELECT json_group_array(id ORDER BY id) FROM products",
@@ -159,7 +157,7 @@ fn a_bare_column_comes_from_the_row_of_the_extreme() {
 #[test]
 fn windows_partition_by_the_shard_key() {
     let market = market(&SEVERAL);
-    market.refused([
+    market.exact([
         "SELECT id, row_number() OVER (ORDER BY id) FROM products",
         "SELECT id, count(*) OVER () FROM products",
         "SELECT id, sum(price) OVER (PARTITION BY stock ORDER BY id) FROM products",
@@ -194,10 +192,10 @@ fn the_present_is_the_same_on_every_shard() {
         "SELECT count(*) FROM (SELECT DISTINCT vendor_id, julianday() AS j FROM products) GROUP BY j HAVING count(*) > 1",
         "SELECT date('2024-02-30'), date('2024-01-31', '+1 month'), strftime('%s', '2024-01-01') FROM products",
     ]);
-    market.refused([
-        "SELECT id, random() FROM products",
-        "SELECT id FROM products ORDER BY random()",
-        "SELECT hex(randomblob(4)) FROM products",
+    market.exact([
+        "SELECT count(DISTINCT random()) FROM products",
+        "SELECT id FROM products WHERE random() IS NOT NULL",
+        "SELECT length(hex(randomblob(4))) FROM products",
     ]);
 }
 
@@ -205,11 +203,11 @@ fn the_present_is_the_same_on_every_shard() {
 fn rowids_count_the_rows_of_one_shard_alone() {
     let bare = Table::sharded("CREATE TABLE bare(k INTEGER, a)", "k", "VALUES (1, 'x'), (2, 'y'), (3, 'z'), (4, 'w')");
     let oracle = Oracle::new(&SEVERAL, &[bare], &[]);
-    oracle.refused([
+    oracle.exact([
         "SELECT rowid FROM bare",
-        "SELECT a FROM bare ORDER BY _rowid_",
-        "SELECT max(oid) FROM bare",
-        "SELECT a FROM bare WHERE rowid = 1",
+        "SELECT max(oid), count(DISTINCT _rowid_) FROM bare",
+        "SELECT count(a) FROM bare WHERE rowid = 1",
+        "SELECT count(*) FROM bare AS x JOIN bare AS y ON x.rowid = y.rowid AND x.a = y.a",
     ]);
     oracle.exact(["SELECT * FROM bare", "SELECT max(k) FROM bare"]);
     market(&SEVERAL).exact(["SELECT rowid, id, oid FROM products WHERE rowid < 9 ORDER BY rowid"]);
@@ -218,7 +216,6 @@ fn rowids_count_the_rows_of_one_shard_alone() {
 #[test]
 fn a_distinct_compares_across_shards() {
     let market = market(&SEVERAL);
-    market.refused(["SELECT DISTINCT stock FROM products ORDER BY price"]);
     market.never_wrong([
         "SELECT DISTINCT lower(name) FROM products ORDER BY lower(name)",
         "SELECT DISTINCT s.vendor_id, p.stock FROM products AS p LEFT JOIN sales AS s ON s.vendor_id = p.vendor_id AND s.product_id = p.id",

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
 use souk_coordinator::{Limits, NodeAddress, PlacementPolicy};
@@ -35,7 +36,8 @@ pub struct Cluster {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     runtime: Runtime,
-    _folder: TempDir,
+    /// Removed with the cluster, when the cluster made it.
+    folder: Option<TempDir>,
 }
 
 /// A whole answer, its certificate checked.
@@ -84,19 +86,26 @@ impl Cluster {
     }
 
     pub fn start_with(nodes: usize, placement: PlacementPolicy, limits: Limits) -> Cluster {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut cluster = Cluster::start_in(folder.path(), nodes, placement, limits);
+        cluster.folder = Some(folder);
+        cluster
+    }
+
+    /// As [`Cluster::start_with`], in a folder that the caller keeps: what a cluster left there is there again.
+    pub fn start_in(folder: &Path, nodes: usize, placement: PlacementPolicy, limits: Limits) -> Cluster {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        let folder = tempfile::tempdir().expect("a folder");
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         let address = runtime.block_on(async {
             let mut addresses = Vec::new();
             for index in 0..nodes {
-                let (address, task) = start_node(index, &folder, wait_for(stopped.clone())).await;
+                let (address, task) = start_node(index, folder, wait_for(stopped.clone())).await;
                 addresses.push(address);
                 tasks.push(task);
             }
-            let data = folder.path().join("coordinator");
+            let data = folder.join("coordinator");
             let settings = souk_coordinator::Settings { data, nodes: addresses, placement, limits };
             let (listener, address) = listen().await;
             let shutdown = wait_for(stopped.clone());
@@ -117,7 +126,7 @@ impl Cluster {
             stop,
             tasks,
             runtime,
-            _folder: folder,
+            folder: None,
         }
     }
 
@@ -184,7 +193,14 @@ impl Cluster {
     }
 
     pub fn explain(&self, sql: &str, params: &Params) -> Result<v1::ExplainResponse, Failure> {
-        let request = v1::ExplainRequest { sql: sql.to_owned(), parameters: parameters(params), shard_key: None };
+        self.explain_with(v1::ExplainRequest {
+            sql: sql.to_owned(),
+            parameters: parameters(params),
+            ..v1::ExplainRequest::default()
+        })
+    }
+
+    pub fn explain_with(&self, request: v1::ExplainRequest) -> Result<v1::ExplainResponse, Failure> {
         let mut client = self.queries.clone();
         Ok(self.wait(async move { client.explain(request).await })?.into_inner())
     }
@@ -205,7 +221,7 @@ impl Cluster {
         assert!(partial || failed == 0, "{sql}: failures though partial answers were not allowed: {certificate:?}");
         assert_eq!(certificate.rows, answer.rows.len() as u64, "{sql}: rows of the certificate");
         assert!(
-            ["route", "scatter", "gather"].contains(&certificate.plan.as_str()),
+            ["route", "scatter", "gather", "explain"].contains(&certificate.plan.as_str()),
             "{sql}: plan `{}`",
             certificate.plan
         );
@@ -243,11 +259,11 @@ async fn listen() -> (TcpListener, String) {
 
 async fn start_node(
     index: usize,
-    folder: &TempDir,
+    folder: &Path,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> (NodeAddress, JoinHandle<()>) {
     let id = format!("node-{}", index + 1);
-    let data = folder.path().join(&id);
+    let data = folder.join(&id);
     let settings = souk_vendor_node::Settings { id: id.clone(), data, threads: 2, open_shards_max: None };
     let (listener, address) = listen().await;
     let run = async move { souk_vendor_node::run(listener, settings, shutdown).await.expect("a node") };

@@ -40,5 +40,6 @@ pub use oracle::{LAYOUTS, Layout, Oracle, Verdict, compare};
 pub use plain::Plain;
 pub use random::Random;
 pub use shrink::shrink;
+pub use split::{Split, split};
 pub use table::Table;
-pub use values::{Params, blob, named, none, null, positional, real, show_row, show_rows, text, text_bytes};
+pub use values::{Params, blob, named, none, null, positional, real, same, show_row, show_rows, text, text_bytes};

@@ -26,7 +26,12 @@ impl Plain {
     }
 
     pub fn execute(&self, sql: &str) {
-        self.0.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.try_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// As [`Plain::execute`]; SQLite's words when it refuses the statement.
+    pub fn try_execute(&self, sql: &str) -> Result<(), String> {
+        self.0.execute_batch(sql).map_err(|error| error.to_string())
     }
 
     /// Inserts one row; SQLite's words when it refuses it.

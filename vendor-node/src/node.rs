@@ -201,7 +201,7 @@ impl Node {
         check_distinct(fragment.shards.iter().copied())?;
         let schema = self.folder.schema();
         schema.check_version(fragment.schema_version, self.folder.node())?;
-        fragment::run(&fragment::Run { fragment, schema: &schema, shards: &self.shards, pool: &self.readers }, sink)
+        fragment::run(fragment::Run::new(fragment, &schema, &self.shards, &self.readers), sink)
     }
 }
 

@@ -4,6 +4,8 @@
 //! which no safe wrapper offers. Both ignore NULL and give the state of an aggregate as a blob, also over no rows.
 #![allow(unsafe_code)]
 
+mod rows;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{
     ffi::{CStr, c_int},
@@ -13,10 +15,11 @@ use std::{
 use rusqlite::{Connection, ffi};
 use souk_merge::{Number, SetBuilder, Sum, Value};
 
-/// Registers `souk_sum` and `souk_set` on a connection.
-pub(crate) fn register_aggregates(connection: &Connection) -> rusqlite::Result<()> {
+/// Registers `souk_sum`, `souk_set` and `souk_rows` on a connection.
+pub(crate) fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
     register::<Sum>(connection, c"souk_sum")?;
-    register::<SetBuilder>(connection, c"souk_set")
+    register::<SetBuilder>(connection, c"souk_set")?;
+    rows::register(connection)
 }
 
 /// Closes the door to extensions (which this build opens for the C interface) and gives up the connection's lookaside
@@ -207,7 +210,7 @@ mod tests {
     fn connection() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         shrink_and_seal(&connection).unwrap();
-        register_aggregates(&connection).unwrap();
+        register_functions(&connection).unwrap();
         connection
     }
 

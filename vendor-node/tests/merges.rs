@@ -183,3 +183,36 @@ async fn values_travel_exactly() {
     assert_eq!(served.rows(ask).await, [bound]);
     served.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_are_measured_only_when_that_is_asked_for() {
+    let data = TempDir::new().unwrap();
+    let (mut served, _) = market(&data, SHARDS, 40).await;
+    let states = MergeSpec::Groups { keys: vec![], states: vec![StateKind::Count] };
+    let merges = [
+        ("SELECT id FROM products", all(), 40),
+        ("SELECT id FROM products ORDER BY id", MergeSpec::Rows { order: vec![by_id()], limit: None }, 40),
+        ("SELECT id FROM products ORDER BY id LIMIT 5", MergeSpec::Rows { order: vec![by_id()], limit: Some(5) }, 5),
+        ("SELECT count(*) FROM products", states, 1),
+    ];
+    for (sql, merge, rows) in merges {
+        let ask = fragment(1..=SHARDS, sql, merge);
+        let unmeasured = served.ask(ask.clone()).await.unwrap().summary.unwrap();
+        assert_eq!(unmeasured.slowest, [], "{sql}");
+        let measured = served.ask(souk_proto::v1::RunFragmentRequest { slowest_max: 3, ..ask.clone() }).await.unwrap();
+        let summary = measured.summary.unwrap();
+        assert_eq!(summary.slowest.len(), 3, "{sql}");
+        assert!(summary.slowest.is_sorted_by(|a, b| a.elapsed_us >= b.elapsed_us), "{sql}: {:?}", summary.slowest);
+        assert!(summary.slowest.iter().all(|time| time.node == "n1" && time.rows == rows), "{:?}", summary.slowest);
+        let all = souk_proto::v1::RunFragmentRequest { slowest_max: 1000, ..ask };
+        let mut shards: Vec<u64> =
+            served.ask(all).await.unwrap().summary.unwrap().slowest.iter().map(|time| time.shard).collect();
+        shards.sort_unstable();
+        assert_eq!(shards, (1..=SHARDS).collect::<Vec<_>>(), "{sql}");
+    }
+    served.stop().await;
+}
+
+fn by_id() -> SortKey {
+    key(0, false, false, Collation::Binary)
+}

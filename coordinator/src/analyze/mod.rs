@@ -12,7 +12,7 @@ mod types;
 
 use std::collections::HashMap;
 
-use crate::sql::{Body, Cte, Node, Query, Schema, Source, SourceId, SourceKind, TableInfo, walk_body, walk_query};
+use crate::sql::{Cte, Node, Query, Schema, Source, SourceId, SourceKind, TableInfo, walk_query};
 
 pub(crate) use aggregates::{is_aggregate, is_aggregated, own_windows};
 pub(crate) use pins::{Constant, Pin, pins};
@@ -36,7 +36,7 @@ impl<'a> Context<'a> {
                 sources.insert(source.id, source);
             }
             Node::Query(query) => ctes.extend(query.ctes.iter().map(|cte| (cte.name.as_str(), cte))),
-            Node::Expr(_) => {}
+            Node::Expr(_) | Node::Using(_) => {}
         });
         Context { schema, sources, ctes }
     }
@@ -61,13 +61,6 @@ impl<'a> Context<'a> {
     pub(crate) fn reaches_sharded(&self, query: &Query) -> bool {
         let mut found = false;
         walk_query(query, &mut |node| found |= self.is_sharded(&node, None));
-        found
-    }
-
-    /// As [`Context::reaches_sharded`], of a body.
-    pub(crate) fn body_reaches_sharded(&self, body: &Body) -> bool {
-        let mut found = false;
-        walk_body(body, &mut |node| found |= self.is_sharded(&node, None));
         found
     }
 

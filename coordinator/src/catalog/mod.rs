@@ -4,10 +4,13 @@ mod store;
 mod tables;
 mod topology;
 mod twins;
+mod views;
 
 use std::sync::Arc;
 
 use self::tables::table_infos;
+use self::views::view_infos;
+use crate::scratch::Scratches;
 use crate::sql::Schema;
 
 pub(crate) use store::{NewShards, Store, StoreError};
@@ -23,6 +26,7 @@ pub(crate) struct Catalog {
     pub(crate) log: Vec<SchemaChange>,
     pub(crate) schema: Schema,
     pub(crate) twins: Arc<Twins>,
+    pub(crate) scratches: Arc<Scratches>,
 }
 
 /// One change of the schema.
@@ -37,10 +41,13 @@ pub(crate) struct SchemaChange {
 impl Catalog {
     /// The state after these changes.
     pub(crate) fn new(log: Vec<SchemaChange>) -> Result<Catalog, DeclareError> {
-        let twins = Arc::new(Twins::new(log.iter().map(|change| change.sql.clone()).collect()));
+        let script: Vec<String> = log.iter().map(|change| change.sql.clone()).collect();
+        let scratches = Arc::new(Scratches::new(script.clone()));
+        let twins = Arc::new(Twins::new(script));
         let declared: Vec<_> = log.iter().filter_map(|change| change.distribution.clone()).collect();
         let schema = Schema::new(table_infos(log.iter().map(|change| change.sql.as_str()), &declared)?);
-        Ok(Catalog { version: log.len() as u64, log, schema, twins })
+        let schema = schema.with_views(view_infos(log.iter().map(|change| change.sql.as_str()))?);
+        Ok(Catalog { version: log.len() as u64, log, schema, twins, scratches })
     }
 }
 

@@ -66,13 +66,18 @@ fn table_info(
     let columns = columns(connection, &name, strict)?;
     let distribution = distribution(&name, &columns, declared)?;
     let rowid_alias = if without_rowid { None } else { rowid_alias(connection, &name, &columns)? };
-    let table = TableInfo { name, columns, distribution, rowid_alias, without_rowid };
+    let table = TableInfo { name, columns, distribution, rowid_alias, without_rowid, strict };
     check_uniqueness(connection, &table)?;
     Ok(table)
 }
 
 fn columns(connection: &Connection, table: &str, strict: bool) -> Result<Vec<ColumnInfo>, DeclareError> {
-    let mut statement = connection.prepare("SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1)")?;
+    let mut statement = connection.prepare(
+        "SELECT name, type, \"notnull\", pk, hidden, EXISTS (
+           SELECT 1 FROM pragma_index_list(?1) AS i, pragma_index_info(i.name) AS c
+           WHERE i.origin <> 'c' AND c.name = x.name COLLATE NOCASE)
+         FROM pragma_table_xinfo(?1) AS x",
+    )?;
     let mut rows = statement.query([table])?;
     let mut columns = Vec::new();
     while let Some(row) = rows.next()? {
@@ -91,6 +96,7 @@ fn columns(connection: &Connection, table: &str, strict: bool) -> Result<Vec<Col
             affinity,
             not_null: row.get(2)?,
             primary_key: row.get(3)?,
+            unique: row.get(5)?,
             hidden: hidden == 1,
             generated: hidden >= 2,
         });

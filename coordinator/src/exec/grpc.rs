@@ -17,7 +17,7 @@ use super::nodes::{
     FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, RejectedRow, ShardFailure, Summary,
 };
 use crate::error::{Error, Result};
-use crate::plan::Scope;
+use crate::plan::{Scope, ShardTime};
 use crate::settings::NodeAddress;
 
 type Client = v1::shard_service_client::ShardServiceClient<InterceptedService<Channel, Meant>>;
@@ -233,6 +233,7 @@ fn fragment_to_wire(request: FragmentRequest) -> Result<v1::RunFragmentRequest> 
             true => v1::FailureMode::Partial.into(),
             false => v1::FailureMode::Unspecified.into(),
         },
+        slowest_max: u32::try_from(request.slowest_max).unwrap_or(u32::MAX),
     })
 }
 
@@ -255,7 +256,14 @@ fn part_from_wire(node: &str, response: v1::RunFragmentResponse, shards: usize) 
             if summary.answered as usize + failed.len() != shards {
                 return Err(Error::internal(format!("node `{node}` did not account for every shard it was asked for")));
             }
-            Ok(FragmentPart::Summary(Summary { answered: summary.answered, failed }))
+            let slowest = summary.slowest.into_iter().map(|time| ShardTime {
+                shard: time.shard,
+                node: node.to_owned(),
+                elapsed: Duration::from_micros(time.elapsed_us),
+                rows: time.rows,
+            });
+            let slowest = slowest.collect();
+            Ok(FragmentPart::Summary(Summary { answered: summary.answered, failed, slowest }))
         }
         None => Err(Error::internal(format!("node `{node}` sent an empty message"))),
     }

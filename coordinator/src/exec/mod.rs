@@ -2,12 +2,15 @@
 //!
 //! A plan is complete: nothing here looks at SQL, schema or topology.
 
+mod account;
+mod finish;
 mod grpc;
 mod nodes;
+mod output;
 mod run;
-mod scratch;
 mod source;
 
+pub(crate) use account::Trace;
 pub(crate) use grpc::GrpcNodes;
 pub(crate) use nodes::{
     FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, ShardFailure, ShardRows, TableRows,

@@ -9,7 +9,7 @@ use souk_proto::Reason;
 use tokio::time::Instant;
 
 use crate::error::Result;
-use crate::plan::Scope;
+use crate::plan::{Scope, ShardTime};
 
 /// What a coordinator asks of nodes. Every error names the node.
 #[async_trait]
@@ -39,6 +39,8 @@ pub(crate) struct FragmentRequest {
     pub(crate) scope: Option<Scope>,
     /// Whether shards may fail one by one.
     pub(crate) partial: bool,
+    /// When not 0, each shard is measured, and so many of the slowest are named.
+    pub(crate) slowest_max: usize,
 }
 
 /// A part of a node's answer; the summary comes last.
@@ -53,6 +55,8 @@ pub(crate) enum FragmentPart {
 pub(crate) struct Summary {
     pub(crate) answered: u32,
     pub(crate) failed: Vec<ShardFailure>,
+    /// When they were asked for.
+    pub(crate) slowest: Vec<ShardTime>,
 }
 
 /// A shard that could not do what was asked.

@@ -1,26 +1,31 @@
 //! The executor: one `match` over the plan.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::try_join_all;
-use souk_merge::{Batch, Groups, MergeSpec, OrderedMerge, Slice, Step, Value};
+use souk_merge::{Batch, MergeSpec, OrderedMerge, Slice, Step, Value};
 use souk_proto::Reason;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::account::{Account, Trace};
+use super::finish::encode_rows;
 use super::nodes::{FragmentRequest, Nodes, ShardFailure};
-use super::scratch::{self, Stop};
+use super::output::{Bounds, Output};
 use super::source::Source;
 use crate::catalog::{Target, Twins};
 use crate::error::{Error, Result};
-use crate::plan::{BoundFinish, BoundPart, Plan, Scope, ScratchTable};
+use crate::plan::{BoundFinish, BoundFirst, BoundPart, BoundSpread, Measured, Place, Plan, SLOWEST_MAX, Scope};
+use crate::scratch::{Scratches, Stop, rows};
 
 /// Batches that may wait for a client that reads slowly.
 const EVENTS_AHEAD: usize = 2;
 /// Rows in a batch of an ordered merge.
 const ORDERED_BATCH_ROWS: usize = 4096;
+
+/// Bytes of an answer that is sent to the shards as one parameter.
+const FIRST_BYTES_MAX: u64 = 16 << 20;
 
 /// What comes out of a running plan.
 #[derive(Debug)]
@@ -35,12 +40,17 @@ pub(crate) struct Run {
     pub(crate) nodes: Arc<dyn Nodes>,
     /// For what no shard has to be asked for.
     pub(crate) twins: Arc<Twins>,
+    pub(crate) scratches: Arc<Scratches>,
     pub(crate) schema_version: u64,
     pub(crate) deadline: Instant,
     pub(crate) partial: bool,
     pub(crate) rows_max: u64,
     pub(crate) bytes_max: u64,
     pub(crate) merge_bytes_max: u64,
+    pub(crate) gather_bytes_max: u64,
+    pub(crate) gather_rows_max: u64,
+    /// Where what the steps take is written down.
+    pub(crate) trace: Trace,
 }
 
 /// Starts a plan. Dropping the receiver cancels it everywhere.
@@ -50,11 +60,17 @@ pub(crate) fn run(plan: Plan, run: Run) -> mpsc::Receiver<Result<Event>> {
         let deadline = run.deadline;
         let cancelled = Arc::new(AtomicBool::new(false));
         let _cancel = CancelOnDrop(Arc::clone(&cancelled));
-        let mut output =
-            Output { sender: sender.clone(), rows: 0, bytes: 0, rows_max: run.rows_max, bytes_max: run.bytes_max };
+        let bounds = Bounds {
+            rows_max: run.rows_max,
+            bytes_max: run.bytes_max,
+            what: "the answer",
+            help: "add a LIMIT, or raise the bound",
+            reason: Reason::TooLarge,
+        };
+        let mut output = Output::client(sender.clone(), bounds);
         let driver = Driver { run, stop: Stop { deadline, cancelled } };
         let done = tokio::select! {
-            done = timeout_at(deadline, driver.drive(plan, &mut output)) => done.unwrap_or_else(|_| Err(Error::deadline())),
+            done = timeout_at(deadline, driver.answer(plan, &mut output)) => done.unwrap_or_else(|_| Err(Error::deadline())),
             () = sender.closed() => return,
         };
         // A receiver that is gone wants no answer.
@@ -71,67 +87,67 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// The way out, with its bounds.
-struct Output {
-    sender: mpsc::Sender<Result<Event>>,
-    rows: u64,
-    bytes: u64,
-    rows_max: u64,
-    bytes_max: u64,
-}
-
-impl Output {
-    async fn send(&mut self, batch: Batch) -> Result<()> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.rows += batch.rows() as u64;
-        self.bytes += batch.byte_size() as u64;
-        let too_large = |what: &str, max: u64| {
-            Err(Error::new(
-                Reason::TooLarge,
-                format!("the answer has more than {max} {what}; add a LIMIT, or raise the bound"),
-            ))
-        };
-        if self.rows > self.rows_max {
-            return too_large("rows", self.rows_max);
-        }
-        if self.bytes > self.bytes_max {
-            return too_large("bytes", self.bytes_max);
-        }
-        let gone = |_| Error::new(Reason::Cancelled, "the client is gone");
-        self.sender.send(Ok(Event::Rows(batch))).await.map_err(gone)
-    }
-}
-
-/// Shards missing from the answer, each once.
-type Failed = BTreeMap<u64, ShardFailure>;
-
-struct Driver {
-    run: Run,
-    stop: Stop,
+pub(super) struct Driver {
+    pub(super) run: Run,
+    pub(super) stop: Stop,
 }
 
 impl Driver {
-    async fn drive(&self, plan: Plan, output: &mut Output) -> Result<Vec<ShardFailure>> {
-        let mut failed = Failed::new();
+    async fn answer(&self, plan: Plan, output: &mut Output) -> Result<Vec<ShardFailure>> {
+        let mut account = Account::new(self.run.trace.clone());
+        self.drive(plan, output, &mut account).await?;
+        Ok(account.into_failed())
+    }
+
+    async fn drive(&self, plan: Plan, output: &mut Output, account: &mut Account) -> Result<()> {
+        let started = Instant::now();
         match plan {
-            Plan::Local { sql, parameters } => self.local(sql, parameters, output).await?,
-            Plan::Route { target, sql, parameters, scope } => {
-                self.route(target, sql, parameters, scope, output, &mut failed).await?;
+            Plan::Local { sql, parameters, why: _ } => self.local(sql, parameters, output).await,
+            Plan::Route { target, sql, parameters, scope, why: _ } => {
+                self.route(target, sql, parameters, scope, output, account).await
             }
-            Plan::Scatter { parts, parameters, finish: BoundFinish::Stream { visible, offset, limit } } => {
-                let slice = Slice::new(offset, limit);
-                for part in &parts {
-                    self.stream(part, &Arc::new(parameters.clone()), visible, slice.clone(), output, &mut failed)
-                        .await?;
+            Plan::Spread(spread) => self.spread(*spread, output, account).await,
+        }?;
+        let (rows, bytes) = output.sent();
+        account.trace.add(Measured { rows, bytes, elapsed: started.elapsed(), slowest: Vec::new() });
+        Ok(())
+    }
+
+    async fn spread(&self, spread: BoundSpread, output: &mut Output, account: &mut Account) -> Result<()> {
+        let BoundSpread { kind: _, first, parts, mut parameters, finish } = spread;
+        let first = first.into_iter().enumerate();
+        let first = first.map(|(index, first)| self.first(first, account.of(Place::First(index))));
+        for (index, rows, of_first) in try_join_all(first).await? {
+            parameters[index] = rows;
+            account.take(of_first);
+        }
+        match finish {
+            BoundFinish::Scratch { sql, tables } => self.finish(parts, parameters, sql, tables, output, account).await,
+            BoundFinish::Stream { visible, offset, limit } => {
+                let (slice, parameters) = (Slice::new(offset, limit), Arc::new(parameters));
+                for (index, part) in parts.iter().enumerate() {
+                    let mut of_part = account.of(Place::Part(index));
+                    self.stream(part, &parameters, visible, slice.clone(), output, &mut of_part).await?;
+                    account.take(of_part);
                 }
-            }
-            Plan::Scatter { parts, parameters, finish: BoundFinish::Scratch { sql, tables } } => {
-                self.scratch(parts, parameters, sql, tables, output, &mut failed).await?;
+                Ok(())
             }
         }
-        Ok(failed.into_values().collect())
+    }
+
+    /// The rows of a subquery that is answered first, as a parameter, and the parameter's index.
+    async fn first(&self, first: BoundFirst, mut account: Account) -> Result<(usize, Value, Account)> {
+        let mut output = Output::held(Bounds {
+            rows_max: u64::MAX,
+            bytes_max: FIRST_BYTES_MAX,
+            what: "the answer of a subquery that is sent to the shards",
+            help: "narrow the subquery",
+            reason: Reason::GatherTooLarge,
+        });
+        // Boxed, because a subquery may have subqueries of its own.
+        Box::pin(self.drive(first.plan, &mut output, &mut account)).await?;
+        let rows = output.into_held().into_iter().flat_map(Batch::into_rows);
+        Ok((first.parameter, encode_rows(first.width, rows), account))
     }
 
     async fn local(&self, sql: String, parameters: Vec<Value>, output: &mut Output) -> Result<()> {
@@ -140,7 +156,7 @@ impl Driver {
         self.blocking(output, move |emit| {
             let twin = twins.take().map_err(|error| Error::internal(error.to_string()))?;
             twin.watch(Some(Box::new(move || stop.is_due())));
-            let done = scratch::rows(twin.connection(), &sql, &parameters, emit);
+            let done = rows(twin.connection(), &sql, &parameters, emit);
             twin.watch(None);
             done
         })
@@ -154,7 +170,7 @@ impl Driver {
         parameters: Vec<Value>,
         scope: Option<Scope>,
         output: &mut Output,
-        failed: &mut Failed,
+        account: &mut Account,
     ) -> Result<()> {
         let merge = MergeSpec::Rows { order: Vec::new(), limit: None };
         let request = self.request(&target, sql, &Arc::new(parameters), merge, scope);
@@ -162,7 +178,9 @@ impl Driver {
         while let Some(batch) = source.next().await? {
             output.send(batch).await?;
         }
-        note(&source, failed);
+        let mut of_part = account.of(Place::Part(0));
+        of_part.note(&[source]);
+        account.take(of_part);
         Ok(())
     }
 
@@ -173,9 +191,9 @@ impl Driver {
         visible: usize,
         mut slice: Slice,
         output: &mut Output,
-        failed: &mut Failed,
+        account: &mut Account,
     ) -> Result<()> {
-        let mut sources = self.start(part, parameters);
+        let mut sources = self.start(part, part.sql.clone(), parameters);
         let MergeSpec::Rows { order, limit } = &part.merge else {
             return Err(Error::internal("groups cannot be streamed"));
         };
@@ -205,79 +223,14 @@ impl Driver {
         for source in &mut sources {
             // Rows behind the last one wanted are thrown away; every shard is accounted for all the same.
             while source.next().await?.is_some() {}
-            note(source, failed);
         }
+        account.note(&sources);
         Ok(())
     }
 
-    async fn scratch(
-        &self,
-        parts: Vec<BoundPart>,
-        parameters: Vec<Value>,
-        sql: String,
-        tables: Vec<ScratchTable>,
-        output: &mut Output,
-        failed: &mut Failed,
-    ) -> Result<()> {
-        let parameters = Arc::new(parameters);
-        let merged = try_join_all(parts.iter().map(|part| self.merged(part, &parameters))).await?;
-        let mut batches = Vec::with_capacity(merged.len());
-        for (part, part_failed) in merged {
-            batches.push(part);
-            failed.extend(part_failed);
-        }
-        let stop = self.stop.clone();
-        self.blocking(output, move |emit| scratch::finish(&tables, batches, &sql, &parameters, &stop, emit)).await
-    }
-
-    /// All rows or groups of a part.
-    async fn merged(&self, part: &BoundPart, parameters: &Arc<Vec<Value>>) -> Result<(Vec<Batch>, Failed)> {
-        let mut sources = self.start(part, parameters);
-        let mut failed = Failed::new();
-        let mut batches = Vec::new();
-        match &part.merge {
-            MergeSpec::Rows { .. } => {
-                let mut bytes = 0;
-                for source in &mut sources {
-                    while let Some(batch) = source.next().await? {
-                        bytes += batch.byte_size() as u64;
-                        self.check_merge_bytes(bytes)?;
-                        batches.push(batch);
-                    }
-                }
-            }
-            MergeSpec::Groups { keys, states } => {
-                let mut groups = Groups::new(keys.clone(), states.clone());
-                for source in &mut sources {
-                    while let Some(batch) = source.next().await? {
-                        let mut cursor = batch.into_cursor();
-                        while cursor.advance() {
-                            groups.fold_row(cursor.values())?;
-                        }
-                        self.check_merge_bytes(groups.byte_size() as u64)?;
-                    }
-                }
-                batches.push(groups.into_batch());
-            }
-        }
-        sources.iter().for_each(|source| note(source, &mut failed));
-        Ok((batches, failed))
-    }
-
-    fn check_merge_bytes(&self, bytes: u64) -> Result<()> {
-        if bytes <= self.run.merge_bytes_max {
-            return Ok(());
-        }
-        let max = self.run.merge_bytes_max;
-        let message = format!(
-            "the partial answers to be merged take {bytes} bytes, over {max}; filter more, or raise `merge_bytes_max`"
-        );
-        Err(Error::new(Reason::GatherTooLarge, message))
-    }
-
-    fn start(&self, part: &BoundPart, parameters: &Arc<Vec<Value>>) -> Vec<Source> {
+    pub(super) fn start(&self, part: &BoundPart, sql: String, parameters: &Arc<Vec<Value>>) -> Vec<Source> {
         let start = |target: &Target| {
-            let request = self.request(target, part.sql.clone(), parameters, part.merge.clone(), None);
+            let request = self.request(target, sql.clone(), parameters, part.merge.clone(), None);
             Source::start(&self.run.nodes, &target.node, request, Some(part.width))
         };
         part.targets.iter().map(start).collect()
@@ -301,6 +254,7 @@ impl Driver {
             bytes_max: self.run.merge_bytes_max,
             scope,
             partial: self.run.partial,
+            slowest_max: if self.run.trace.is_on() { SLOWEST_MAX } else { 0 },
         }
     }
 
@@ -320,10 +274,6 @@ impl Driver {
         }
         worker.await.map_err(|error| Error::internal(format!("a worker failed: {error}")))?
     }
-}
-
-fn note(source: &Source, failed: &mut Failed) {
-    failed.extend(source.failed.iter().map(|failure| (failure.shard, failure.clone())));
 }
 
 fn unsorted(error: &souk_merge::Unsorted, part: &BoundPart) -> Error {

@@ -6,9 +6,11 @@ use futures::StreamExt as _;
 use souk_merge::Batch;
 use souk_proto::Reason;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::nodes::{FragmentPart, FragmentRequest, Nodes, ShardFailure};
 use crate::error::{Error, Result};
+use crate::plan::Measured;
 
 /// Batches that may wait at the coordinator for each node.
 const BATCHES_AHEAD: usize = 4;
@@ -25,6 +27,9 @@ pub(super) struct Source {
     /// Shards that are missing from the answer.
     pub(super) failed: Vec<ShardFailure>,
     ended: bool,
+    started: Instant,
+    /// What the call took, when it is measured.
+    pub(super) measured: Option<Measured>,
 }
 
 impl Source {
@@ -32,6 +37,8 @@ impl Source {
     pub(super) fn start(nodes: &Arc<dyn Nodes>, node: &str, request: FragmentRequest, width: Option<usize>) -> Source {
         let (sender, parts) = mpsc::channel(BATCHES_AHEAD);
         let (shards, partial) = (request.shards.clone(), request.partial);
+        let measured = (request.slowest_max > 0).then(Measured::default);
+        let started = Instant::now();
         let mut stream = nodes.run_fragment(node, request);
         tokio::spawn(async move {
             loop {
@@ -54,6 +61,8 @@ impl Source {
             gave_rows: false,
             failed: Vec::new(),
             ended: false,
+            started,
+            measured,
         }
     }
 
@@ -65,6 +74,10 @@ impl Source {
         match self.parts.recv().await {
             Some(Ok(FragmentPart::Batch(batch))) if self.width.is_none_or(|width| width == batch.width()) => {
                 self.gave_rows = true;
+                if let Some(measured) = &mut self.measured {
+                    measured.rows += batch.rows() as u64;
+                    measured.bytes += batch.byte_size() as u64;
+                }
                 Ok(Some(batch))
             }
             Some(Ok(FragmentPart::Batch(_))) => {
@@ -73,6 +86,10 @@ impl Source {
             Some(Ok(FragmentPart::Summary(summary))) => {
                 self.ended = true;
                 self.failed = summary.failed;
+                if let Some(measured) = &mut self.measured {
+                    measured.elapsed = self.started.elapsed();
+                    measured.slowest = summary.slowest;
+                }
                 match (self.partial, self.failed.first()) {
                     (false, Some(failure)) => Err(Error::new(failure.reason, failure.message.clone())),
                     _ => Ok(None),

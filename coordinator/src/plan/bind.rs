@@ -3,8 +3,8 @@
 use souk_merge::{MergeSpec, Value};
 
 use super::{
-    BoundFinish, BoundPart, Extra, FinishStep, LimitTerms, Part, PartMerge, Plan, ReadSet, RunsOn, Scatter, Scope,
-    Template,
+    BoundFinish, BoundFirst, BoundPart, BoundSpread, Extra, FinishStep, LimitTerms, Part, PartLimit, PartMerge, Plan,
+    ReadSet, RunsOn, Scope, Spread, Template,
 };
 use crate::catalog::{Target, Topology};
 
@@ -13,11 +13,20 @@ pub(crate) struct Bindings {
     /// The user's parameters, one for each of the statement.
     pub(crate) parameters: Vec<Value>,
     pub(crate) asked: Asked,
+    /// For its spread; none when it has none.
+    pub(crate) spread: Option<SpreadBindings>,
+}
+
+/// What is known for a spread.
+pub(crate) struct SpreadBindings {
+    pub(crate) asked: Asked,
     /// LIMIT and OFFSET, evaluated; none where the statement has none.
     pub(crate) limit: Option<i64>,
     pub(crate) offset: Option<i64>,
-    /// The present in UTC as `YYYY-MM-DD HH:MM:SS.SSS`; empty when the template does not read the clock.
+    /// The present in UTC as `YYYY-MM-DD HH:MM:SS.SSS`; empty when the spread does not read the clock.
     pub(crate) now: String,
+    /// Of each subquery that is answered first.
+    pub(crate) first: Vec<Bindings>,
 }
 
 /// Which shards can hold a matching row.
@@ -36,11 +45,11 @@ pub(crate) enum Asked {
 /// Why a template cannot be bound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BindError {
-    /// It reads several shards, and how to combine them exactly is not known.
-    #[error(
-        "this query over several shards is not supported: {0}; name one shard key, in the WHERE clause or with the request"
-    )]
-    Unsupported(String),
+    #[error("reading the schema beside the rows of one shard key is not supported: ask for one or the other")]
+    SchemaInScope,
+    /// The template was made without what its own tables call for.
+    #[error("the statement has no plan for several shards")]
+    NoSpread,
     /// The topology gives a shard to no node.
     #[error("shard {0} has no node in the topology")]
     NoNode(u64),
@@ -49,32 +58,64 @@ pub(crate) enum BindError {
 /// The plan of a template for these bindings.
 pub(crate) fn bind(template: &Template, bindings: Bindings, topology: &Topology) -> Result<Plan, BindError> {
     let (shards, replicated) = match (&template.reads, &bindings.asked) {
-        (ReadSet::Nothing, _) => return Ok(local(template, bindings)),
+        (ReadSet::Nothing, _) => return Ok(local(template, bindings, "nothing that it reads is stored")),
+        (_, Asked::Scope { .. }) if template.reads_schema => return Err(BindError::SchemaInScope),
         (_, Asked::Scope { shard, scope }) => {
             let shard = shard.or_else(|| topology.any_shard());
             return match shard {
-                Some(shard) => route(template, shard, scope.clone(), bindings.parameters, topology),
-                None => Ok(local(template, bindings)),
+                Some(shard) => {
+                    let why = "the request names the shard key whose rows are seen";
+                    route(template, shard, scope.clone(), bindings.parameters, topology, why)
+                }
+                None => Ok(local(template, bindings, NO_SHARD)),
             };
         }
         (ReadSet::Replicated, _) => (Vec::new(), true),
-        (ReadSet::Sharded { replicated, .. }, Asked::All) => (topology.shards(), *replicated),
-        (ReadSet::Sharded { replicated, .. }, Asked::Shards(shards)) => (shards.clone(), *replicated),
+        (ReadSet::Sharded { replicated, .. }, asked) => (asked.shards(topology), *replicated),
     };
+    let must_spread = template.reads_schema && topology.any_shard().is_some();
     match (shards.as_slice(), replicated, topology.any_shard()) {
-        ([shard], ..) => route(template, *shard, None, bindings.parameters, topology),
+        ([shard], ..) if !must_spread => {
+            let why = match topology.shard_count() {
+                1 => "there is only one shard",
+                _ => "its conditions leave one shard",
+            };
+            route(template, *shard, None, bindings.parameters, topology, why)
+        }
         // No sharded row can match: any shard gives the answer, and without replicated tables an empty database does too.
-        ([], true, Some(shard)) => route(template, shard, None, bindings.parameters, topology),
-        ([], ..) => Ok(local(template, bindings)),
-        _ => match &template.scatter {
-            Ok(scatter) => bind_scatter(scatter, &shards, bindings, topology),
-            Err(reason) => Err(BindError::Unsupported(reason.clone())),
+        ([], true, Some(shard)) if !must_spread => {
+            let why = match template.reads {
+                ReadSet::Replicated => "it reads replicated tables alone, which any shard has",
+                ReadSet::Nothing | ReadSet::Sharded { .. } => {
+                    "no shard can hold a matching row; any shard has the replicated tables"
+                }
+            };
+            route(template, shard, None, bindings.parameters, topology, why)
+        }
+        ([], _, Some(_)) if !must_spread => Ok(local(template, bindings, "no shard can hold a matching row")),
+        ([], _, None) if !must_spread => Ok(local(template, bindings, NO_SHARD)),
+        _ => match (&template.spread, bindings.spread) {
+            (Some(spread), Some(known)) => bind_spread(spread, bindings.parameters, known, topology),
+            _ => Err(BindError::NoSpread),
         },
     }
 }
 
-fn local(template: &Template, bindings: Bindings) -> Plan {
-    Plan::Local { sql: template.text.clone(), parameters: bindings.parameters }
+impl Asked {
+    fn shards(&self, topology: &Topology) -> Vec<u64> {
+        match self {
+            Asked::All => topology.shards(),
+            Asked::Shards(shards) => shards.clone(),
+            Asked::Scope { shard, .. } => shard.iter().copied().collect(),
+        }
+    }
+}
+
+/// Why an empty database gives the answer.
+const NO_SHARD: &str = "there is no shard yet";
+
+fn local(template: &Template, bindings: Bindings, why: &'static str) -> Plan {
+    Plan::Local { sql: template.text.clone(), parameters: bindings.parameters, why }
 }
 
 fn route(
@@ -83,41 +124,64 @@ fn route(
     scope: Option<Scope>,
     parameters: Vec<Value>,
     topology: &Topology,
+    why: &'static str,
 ) -> Result<Plan, BindError> {
     let node = topology.node_of(shard).ok_or(BindError::NoNode(shard))?.to_owned();
     let target = Target { node, shards: vec![shard] };
-    Ok(Plan::Route { target, sql: template.text.clone(), parameters, scope })
+    Ok(Plan::Route { target, sql: template.text.clone(), parameters, scope, why })
 }
 
-fn bind_scatter(scatter: &Scatter, shards: &[u64], bindings: Bindings, topology: &Topology) -> Result<Plan, BindError> {
-    let Window { offset, limit, fetch } = Window::of(&bindings);
-    let all = topology.targets(shards).map_err(BindError::NoNode)?;
-    let first = topology.targets(&shards[..1]).map_err(BindError::NoNode)?;
-    let parts = scatter.parts.iter().map(|part| bind_part(part, &all, &first, fetch)).collect();
-    let finish = match &scatter.finish {
+fn bind_spread(
+    spread: &Spread,
+    parameters: Vec<Value>,
+    known: SpreadBindings,
+    topology: &Topology,
+) -> Result<Plan, BindError> {
+    let Window { offset, limit, fetch } = Window::of(&known);
+    let all = topology.targets(&known.asked.shards(topology)).map_err(BindError::NoNode)?;
+    let one: Vec<u64> = topology.any_shard().into_iter().collect();
+    let one = topology.targets(&one).map_err(BindError::NoNode)?;
+    let parts = spread.parts.iter().map(|part| bind_part(part, &all, &one, fetch)).collect();
+    let finish = match &spread.finish {
         FinishStep::Stream { visible, limit: terms } => {
             let limit = terms.as_ref().and(limit);
             BoundFinish::Stream { visible: *visible, offset, limit }
         }
         FinishStep::Scratch { sql, tables } => BoundFinish::Scratch { sql: sql.clone(), tables: tables.clone() },
     };
-    let extras: Vec<Value> = scatter.extras.iter().map(|extra| extra_value(extra, &bindings, fetch)).collect();
-    let parameters = bindings.parameters.into_iter().chain(extras).collect();
-    Ok(Plan::Scatter { parts, parameters, finish })
+    let extras: Vec<Value> =
+        spread.extras.iter().map(|extra| extra_value(extra, &parameters, &known.now, fetch)).collect();
+    let parameter_of = |place| spread.extras.iter().position(|extra| *extra == Extra::First(place));
+    let mut first = Vec::new();
+    for (place, (of, known)) in spread.first.iter().zip(known.first).enumerate() {
+        // A subquery that no fragment mentions any more needs no answer.
+        if let Some(extra) = parameter_of(place) {
+            let plan = bind(&of.template, known, topology)?;
+            first.push(BoundFirst { plan, width: of.width, parameter: parameters.len() + extra });
+        }
+    }
+    let parameters = parameters.into_iter().chain(extras).collect();
+    let kind = spread.kind.clone();
+    Ok(Plan::Spread(Box::new(BoundSpread { kind, first, parts, parameters, finish })))
 }
 
-fn bind_part(part: &Part, all: &[Target], first: &[Target], fetch: Option<u64>) -> BoundPart {
+fn bind_part(part: &Part, all: &[Target], one: &[Target], fetch: Option<u64>) -> BoundPart {
     let merge = match &part.merge {
-        PartMerge::Rows { order, limited } => {
-            MergeSpec::Rows { order: order.clone(), limit: if *limited { fetch } else { None } }
+        PartMerge::Rows { order, limit } => {
+            let limit = match limit {
+                PartLimit::None => None,
+                PartLimit::Fetch => fetch,
+                PartLimit::First(rows) => Some(*rows),
+            };
+            MergeSpec::Rows { order: order.clone(), limit }
         }
         PartMerge::Groups { keys, states } => MergeSpec::Groups { keys: keys.clone(), states: states.clone() },
     };
     let targets = match part.runs_on {
         RunsOn::Shards => all.to_vec(),
-        RunsOn::AnyOne => first.to_vec(),
+        RunsOn::AnyOne => one.to_vec(),
     };
-    BoundPart { sql: part.sql.clone(), width: part.width, merge, targets }
+    BoundPart { sql: part.sql.clone(), width: part.width, merge, targets, semi_join: part.semi_join.clone() }
 }
 
 /// Which rows of the merged ones are wanted.
@@ -130,7 +194,7 @@ struct Window {
 
 impl Window {
     /// A negative LIMIT means all rows, a negative OFFSET none to skip, as in SQLite.
-    fn of(bindings: &Bindings) -> Window {
+    fn of(bindings: &SpreadBindings) -> Window {
         let offset = bindings.offset.and_then(|offset| u64::try_from(offset).ok()).unwrap_or(0);
         let limit = bindings.limit.and_then(|limit| u64::try_from(limit).ok());
         let fetch = limit.and_then(|limit| limit.checked_add(offset));
@@ -138,33 +202,34 @@ impl Window {
     }
 }
 
-fn extra_value(extra: &Extra, bindings: &Bindings, fetch: Option<u64>) -> Value {
+fn extra_value(extra: &Extra, parameters: &[Value], now: &str, fetch: Option<u64>) -> Value {
     match extra {
         Extra::Fetch => Value::Integer(fetch.and_then(|fetch| i64::try_from(fetch).ok()).unwrap_or(-1)),
-        Extra::Current("CURRENT_DATE") => Value::text(&bindings.now[..10]),
-        Extra::Current("CURRENT_TIME") => Value::text(&bindings.now[11..19]),
-        Extra::Current(_) => Value::text(&bindings.now[..19]),
-        Extra::Now => Value::text(&bindings.now),
-        Extra::NowOr(number) => match bindings.parameters.get(number - 1) {
-            Some(Value::Text(text)) if text.eq_ignore_ascii_case(b"now") => Value::text(&bindings.now),
+        // Known only when the subquery has been answered.
+        Extra::First(_) => Value::Null,
+        Extra::Current("CURRENT_DATE") => Value::text(&now[..10]),
+        Extra::Current("CURRENT_TIME") => Value::text(&now[11..19]),
+        Extra::Current(_) => Value::text(&now[..19]),
+        Extra::Now => Value::text(now),
+        Extra::NowOr(number) => match parameters.get(number - 1) {
+            Some(Value::Text(text)) if text.eq_ignore_ascii_case(b"now") => Value::text(now),
             Some(value) => value.clone(),
             None => Value::Null,
         },
     }
 }
 
-impl Template {
+impl Spread {
     /// Whether the present must be known before binding.
     pub(crate) fn reads_the_clock(&self) -> bool {
-        let of_time = |extra: &Extra| !matches!(extra, Extra::Fetch);
-        self.scatter.as_ref().is_ok_and(|scatter| scatter.extras.iter().any(of_time))
+        self.extras.iter().any(|extra| !matches!(extra, Extra::Fetch | Extra::First(_)))
     }
 
     /// The terms of LIMIT and OFFSET that must be evaluated before binding.
     pub(crate) fn limit_terms(&self) -> Option<&LimitTerms> {
-        match &self.scatter {
-            Ok(Scatter { finish: FinishStep::Stream { limit, .. }, .. }) => limit.as_ref(),
-            Ok(_) | Err(_) => None,
+        match &self.finish {
+            FinishStep::Stream { limit, .. } => limit.as_ref(),
+            FinishStep::Scratch { .. } => None,
         }
     }
 }

@@ -4,9 +4,9 @@ use super::Extra;
 use crate::sql::{Arguments, Expr, Function, Literal, Query, map_query};
 
 /// Numbers of the parameters that the coordinator adds behind the user's.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Extras {
-    base: usize,
+    pub(super) base: usize,
     pub(super) extras: Vec<Extra>,
 }
 
@@ -25,10 +25,22 @@ impl Extras {
         });
         Expr::Parameter(self.base + index + 1)
     }
+
+    /// The parameter behind all that there are.
+    pub(super) fn next(&self) -> Expr {
+        Expr::Parameter(self.base + self.extras.len() + 1)
+    }
+
+    /// The query as it is sent or run: the present is a parameter.
+    pub(super) fn print(&mut self, query: &Query) -> String {
+        let mut query = query.clone();
+        bind_now(&mut query, self);
+        query.to_string()
+    }
 }
 
 /// Replaces every mention of the present by a parameter.
-pub(super) fn bind_now(query: &mut Query, extras: &mut Extras) {
+fn bind_now(query: &mut Query, extras: &mut Extras) {
     map_query(query, &mut |expr| match expr {
         Expr::Literal(Literal::Now(word)) => *expr = extras.parameter(Extra::Current(word)),
         Expr::Function(function) => bind_now_in(function, extras),

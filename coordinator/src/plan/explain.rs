@@ -1,97 +1,151 @@
-//! A plan as a tree, for people.
+//! A plan as a tree of steps, for people and for programs.
 
-use std::fmt::{self, Display, Formatter};
+mod step;
+mod words;
 
-use souk_merge::{MergeSpec, SortKey};
+use std::time::Duration;
 
-use super::{BoundFinish, BoundPart, Plan};
-use crate::catalog::Target;
+use super::{BoundFinish, BoundPart, BoundSpread, Kind, Measured, Measurements, Place, Plan, ScratchTable};
+use step::Ms;
+pub(crate) use step::{Step, StepKind};
+use words::{Columns, Merge, condition, filled};
 
-impl Display for Plan {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Plan::Local { sql, .. } => write!(f, "route to no shard: nothing that it reads is stored\n  sql: {sql}"),
-            Plan::Route { target, sql, scope, .. } => {
-                write!(f, "route {}", Targets(std::slice::from_ref(target)))?;
-                if scope.is_some() {
-                    f.write_str("\n  scope: the rows of one key")?;
-                }
-                write!(f, "\n  sql: {sql}")
+/// What a plan is explained from.
+pub(crate) struct Explained<'a> {
+    pub(crate) plan: &'a Plan,
+    /// Name and declared type of each result column.
+    pub(crate) columns: &'a [(String, Option<String>)],
+    /// Why the text has no tree that is believed.
+    pub(crate) opaque: Option<&'a str>,
+    /// How many shards there are.
+    pub(crate) shards: usize,
+    /// When it was run.
+    pub(crate) ran: Option<Ran<'a>>,
+}
+
+/// What a run took.
+pub(crate) struct Ran<'a> {
+    pub(crate) planning: Duration,
+    pub(crate) measurements: &'a Measurements,
+}
+
+/// The plan as a tree.
+pub(crate) fn explain(explained: &Explained<'_>) -> Step {
+    let Explained { plan, columns, opaque, shards, ran } = explained;
+    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    let measurements = ran.as_ref().map(|ran| ran.measurements);
+    let mut root = Steps { names: &names, path: &mut Vec::new(), measurements }.plan(plan);
+    let asked = plan.shards().len();
+    root.notes.insert(0, format!("shards: {asked} asked, {} pruned", shards - asked));
+    // What is gathered says so itself.
+    let opaque = opaque.filter(|_| root.kind != StepKind::Gather);
+    root.notes.extend(opaque.map(|reason| format!("opaque: {}", one_line(reason))));
+    root.notes.extend(ran.as_ref().map(|ran| format!("planning: {}", Ms(ran.planning))));
+    root
+}
+
+/// Walks a plan, and knows where it is.
+struct Steps<'a, 'p> {
+    /// Of the result columns; empty where they have none.
+    names: &'a [&'a str],
+    path: &'p mut Vec<Place>,
+    measurements: Option<&'a Measurements>,
+}
+
+impl Steps<'_, '_> {
+    fn plan(&mut self, plan: &Plan) -> Step {
+        let step = match plan {
+            Plan::Local { sql, why, .. } => Step::new(StepKind::Local, *why).sql(sql),
+            Plan::Route { target, sql, why, .. } => {
+                let step = Step::new(StepKind::Route, *why).sql(sql).on(std::slice::from_ref(target));
+                return step.measured(self.at(Place::Part(0)));
             }
-            Plan::Scatter { parts, finish, .. } => {
-                f.write_str("scatter")?;
-                parts.iter().try_for_each(|part| write!(f, "\n{part}"))?;
-                write!(f, "\n{finish}")
-            }
+            Plan::Spread(spread) => self.spread(spread),
+        };
+        let measured = self.measurements.and_then(|all| all.get(self.path));
+        step.measured(measured)
+    }
+
+    fn at(&mut self, place: Place) -> Option<&Measured> {
+        self.path.push(place);
+        let measured = self.measurements.and_then(|all| all.get(self.path));
+        self.path.pop();
+        measured
+    }
+
+    fn spread(&mut self, spread: &BoundSpread) -> Step {
+        let mut step = match &spread.kind {
+            Kind::Scatter => Step::new(StepKind::Scatter, scattered(&spread.finish)),
+            Kind::Gather(reason) => Step::new(StepKind::Gather, one_line(reason)),
+        };
+        for (index, first) in spread.first.iter().enumerate() {
+            self.path.push(Place::First(index));
+            let plan = Steps { names: &[], path: self.path, measurements: self.measurements }.plan(&first.plan);
+            self.path.pop();
+            let title = format!("a subquery, whose rows become parameter ?{}", first.parameter + 1);
+            step.steps.push(Step { steps: vec![plan], ..Step::new(StepKind::First, title) });
+        }
+        let tables = match &spread.finish {
+            BoundFinish::Stream { .. } => [].as_slice(),
+            BoundFinish::Scratch { tables, .. } => tables,
+        };
+        for (index, part) in spread.parts.iter().enumerate() {
+            let fragment = self.fragment(index, part, tables.get(index), &spread.finish);
+            step.steps.push(fragment);
+        }
+        let finish = finish(&spread.finish, &spread.parts).measured(self.at(Place::Finish));
+        step.steps.push(finish);
+        step
+    }
+
+    fn fragment(&mut self, index: usize, part: &BoundPart, table: Option<&ScratchTable>, finish: &BoundFinish) -> Step {
+        let mut step = Step::new(StepKind::Fragment, "").sql(&part.sql).on(&part.targets);
+        if part.targets.is_empty() {
+            step.title = "on no shard".to_owned();
+        }
+        if let Some(semi_join) = &part.semi_join {
+            step.notes.push(format!("keys: {}", semi_join.keys));
+            step.notes.push(format!("when they are few: {}", semi_join.sql));
+        }
+        let names = match finish {
+            BoundFinish::Stream { visible, .. } if *visible <= self.names.len() => &self.names[..*visible],
+            _ => &[],
+        };
+        step.steps.push(Step::new(StepKind::Merge, Merge { spec: &part.merge, names }.to_string()));
+        if let Some(table) = table {
+            let mut load = Step::new(StepKind::Load, Columns(table).to_string());
+            load.notes
+                .extend(condition(&part.sql).filter(|_| filled(table)).map(|sql| format!("only rows with: {sql}")));
+            step.steps.push(load.measured(self.at(Place::Load(index))));
+        }
+        step.measured(self.at(Place::Part(index)))
+    }
+}
+
+/// Why the partials of a scatter combine.
+fn scattered(finish: &BoundFinish) -> &'static str {
+    match finish {
+        BoundFinish::Stream { .. } => "every shard gives rows of the answer",
+        BoundFinish::Scratch { .. } => "every shard gives partial answers, which combine exactly",
+    }
+}
+
+fn finish(finish: &BoundFinish, parts: &[BoundPart]) -> Step {
+    match finish {
+        BoundFinish::Scratch { sql, .. } => Step::new(StepKind::Finish, "SQLite over the scratch").sql(sql),
+        BoundFinish::Stream { visible, offset, limit } => {
+            let hidden = parts.first().map_or(0, |part| part.width.saturating_sub(*visible));
+            let words = [
+                Some("the merged rows".to_owned()),
+                (*offset > 0).then(|| format!("without the first {offset}")),
+                limit.map(|limit| format!("no more than {limit}")),
+                (hidden > 0).then(|| format!("without {hidden} columns to sort by")),
+            ];
+            Step::new(StepKind::Finish, words.into_iter().flatten().collect::<Vec<_>>().join(", "))
         }
     }
 }
 
-impl Display for BoundPart {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  fragment {}", Targets(&self.targets))?;
-        writeln!(f, "    sql: {}", self.sql)?;
-        match &self.merge {
-            MergeSpec::Rows { order, limit } => {
-                f.write_str("    merge: ")?;
-                f.write_str(if order.is_empty() { "concatenate" } else { "ordered by " })?;
-                for (index, key) in order.iter().enumerate() {
-                    write!(f, "{}{}", if index > 0 { ", " } else { "" }, Key(key))?;
-                }
-                limit.map_or(Ok(()), |limit| write!(f, ", first {limit} rows"))
-            }
-            MergeSpec::Groups { keys, states } => {
-                write!(f, "    merge: groups by {} keys, states {states:?}", keys.len())
-            }
-        }
-    }
-}
-
-impl Display for BoundFinish {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            BoundFinish::Stream { offset: 0, limit: None, .. } => f.write_str("  finish: stream"),
-            BoundFinish::Stream { offset, limit, .. } => {
-                write!(
-                    f,
-                    "  finish: stream, skip {offset}, limit {}",
-                    limit.map_or("none".into(), |limit| limit.to_string())
-                )
-            }
-            BoundFinish::Scratch { sql, .. } => write!(f, "  finish: {sql}"),
-        }
-    }
-}
-
-struct Targets<'a>(&'a [Target]);
-
-impl Display for Targets<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let [Target { node, shards }] = self.0
-            && let [shard] = shards.as_slice()
-        {
-            return write!(f, "on shard {shard} of node {node}");
-        }
-        let shards: usize = self.0.iter().map(|target| target.shards.len()).sum();
-        write!(f, "on {shards} shards of {} nodes", self.0.len())
-    }
-}
-
-struct Key<'a>(&'a SortKey);
-
-impl Display for Key<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let SortKey { column, descending, nulls_last, collation } = self.0;
-        write!(f, "column {}", column + 1)?;
-        if *descending {
-            f.write_str(" desc")?;
-        }
-        if nulls_last != descending {
-            f.write_str(if *nulls_last { " nulls last" } else { " nulls first" })?;
-        }
-        match collation {
-            souk_merge::Collation::Binary => Ok(()),
-            other => write!(f, " {other:?}"),
-        }
-    }
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

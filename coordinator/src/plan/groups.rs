@@ -6,9 +6,10 @@
 
 use souk_merge::{Collation, Finish, StateKind};
 
+use super::clock::Extras;
 use super::rows::collation_by_name;
 use super::scatter::can_group;
-use super::{Part, PartMerge, RunsOn, ScratchColumn, ScratchTable};
+use super::{Fill, Part, PartMerge, RunsOn, ScratchColumn, ScratchTable};
 use crate::analyze::{
     Context, affinity_of, collation_of, explicit_collation, is_aggregate, is_aggregated, is_typed, rows_lie_by_shard,
 };
@@ -16,6 +17,12 @@ use crate::sql::{
     Arguments, Body, Column, Expr, From, Function, Literal, Node, OrderKey, OrderTerm, Output, Query, Select, Source,
     SourceId, SourceKind, UnaryOp, walk_expr,
 };
+
+/// The source of a table that is made in a scratch, by the number in its name.
+fn scratch_id(table: &str) -> SourceId {
+    let number: usize = table.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    SourceId(usize::MAX - number)
+}
 
 /// A SELECT split into a fragment and a finish.
 pub(super) struct Grouping {
@@ -35,6 +42,7 @@ impl Grouping {
         reason: String,
         table: &str,
         context: &Context<'_>,
+        extras: &mut Extras,
     ) -> Result<Grouping, String> {
         if !can_group(select, order) {
             return Err(reason);
@@ -61,8 +69,8 @@ impl Grouping {
             having: None,
             windows: Vec::new(),
         };
-        let part = split.part(query, select, &columns);
-        let table = ScratchTable { name: table.to_owned(), columns, finishes: split.finishes };
+        let part = split.part(query, select, &columns, extras);
+        let table = ScratchTable { name: table.to_owned(), fill: Fill::Part { columns, finishes: split.finishes } };
         Ok(Grouping { part, table, finish, order })
     }
 }
@@ -90,31 +98,17 @@ fn grouped_rows(select: &Select, order: &[OrderTerm]) -> Select {
     Select { outputs, distinct: false, group: Vec::new(), having: None, ..select.clone() }
 }
 
-/// `SELECT` of the first columns of a scratch table.
-pub(super) fn select_columns(table: &str, columns: usize) -> Select {
-    Select {
-        distinct: false,
-        outputs: (0..columns).map(|index| unnamed(Expr::Column(scratch_column(table, index)))).collect(),
-        from: Some(From::Source(scratch_source(table))),
-        filter: None,
-        group: Vec::new(),
-        group_places: Vec::new(),
-        having: None,
-        windows: Vec::new(),
-    }
-}
-
-fn unnamed(expr: Expr) -> Output {
+pub(super) fn unnamed(expr: Expr) -> Output {
     Output { expr, name: None }
 }
 
-fn scratch_source(table: &str) -> Source {
-    Source { id: SourceId(0), alias: table.to_owned(), kind: SourceKind::Table(table.to_owned()) }
+pub(super) fn scratch_source(table: &str) -> Source {
+    Source { id: scratch_id(table), alias: table.to_owned(), kind: SourceKind::Table(table.to_owned()) }
 }
 
 /// Columns of scratch tables are called `c1`, `c2`, ...
-fn scratch_column(table: &str, index: usize) -> Column {
-    Column { source: SourceId(0), table: table.to_owned(), name: format!("c{}", index + 1) }
+pub(super) fn scratch_column(table: &str, index: usize) -> Column {
+    Column { source: scratch_id(table), table: table.to_owned(), name: format!("c{}", index + 1) }
 }
 
 struct Split<'a> {
@@ -129,7 +123,7 @@ struct Split<'a> {
 
 impl Split<'_> {
     /// The fragment: keys, then states, grouped by the keys.
-    fn part(&self, query: &Query, select: &Select, columns: &[ScratchColumn]) -> Part {
+    fn part(&self, query: &Query, select: &Select, columns: &[ScratchColumn], extras: &mut Extras) -> Part {
         let outputs = self.keys.iter().chain(self.states.iter().map(|(expr, _)| expr));
         let fragment = Select {
             distinct: false,
@@ -153,10 +147,11 @@ impl Split<'_> {
         let keys = columns.iter().map(|column| column.collation).collect();
         let states = self.states.iter().map(|(_, kind)| *kind).collect();
         Part {
-            sql: fragment.to_string(),
+            sql: extras.print(&fragment),
             width: self.keys.len() + self.states.len(),
             merge: PartMerge::Groups { keys, states },
             runs_on: RunsOn::Shards,
+            semi_join: None,
         }
     }
 
@@ -197,33 +192,17 @@ impl Split<'_> {
             Expr::Column(column) => Err(format!(
                 "{column} beside an aggregate without being grouped by, which SQLite takes from any row of the group"
             )),
-            Expr::Exists(_) | Expr::Scalar(_) | Expr::InQuery { .. } => {
-                Err("a subquery beside an aggregate over shards".into())
+            Expr::Exists(query) | Expr::Scalar(query) | Expr::InQuery { query, .. } if !query.is_closed() => {
+                Err("a correlated subquery beside an aggregate over shards".into())
             }
+            // What it reads is brought into the scratch too.
             _ => Ok(None),
         }
     }
 
     /// The key's column, with no more affinity and collation than the key has.
     fn key_reference(&self, index: usize) -> Result<Expr, String> {
-        let key = &self.keys[index];
-        let column = Expr::Column(scratch_column(self.table, index));
-        let explicit = explicit_collation(key);
-        let bare = match key {
-            Expr::Collate(inner, _) => inner,
-            other => other,
-        };
-        let reference = match (bare, affinity_of(bare, self.context), collation_of(bare, self.context)) {
-            (Expr::Column(known), ..) if !is_typed(known, self.context) => {
-                return Err("grouping by a column of a compound subquery".into());
-            }
-            (Expr::Scalar(_), ..) => return Err("grouping by a subquery".into()),
-            (_, Some(_), Some(_)) => column,
-            (_, Some(affinity), None) => Expr::Cast(Box::new(plain(column)), affinity.type_name().to_owned()),
-            (_, None, Some(_)) => Expr::Unary(UnaryOp::Plus, Box::new(column)),
-            (_, None, None) => plain(column),
-        };
-        Ok(collated(reference, explicit))
+        reference(&self.keys[index], scratch_column(self.table, index), self.context)
     }
 
     fn aggregate(&mut self, function: &Function) -> Result<Expr, String> {
@@ -273,12 +252,33 @@ impl Split<'_> {
     }
 }
 
+/// The column of a scratch that holds the values of `expr`, with no more affinity and collation than `expr` has.
+pub(super) fn reference(expr: &Expr, column: Column, context: &Context<'_>) -> Result<Expr, String> {
+    let column = Expr::Column(column);
+    let explicit = explicit_collation(expr);
+    let bare = match expr {
+        Expr::Collate(inner, _) => inner,
+        other => other,
+    };
+    let reference = match (bare, affinity_of(bare, context), collation_of(bare, context)) {
+        (Expr::Column(known), ..) if !is_typed(known, context) => {
+            return Err("a column of a compound subquery among the results".into());
+        }
+        (Expr::Scalar(_), ..) => return Err("a subquery among the results".into()),
+        (_, Some(_), Some(_)) => column,
+        (_, Some(affinity), None) => Expr::Cast(Box::new(plain(column)), affinity.type_name().to_owned()),
+        (_, None, Some(_)) => Expr::Unary(UnaryOp::Plus, Box::new(column)),
+        (_, None, None) => plain(column),
+    };
+    Ok(collated(reference, explicit))
+}
+
 fn undividable(function: &Function) -> String {
     format!("the aggregate `{}` over several shards, unless it groups by the shard key", function.name)
 }
 
 /// The same value as of an expression that has neither affinity nor collation.
-fn plain(column: Expr) -> Expr {
+pub(super) fn plain(column: Expr) -> Expr {
     Expr::Function(Function {
         name: "ifnull".into(),
         arguments: Arguments::List {

@@ -1,17 +1,32 @@
 //! Stage 6: from facts to a plan, as plain data that prints itself.
 //!
-//! A [`Template`] is made once a text and kept; binding it to parameters and a topology gives a [`Plan`], which is complete: the executor
-//! never looks at SQL, schema or topology again.
+//! A [`Prepared`] is made once a text and kept; binding one of its templates to parameters and a topology gives a [`Plan`], which is
+//! complete: the executor never looks at SQL, schema or topology again.
 //!
 //! - **Route**: all that the statement reads lies on one shard: the user's text goes there unchanged.
 //! - **Scatter**: every shard runs fragments on its own rows, and the partials combine exactly.
+//! - **Gather**: what the statement needs is fetched into a scratch, and SQLite answers there.
+//!
+//! In reading order: [`prepare`](prepare()) makes the templates; `scatter`, `rows` and `groups` make fragments whose partials combine;
+//! `first` takes out subqueries that are answered before; `gather`, `push` and `load` fetch what is left; `bind` and `explain` end it.
 
-mod bind;
+mod prepare;
+
 mod clock;
-mod explain;
+mod first;
+mod gather;
 mod groups;
+mod joined;
+mod load;
+mod piece;
+mod push;
 mod rows;
 mod scatter;
+mod semi_join;
+
+mod bind;
+mod explain;
+mod measured;
 
 use souk_merge::{Collation, Finish, MergeSpec, SortKey, StateKind, Value};
 
@@ -19,20 +34,37 @@ use crate::analyze::Pin;
 use crate::catalog::Target;
 use crate::sql::Affinity;
 
-pub(crate) use bind::{Asked, BindError, Bindings, bind};
-pub(crate) use scatter::template;
+pub(crate) use bind::{Asked, BindError, Bindings, SpreadBindings, bind};
+pub(crate) use explain::{Explained, Ran, Step, StepKind, explain};
+pub(crate) use measured::{Measured, Measurements, Place, SLOWEST_MAX, ShardTime};
+pub(crate) use prepare::prepare;
 
 /// What a text can become, before its parameters and the topology are known.
 #[derive(Debug, Clone)]
-pub(crate) struct Template {
-    pub(crate) text: String,
+pub(crate) struct Prepared {
     /// Name and declared type of each result column.
     pub(crate) columns: Vec<(String, Option<String>)>,
     /// The name of each parameter; none for a positional one.
     pub(crate) parameters: Vec<Option<String>>,
+    /// Why there is no tree of it that SQLite agrees with; none when there is one.
+    pub(crate) opaque: Option<String>,
+    /// A function with another value at every call.
+    pub(crate) random: Option<&'static str>,
+    /// How it is answered.
+    pub(crate) best: Template,
+    /// The most naive way: whole tables and the user's own text. What `verify` compares with.
+    pub(crate) whole: Template,
+}
+
+/// A statement, and how to answer it.
+#[derive(Debug, Clone)]
+pub(crate) struct Template {
+    pub(crate) text: String,
     pub(crate) reads: ReadSet,
-    /// How to scatter it, or why that would not be exact.
-    pub(crate) scatter: Result<Scatter, String>,
+    /// Whether it reads the schema itself, of which shards know more than a client may.
+    pub(crate) reads_schema: bool,
+    /// For when its rows lie on several shards; none when it reads nothing.
+    pub(crate) spread: Option<Spread>,
 }
 
 /// What kinds of tables a statement reads.
@@ -62,11 +94,33 @@ pub(crate) struct ShardedTable {
 
 /// Fragments and how their answers become one.
 #[derive(Debug, Clone)]
-pub(crate) struct Scatter {
+pub(crate) struct Spread {
+    pub(crate) kind: Kind,
+    /// The keys that can matter to its parts.
+    pub(crate) pin: Pin,
+    /// Subqueries that are answered before; the rows of each are a parameter.
+    pub(crate) first: Vec<First>,
     pub(crate) parts: Vec<Part>,
     pub(crate) finish: FinishStep,
     /// Values that the coordinator adds behind the user's parameters.
     pub(crate) extras: Vec<Extra>,
+}
+
+/// Why a statement is spread as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The partials combine exactly.
+    Scatter,
+    /// They would not, for this reason.
+    Gather(String),
+}
+
+/// A subquery that is answered before the statement.
+#[derive(Debug, Clone)]
+pub(crate) struct First {
+    pub(crate) template: Box<Template>,
+    /// How many columns it gives.
+    pub(crate) width: usize,
 }
 
 /// A fragment, and how its rows merge.
@@ -77,6 +131,17 @@ pub(crate) struct Part {
     pub(crate) width: usize,
     pub(crate) merge: PartMerge,
     pub(crate) runs_on: RunsOn,
+    /// When another part that is loaded before it gives few keys, only the rows with these are asked for.
+    pub(crate) semi_join: Option<SemiJoin>,
+}
+
+/// A fragment that asks for the rows with some keys alone.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SemiJoin {
+    /// The fragment; the keys are the parameter behind all others.
+    pub(crate) sql: String,
+    /// The keys, asked of the scratch.
+    pub(crate) keys: String,
 }
 
 /// Which shards run a fragment.
@@ -91,10 +156,21 @@ pub(crate) enum RunsOn {
 /// How a fragment's rows merge.
 #[derive(Debug, Clone)]
 pub(crate) enum PartMerge {
-    /// As [`MergeSpec::Rows`]; `limited` when only the first rows (LIMIT plus OFFSET) are wanted.
-    Rows { order: Vec<SortKey>, limited: bool },
+    /// As [`MergeSpec::Rows`].
+    Rows { order: Vec<SortKey>, limit: PartLimit },
     /// As [`MergeSpec::Groups`].
     Groups { keys: Vec<Collation>, states: Vec<StateKind> },
+}
+
+/// How many rows of a part are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PartLimit {
+    /// All.
+    None,
+    /// The first: LIMIT plus OFFSET of the statement.
+    Fetch,
+    /// So many of the first.
+    First(u64),
 }
 
 /// What the coordinator does with merged parts.
@@ -113,14 +189,36 @@ pub(crate) struct LimitTerms {
     pub(crate) offset: Option<String>,
 }
 
-/// A table of a scratch: the columns of a part's merged rows, then what the states finish as.
+/// A table of a scratch: where the merged rows of a part go.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ScratchTable {
     pub(crate) name: String,
-    /// Loaded as they are.
-    pub(crate) columns: Vec<ScratchColumn>,
-    /// For groups: which state (from 0), its kind, and what becomes of it.
-    pub(crate) finishes: Vec<(usize, StateKind, Finish)>,
+    pub(crate) fill: Fill,
+}
+
+/// How a table of a scratch is filled.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fill {
+    /// A table `c1, c2, ...` that is made for the part.
+    Part {
+        /// Loaded as they are.
+        columns: Vec<ScratchColumn>,
+        /// For groups: which state (from 0), its kind, and what becomes of it.
+        finishes: Vec<(usize, StateKind, Finish)>,
+    },
+    /// A table of the schema: each column, and what it gets.
+    Table(Vec<(String, Cell)>),
+}
+
+/// What a column of a schema's table gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cell {
+    /// A column of the part, from 0.
+    Fetched(usize),
+    /// The number of the row: nobody reads it, but the table's constraints want something.
+    RowNumber,
+    /// Nobody reads it.
+    Null,
 }
 
 /// A column of a scratch table.
@@ -135,6 +233,8 @@ pub(crate) struct ScratchColumn {
 pub(crate) enum Extra {
     /// LIMIT plus OFFSET.
     Fetch,
+    /// The rows of a subquery that is answered first, by its place among them.
+    First(usize),
     /// What CURRENT_TIMESTAMP, CURRENT_DATE or CURRENT_TIME gives.
     Current(&'static str),
     /// What `'now'` means, in a form that date functions read.
@@ -147,11 +247,31 @@ pub(crate) enum Extra {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Plan {
     /// Run by the coordinator on an empty database: nothing that it reads is anywhere.
-    Local { sql: String, parameters: Vec<Value> },
+    Local { sql: String, parameters: Vec<Value>, why: &'static str },
     /// The text unchanged, on one shard.
-    Route { target: Target, sql: String, parameters: Vec<Value>, scope: Option<Scope> },
+    Route { target: Target, sql: String, parameters: Vec<Value>, scope: Option<Scope>, why: &'static str },
     /// Fragments on shards.
-    Scatter { parts: Vec<BoundPart>, parameters: Vec<Value>, finish: BoundFinish },
+    Spread(Box<BoundSpread>),
+}
+
+/// Fragments with their shards.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BoundSpread {
+    pub(crate) kind: Kind,
+    /// Each answered before the parts; its rows, encoded, are the parameter of this index.
+    pub(crate) first: Vec<BoundFirst>,
+    pub(crate) parts: Vec<BoundPart>,
+    pub(crate) parameters: Vec<Value>,
+    pub(crate) finish: BoundFinish,
+}
+
+/// A subquery that is answered before.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BoundFirst {
+    pub(crate) plan: Plan,
+    pub(crate) width: usize,
+    /// The index of the parameter that takes its rows.
+    pub(crate) parameter: usize,
 }
 
 /// The rows that a scoped statement may see.
@@ -169,6 +289,7 @@ pub(crate) struct BoundPart {
     pub(crate) width: usize,
     pub(crate) merge: MergeSpec,
     pub(crate) targets: Vec<Target>,
+    pub(crate) semi_join: Option<SemiJoin>,
 }
 
 /// The last step, with its numbers.
@@ -179,25 +300,35 @@ pub(crate) enum BoundFinish {
 }
 
 impl Plan {
-    /// `route` or `scatter`.
+    /// `route`, `scatter` or `gather`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Plan::Local { .. } | Plan::Route { .. } => "route",
-            Plan::Scatter { .. } => "scatter",
+            Plan::Spread(spread) => match spread.kind {
+                Kind::Scatter => "scatter",
+                Kind::Gather(_) => "gather",
+            },
         }
     }
 
     /// The shards that it asks, each once, in order.
     pub(crate) fn shards(&self) -> Vec<u64> {
-        let mut shards: Vec<u64> = match self {
-            Plan::Local { .. } => Vec::new(),
-            Plan::Route { target, .. } => target.shards.clone(),
-            Plan::Scatter { parts, .. } => {
-                parts.iter().flat_map(|part| &part.targets).flat_map(|target| target.shards.clone()).collect()
-            }
-        };
+        let mut shards = Vec::new();
+        self.collect_shards(&mut shards);
         shards.sort_unstable();
         shards.dedup();
         shards
+    }
+
+    fn collect_shards(&self, shards: &mut Vec<u64>) {
+        match self {
+            Plan::Local { .. } => {}
+            Plan::Route { target, .. } => shards.extend(&target.shards),
+            Plan::Spread(spread) => {
+                spread.first.iter().for_each(|first| first.plan.collect_shards(shards));
+                let targets = spread.parts.iter().flat_map(|part| &part.targets);
+                targets.for_each(|target| shards.extend(&target.shards));
+            }
+        }
     }
 }

@@ -4,24 +4,70 @@ use souk_merge::{Collation, SortKey};
 
 use super::clock::Extras;
 use super::scatter::width;
-use super::{Extra, Part, PartMerge, RunsOn};
+use super::{Extra, Part, PartLimit, PartMerge, RunsOn};
 use crate::analyze::{Context, collation_of};
-use crate::sql::{Body, Expr, OrderKey, OrderTerm, Output, Query};
+use crate::sql::{Body, Expr, Literal, OrderKey, OrderTerm, Output, Query};
 
 /// The fragment of a query whose rows lie shard by shard: its own text, with what it sorts by among the columns and with
 /// LIMIT plus OFFSET for its LIMIT.
 pub(super) fn rows_part(query: &Query, context: &Context<'_>, extras: &mut Extras) -> Result<Part, String> {
     let mut fragment = query.clone();
-    let limited = query.limit.is_some();
-    fragment.limit = limited.then(|| extras.parameter(Extra::Fetch));
     fragment.offset = None;
+    let limit = match &mut fragment.limit {
+        None => PartLimit::None,
+        Some(limit) => {
+            *limit = extras.parameter(Extra::Fetch);
+            PartLimit::Fetch
+        }
+    };
+    ordered_part(fragment, limit, context, extras)
+}
+
+/// The fragment of a query inside of another. A LIMIT that is a number goes with it; else all rows come, in any order.
+pub(super) fn inner_rows_part(query: &Query, context: &Context<'_>, extras: &mut Extras) -> Result<Part, String> {
+    let mut fragment = query.clone();
+    fragment.offset = None;
+    let limit = match number_of_rows(query) {
+        Some(rows) => {
+            fragment.limit = Some(Expr::Literal(Literal::Number(rows.to_string())));
+            PartLimit::First(rows)
+        }
+        None => {
+            fragment.limit = None;
+            PartLimit::None
+        }
+    };
+    show_sort_columns(&mut fragment)?;
+    if limit == PartLimit::None {
+        fragment.order.clear();
+    }
+    ordered_part(fragment, limit, context, extras)
+}
+
+/// LIMIT plus OFFSET, when both are written as numbers.
+fn number_of_rows(query: &Query) -> Option<u64> {
+    let number = |expr: &Expr| match expr {
+        Expr::Literal(Literal::Number(digits)) => digits.parse::<u32>().ok().map(u64::from),
+        _ => None,
+    };
+    let offset = query.offset.as_ref().map_or(Some(0), number)?;
+    Some(number(query.limit.as_ref()?)? + offset)
+}
+
+fn ordered_part(
+    mut fragment: Query,
+    limit: PartLimit,
+    context: &Context<'_>,
+    extras: &mut Extras,
+) -> Result<Part, String> {
     show_sort_columns(&mut fragment)?;
     let order = fragment.order.iter().map(|term| sort_key(term, &fragment.body, context)).collect::<Result<_, _>>()?;
     Ok(Part {
-        sql: fragment.to_string(),
+        sql: extras.print(&fragment),
         width: width(&fragment.body),
-        merge: PartMerge::Rows { order, limited },
+        merge: PartMerge::Rows { order, limit },
         runs_on: RunsOn::Shards,
+        semi_join: None,
     })
 }
 

@@ -21,19 +21,38 @@ pub(super) fn parameters(parameters: Vec<v1::Parameter>) -> Result<Vec<(String, 
 
 pub(super) fn query(request: v1::QueryRequest) -> Result<(QueryRequest, v1::RowFormat)> {
     let options = request.options.unwrap_or_default();
-    let unknown = |what: &str| Error::new(Reason::InvalidArgument, format!("`options.{what}` has an unknown value"));
-    let failure_mode = v1::FailureMode::try_from(options.failure_mode).map_err(|_| unknown("failure_mode"))?;
     let format = v1::RowFormat::try_from(options.row_format).map_err(|_| unknown("row_format"))?;
     let request = QueryRequest {
         sql: request.sql,
         parameters: parameters(request.parameters)?,
         shard_key: request.shard_key.map(value).transpose()?,
-        options: QueryOptions {
-            deadline_ms: options.deadline_ms,
-            rows_max: options.rows_max,
-            bytes_max: options.bytes_max,
-            partial: failure_mode == v1::FailureMode::Partial,
-        },
+        options: self::options(&options)?,
     };
     Ok((request, format))
+}
+
+/// The SELECT, and whether to run it.
+pub(super) fn explain(request: v1::ExplainRequest) -> Result<(QueryRequest, bool)> {
+    let query = QueryRequest {
+        sql: request.sql,
+        parameters: parameters(request.parameters)?,
+        shard_key: request.shard_key.map(value).transpose()?,
+        options: options(&request.options.unwrap_or_default())?,
+    };
+    Ok((query, request.analyze))
+}
+
+fn options(options: &v1::QueryOptions) -> Result<QueryOptions> {
+    let failure_mode = v1::FailureMode::try_from(options.failure_mode).map_err(|_| unknown("failure_mode"))?;
+    Ok(QueryOptions {
+        deadline_ms: options.deadline_ms,
+        rows_max: options.rows_max,
+        bytes_max: options.bytes_max,
+        partial: failure_mode == v1::FailureMode::Partial,
+        verify: options.verify,
+    })
+}
+
+fn unknown(what: &str) -> Error {
+    Error::new(Reason::InvalidArgument, format!("`options.{what}` has an unknown value"))
 }

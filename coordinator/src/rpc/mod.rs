@@ -3,6 +3,7 @@
 mod cluster;
 mod from_wire;
 mod query;
+mod to_wire;
 mod write;
 
 pub(crate) use cluster::ClusterRpc;

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use futures::Stream;
 use souk_proto::v1;
-use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::from_wire;
+use super::{from_wire, to_wire};
 use crate::error::Error;
-use crate::exec::{Event, ShardFailure};
-use crate::session::{Answer, Facts, QueryRequest, Session};
+use crate::exec::Event;
+use crate::session::{Answer, QueryOptions, Session};
 
 pub(crate) struct QueryRpc {
     pub(crate) session: Session,
@@ -24,30 +23,24 @@ impl v1::query_service_server::QueryService for QueryRpc {
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
         let timeout = grpc_timeout(&request);
         let (mut query, format) = from_wire::query(request.into_inner())?;
-        if let Some(timeout) = timeout {
-            let ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
-            let asked = query.options.deadline_ms;
-            query.options.deadline_ms = if asked == 0 { ms } else { asked.min(ms) };
-        }
+        end_within(&mut query.options, timeout);
         let answer = self.session.query(query).await?;
         Ok(Response::new(Box::pin(responses(answer, format))))
     }
 
     async fn explain(&self, request: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
-        let request = request.into_inner();
-        let query = QueryRequest {
-            sql: request.sql,
-            parameters: from_wire::parameters(request.parameters)?,
-            shard_key: request.shard_key.map(from_wire::value).transpose()?,
-            options: Default::default(),
-        };
-        let planned = self.session.plan(query, Instant::now()).await?;
-        Ok(Response::new(v1::ExplainResponse {
-            text: planned.plan.to_string(),
-            plan: planned.facts.plan.to_owned(),
-            asked: planned.facts.asked,
-            pruned: planned.facts.pruned,
-        }))
+        let timeout = grpc_timeout(&request);
+        let (mut query, analyze) = from_wire::explain(request.into_inner())?;
+        end_within(&mut query.options, timeout);
+        Ok(Response::new(to_wire::explanation(self.session.explain(query, analyze).await?)))
+    }
+}
+
+fn end_within(options: &mut QueryOptions, timeout: Option<Duration>) {
+    if let Some(timeout) = timeout {
+        let ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
+        let asked = options.deadline_ms;
+        options.deadline_ms = if asked == 0 { ms } else { asked.min(ms) };
     }
 }
 
@@ -92,7 +85,7 @@ fn responses(answer: Answer, format: v1::RowFormat) -> impl Stream<Item = Result
                 Some((Ok(response(part)), Some((answer, rows))))
             }
             Some(Ok(Event::End(failed))) => {
-                let certificate = certificate(&answer.facts, failed, rows);
+                let certificate = to_wire::certificate(&answer.facts, failed, rows);
                 Some((Ok(response(v1::query_response::Part::Certificate(certificate))), None))
             }
             Some(Err(error)) => Some((Err(error.into()), None)),
@@ -104,28 +97,4 @@ fn responses(answer: Answer, format: v1::RowFormat) -> impl Stream<Item = Result
 
 fn response(part: v1::query_response::Part) -> v1::QueryResponse {
     v1::QueryResponse { part: Some(part) }
-}
-
-fn certificate(facts: &Facts, failed: Vec<ShardFailure>, rows: u64) -> v1::Certificate {
-    let failed: Vec<_> = failed.into_iter().map(failure).collect();
-    v1::Certificate {
-        plan: facts.plan.to_owned(),
-        asked: facts.asked,
-        answered: facts.asked - failed.len() as u32,
-        pruned: facts.pruned,
-        failed,
-        rows,
-        schema_version: facts.schema_version,
-        topology_epoch: facts.topology_epoch,
-        elapsed_us: u64::try_from(facts.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-    }
-}
-
-fn failure(failure: ShardFailure) -> v1::ShardFailure {
-    v1::ShardFailure {
-        shard: failure.shard,
-        node: failure.node,
-        reason: failure.reason.as_str().to_owned(),
-        message: failure.message,
-    }
 }

@@ -285,7 +285,7 @@ pub(crate) struct Window {
     pub(crate) partition: Vec<Expr>,
     pub(crate) order: Vec<OrderTerm>,
     /// The frame in the words of the statement.
-    pub(crate) frame: Option<Frame>,
+    pub(crate) frame: Option<Box<Frame>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -294,6 +294,8 @@ pub(crate) struct Frame {
     pub(crate) unit: &'static str,
     pub(crate) start: Bound,
     pub(crate) end: Option<Bound>,
+    /// NO OTHERS, CURRENT ROW, GROUP or TIES.
+    pub(crate) exclude: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -9,6 +9,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Word};
 
+use super::operands::{cast, membership, parenthesised};
+
 /// SQLite, read closer than sqlparser's own dialect does.
 #[derive(Debug)]
 pub(crate) struct Dialect;
@@ -62,6 +64,10 @@ impl SqlparserDialect for Dialect {
         true
     }
 
+    fn supports_cross_join_constraint(&self) -> bool {
+        true
+    }
+
     fn supports_window_clause_named_window_reference(&self) -> bool {
         false
     }
@@ -85,7 +91,9 @@ impl SqlparserDialect for Dialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
-        let op = match parser.peek_token_ref().token {
+        let op = match &parser.peek_token_ref().token {
+            Token::LParen => return Some(parenthesised(parser)),
+            Token::Word(word) if word.keyword == Keyword::CAST => return Some(cast(parser)),
             Token::Minus => UnaryOperator::Minus,
             Token::Plus => UnaryOperator::Plus,
             Token::Tilde => UnaryOperator::BitwiseNot,
@@ -218,7 +226,7 @@ fn collate(parser: &mut Parser<'_>, expr: Expr) -> Result<Expr, ParserError> {
 fn keyword_operator(parser: &mut Parser<'_>, left: Expr, keyword: Keyword, negated: bool) -> Result<Expr, ParserError> {
     let expr = Box::new(left);
     match keyword {
-        Keyword::IN => parser.parse_in(*expr, negated),
+        Keyword::IN => membership(parser, *expr, negated),
         Keyword::BETWEEN => {
             let low = Box::new(parser.parse_subexpr(EQUALITY)?);
             parser.expect_keyword(Keyword::AND)?;

@@ -1,6 +1,6 @@
 //! Stage 3: text to statement.
 //!
-//! SQLite (the [twin](Twin)) says what a text is; sqlparser and the [binder](bind) make a tree of it; the [judge](judge())
+//! SQLite (the [twin](Twin)) says what a text is; sqlparser and the [binder](bind) make a tree of it; the [judge](judge)
 //! believes the tree only when SQLite reads both alike.
 
 mod tokens;
@@ -10,27 +10,26 @@ mod bind;
 mod dialect;
 mod evaluate;
 mod judge;
+mod operands;
+mod parse;
 mod print;
+mod rewrite;
 mod schema;
 mod twin;
 mod walk;
 mod writes;
 
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use ast::*;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use judge::Verdict;
 pub(crate) use print::quote;
-pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo};
+pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo, ViewInfo};
 use tokens::tokenize;
 pub(crate) use twin::{Described, Twin};
-pub(crate) use walk::{Node, map_query, walk_body, walk_expr, walk_query};
+pub(crate) use walk::{Node, map_query, walk_expr, walk_query};
 pub(crate) use writes::{Declared, InsertStatement, SchemaStatement, WriteStatement, read_write};
-
-/// How deep sqlparser may recurse. Its own default of 50 is below what SQLite accepts.
-const PARSE_DEPTH_MAX: usize = 400;
 
 /// What a statement may be before it is parsed.
 #[derive(Debug, Clone, Copy)]
@@ -111,9 +110,9 @@ pub(crate) fn prepare(twin: &Twin, schema: &Schema, text: &str, bounds: &Bounds)
     if described.columns.is_empty() || !described.readonly {
         return Err(SqlError::Unsupported("a statement that gives no rows".into()));
     }
-    let verdict = match tokens.map_err(|error| error.to_string()).and_then(|tokens| tree(tokens, schema)) {
-        Ok(tree) => judge::judge(twin, text, tree)?,
-        Err(reason) => Verdict::Opaque(reason),
+    let verdict = match tokens {
+        Ok(tokens) => judge::judge(twin, schema, text, tokens)?,
+        Err(error) => Verdict::Opaque(error.to_string()),
     };
     Ok(Statement { described, verdict })
 }
@@ -124,24 +123,27 @@ fn are_several(tokens: &[TokenWithSpan]) -> bool {
     tokens.iter().skip_while(|token| token.token != Token::SemiColon).any(|token| !is_end(token))
 }
 
-/// The bound tree, or why there is none.
-fn tree(tokens: Vec<TokenWithSpan>, schema: &Schema) -> Result<Query, String> {
-    let mut parser =
-        Parser::new(&dialect::Dialect).with_recursion_limit(PARSE_DEPTH_MAX).with_tokens_with_locations(tokens);
-    let parsed = parser.parse_query().map_err(|error| error.to_string())?;
-    while parser.consume_token(&Token::SemiColon) {}
-    if parser.peek_token_ref().token != Token::EOF {
-        return Err(format!("unexpected `{}`", parser.peek_token_ref().token));
-    }
-    bind::bind(&parsed, schema)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const SCHEMA: &str = "CREATE TABLE t(k TEXT, a INTEGER, b REAL, c TEXT COLLATE NOCASE, d); \
-                          CREATE TABLE u(k TEXT, id INTEGER PRIMARY KEY, a, j)";
+                          CREATE TABLE u(k TEXT, id INTEGER PRIMARY KEY, a, j); \
+                          CREATE INDEX t_a ON t(a)";
+    /// Each with its name and its columns.
+    const VIEWS: [(&str, &[&str], &str); 7] = [
+        ("plain", &["p", "b"], "CREATE VIEW plain(p, b) AS SELECT a, b FROM t WHERE a > 1"),
+        ("grouped", &["k", "a + 1", "n"], "CREATE VIEW grouped AS SELECT k, a + 1, count(*) AS n FROM t GROUP BY k, a"),
+        (
+            "of_views",
+            &["p", "n"],
+            "CREATE VIEW IF NOT EXISTS of_views AS SELECT p, n FROM plain JOIN grouped ON n = p;",
+        ),
+        ("every", &["a"], "CREATE VIEW every AS SELECT a FROM t UNION ALL SELECT id FROM u"),
+        ("with_table", &["m"], "CREATE VIEW with_table AS WITH c(x) AS (SELECT max(a) FROM t) SELECT x AS m FROM c"),
+        ("fixed", &["x", "y"], "CREATE VIEW fixed(x, y) AS VALUES (1, 2), (3, 4)"),
+        ("a view", &["the a"], "CREATE VIEW main.[a view](\"the a\") AS SELECT a FROM t INDEXED BY t_a"),
+    ];
 
     fn column(name: &str, declared: &str) -> ColumnInfo {
         ColumnInfo {
@@ -151,6 +153,7 @@ mod tests {
             collation: Some(souk_merge::Collation::Binary),
             not_null: false,
             primary_key: 0,
+            unique: false,
             hidden: false,
             generated: false,
         }
@@ -163,15 +166,23 @@ mod tests {
             distribution: Distribution::Sharded { key: 0 },
             rowid_alias: None,
             without_rowid: false,
+            strict: false,
         }
     }
 
     fn check(text: &str) -> Result<Statement, SqlError> {
-        let twin = Twin::new([SCHEMA]).expect("twin");
+        let views = VIEWS.map(|(_, _, sql)| sql);
+        let twin = Twin::new(std::iter::once(SCHEMA).chain(views)).expect("twin");
         let schema = Schema::new(vec![
             table("t", &[("k", "TEXT"), ("a", "INTEGER"), ("b", "REAL"), ("c", "TEXT"), ("d", "")]),
             table("u", &[("k", "TEXT"), ("id", "INTEGER"), ("a", ""), ("j", "")]),
         ]);
+        let view = |(name, columns, sql): (&str, &[&str], &str)| ViewInfo {
+            name: name.into(),
+            sql: sql.into(),
+            columns: columns.iter().map(|column| (*column).into()).collect(),
+        };
+        let schema = schema.with_views(VIEWS.into_iter().map(view).collect());
         prepare(&twin, &schema, text, &Bounds::default())
     }
 
@@ -233,6 +244,96 @@ mod tests {
             "SELECT group_concat(c, ', ' ORDER BY a) FROM t GROUP BY k",
             "SELECT * FROM t WHERE a IN ()",
             "SELECT date(a), time, date FROM (SELECT a, b AS time, c AS date FROM t)",
+        ] {
+            check_judged(text);
+        }
+    }
+
+    #[test]
+    fn views_are_read_as_their_queries() {
+        for text in [
+            "SELECT * FROM plain",
+            "SELECT x.p, plain.b FROM plain JOIN plain AS x ON x.p = plain.p WHERE x.b > 1 ORDER BY plain.b",
+            "SELECT n, \"a + 1\" FROM grouped WHERE k = 'x'",
+            "SELECT * FROM of_views",
+            "SELECT count(*) FROM main.every WHERE a > 2",
+            "SELECT a FROM every UNION SELECT p FROM plain ORDER BY 1",
+            "SELECT x.m, y.m FROM with_table AS x, with_table AS y",
+            "SELECT x + y FROM fixed",
+            "SELECT \"the a\" FROM \"a view\"",
+            "SELECT a FROM t WHERE a IN (SELECT p FROM plain WHERE plain.b = t.b) OR a IN every",
+            "SELECT k, n FROM t NATURAL JOIN grouped",
+            "WITH plain AS (SELECT 1 AS p) SELECT p FROM plain",
+        ] {
+            check_judged(text);
+        }
+        let read = check("SELECT p FROM of_views WHERE n > 1").expect("a SELECT");
+        let Verdict::Judged(tree) = read.verdict else { panic!("it is judged") };
+        let mut tables = Vec::new();
+        walk_query(&tree, &mut |node| {
+            if let Node::Source(Source { kind: SourceKind::Table(name), .. }) = node {
+                tables.push(name.clone());
+            }
+        });
+        assert_eq!(tables, ["t", "t"], "the tables behind the views are in the tree: {tree}");
+    }
+
+    #[test]
+    fn what_sqlparser_does_not_read_is_read() {
+        for text in [
+            "SELECT a IN (SELECT a FROM u), a NOT IN ((SELECT a FROM u), 2), a IN ((SELECT a FROM u)) FROM t",
+            "SELECT (a, b) IN (VALUES (1, 2)), (a, b) NOT IN ((1, 2), (3, 4)), a IN (1) IN (0, 1), a IN () FROM t",
+            "WITH one AS (SELECT 1) SELECT a IN one, a NOT IN \"one\", NULL IN one FROM t",
+            "SELECT ((SELECT max(a) FROM t)) + 1, (((a))), (VALUES (1)), (SELECT a, b FROM t) = (1, 2) FROM t",
+            "SELECT * FROM ((SELECT a FROM t)) AS x",
+            "SELECT a FROM t NOT INDEXED WHERE a > 1",
+            "SELECT x.a FROM main.t AS x INDEXED BY \"t_a\", u NOT INDEXED WHERE x.a > 1 AND u.a = x.a",
+            "SELECT a FROM (SELECT a FROM t INDEXED BY t_a WHERE a < 5)",
+            "SELECT a IS TRUE, a IS NOT FALSE, NOT a IS TRUE, (a > 1) IS NOT TRUE, a = TRUE, TRUE + 1 FROM t",
+            "SELECT ALL a FROM t",
+            "SELECT CAST(a AS UNSIGNED BIG INT), CAST(a AS DECIMAL(10, -2)), CAST(a AS 'text'), CAST(a AS \"my type\"), \
+             CAST(a AS VARYING CHARACTER(255)) FROM t",
+            "SELECT value, e.rowid FROM jsonb_each('[1]') AS e",
+            "SELECT value FROM json_each WHERE json = '[1]'",
+        ] {
+            check_judged(text);
+        }
+    }
+
+    #[test]
+    fn joins_are_read() {
+        for text in [
+            "SELECT * FROM t JOIN (u JOIN t AS w ON u.k = w.k) ON t.k = u.k",
+            "SELECT a.a FROM (t AS a JOIN (t AS b JOIN t AS c ON b.a = c.a) ON a.a = b.a)",
+            "SELECT * FROM (t, u) LEFT JOIN t AS x ON x.a = u.a, u AS y WHERE t.a = u.a",
+            "SELECT * FROM t, u ON t.a = u.a",
+            "SELECT * FROM t, u USING (k)",
+            "SELECT * FROM t JOIN u ON t.a IS DISTINCT FROM u.a, u AS w WHERE w.a IN (1, 2)",
+            "SELECT * FROM t CROSS JOIN u ON t.a = u.a",
+            "SELECT * FROM t FULL JOIN u USING (k)",
+            "SELECT k, t.k, u.k FROM t FULL JOIN u USING (k) WHERE t.a > 1 ORDER BY t.k",
+            "SELECT * FROM t NATURAL FULL OUTER JOIN u",
+            "SELECT *, k FROM t RIGHT JOIN u USING (k, a)",
+            "SELECT k FROM t LEFT JOIN u USING (k) LEFT JOIN u AS w USING (k)",
+        ] {
+            check_judged(text);
+        }
+    }
+
+    #[test]
+    fn with_tables_and_windows_are_read() {
+        for text in [
+            "WITH x AS MATERIALIZED (SELECT a FROM t), y(b) AS NOT MATERIALIZED (SELECT a FROM x) SELECT * FROM x, y, y AS z",
+            "WITH t AS (SELECT a FROM main.t) SELECT a FROM t UNION ALL SELECT a FROM main.t",
+            "WITH x AS (SELECT 1 AS n) SELECT (WITH x AS (SELECT 2 AS n) SELECT n FROM x), n FROM x",
+            "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n LIMIT 5), m AS (SELECT * FROM n) SELECT * FROM m",
+            "SELECT sum(b) OVER (ORDER BY a ROWS 1 PRECEDING EXCLUDE CURRENT ROW) FROM t",
+            "SELECT sum(b) OVER (w GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE TIES), \
+             max(b) OVER (PARTITION BY k ORDER BY a ROWS CURRENT ROW EXCLUDE GROUP) \
+             FROM t WINDOW w AS (ORDER BY a)",
+            "SELECT max(a) FROM t UNION SELECT min(a) FROM u ORDER BY max(a)",
+            "SELECT t.a FROM t UNION SELECT u.id FROM u ORDER BY t.a DESC",
+            "SELECT a AS x, b FROM t UNION ALL SELECT id, j FROM u ORDER BY b, x COLLATE NOCASE",
         ] {
             check_judged(text);
         }

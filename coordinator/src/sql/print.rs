@@ -398,11 +398,18 @@ impl Display for Window {
             comma(f, &self.order)?;
             f.write_char(' ')?;
         }
-        match &self.frame {
-            None => Ok(()),
-            Some(Frame { unit, start, end: None }) => write!(f, "{unit} {start}"),
-            Some(Frame { unit, start, end: Some(end) }) => write!(f, "{unit} BETWEEN {start} AND {end}"),
+        self.frame.iter().try_for_each(|frame| write!(f, "{frame}"))
+    }
+}
+
+impl Display for Frame {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Frame { unit, start, end, exclude } = self;
+        match end {
+            None => write!(f, "{unit} {start}")?,
+            Some(end) => write!(f, "{unit} BETWEEN {start} AND {end}")?,
         }
+        exclude.iter().try_for_each(|exclude| write!(f, " EXCLUDE {exclude}"))
     }
 }
 

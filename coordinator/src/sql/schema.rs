@@ -62,6 +62,8 @@ pub(crate) struct ColumnInfo {
     pub(crate) not_null: bool,
     /// Place in the primary key from 1; 0 when it is not in it.
     pub(crate) primary_key: u32,
+    /// Part of a UNIQUE or PRIMARY KEY constraint.
+    pub(crate) unique: bool,
     /// Not part of `*`: hidden columns of virtual tables.
     pub(crate) hidden: bool,
     /// Its value comes from other columns.
@@ -86,6 +88,7 @@ pub(crate) struct TableInfo {
     /// The column that is the rowid by another name.
     pub(crate) rowid_alias: Option<usize>,
     pub(crate) without_rowid: bool,
+    pub(crate) strict: bool,
 }
 
 impl TableInfo {
@@ -103,15 +106,36 @@ impl TableInfo {
     }
 }
 
-/// All tables, by their names in lower case.
+/// One view.
+#[derive(Debug, Clone)]
+pub(crate) struct ViewInfo {
+    pub(crate) name: String,
+    /// The statement that made it.
+    pub(crate) sql: String,
+    /// The names of its columns, as SQLite gives them.
+    pub(crate) columns: Vec<String>,
+}
+
+/// All tables and views, by their names in lower case.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Schema {
     tables: HashMap<String, TableInfo>,
+    views: HashMap<String, ViewInfo>,
 }
 
 impl Schema {
     pub(crate) fn new(tables: Vec<TableInfo>) -> Schema {
-        Schema { tables: tables.into_iter().map(|table| (table.name.to_ascii_lowercase(), table)).collect() }
+        let tables = tables.into_iter().map(|table| (table.name.to_ascii_lowercase(), table)).collect();
+        Schema { tables, views: HashMap::new() }
+    }
+
+    /// The same with these views.
+    pub(crate) fn with_views(self, views: Vec<ViewInfo>) -> Schema {
+        Schema { views: views.into_iter().map(|view| (view.name.to_ascii_lowercase(), view)).collect(), ..self }
+    }
+
+    pub(crate) fn view(&self, name: &str) -> Option<&ViewInfo> {
+        self.views.get(&name.to_ascii_lowercase())
     }
 
     pub(crate) fn table(&self, name: &str) -> Option<&TableInfo> {

@@ -1,6 +1,6 @@
 //! The twin: an empty in-memory SQLite with the cluster's schema. SQLite itself says what a statement means.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -13,10 +13,17 @@ use super::SqlError;
 /// An empty database with the schema. One thread at a time.
 pub(crate) struct Twin {
     connection: Connection,
-    /// The table of each root page, its own or an index's.
-    roots: HashMap<i64, String>,
+    roots: HashMap<i64, Root>,
     reads: Arc<Mutex<Reads>>,
     stop: Arc<Mutex<Option<StopCheck>>>,
+}
+
+/// What a root page is the root of.
+struct Root {
+    /// The table, or the table of the index.
+    table: String,
+    /// The columns of the index; none of a table.
+    indexed: Vec<String>,
 }
 
 /// Whether what runs should stop now.
@@ -28,8 +35,13 @@ const STEPS_PER_LOOK: i32 = 1000;
 /// What the authorizer saw while a statement was prepared.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reads {
-    /// Tables that the statement touches.
-    pub(crate) tables: BTreeSet<String>,
+    /// Tables and views that the statement touches, each with the columns that SQLite says it reads, in SQLite's spelling; a
+    /// rowid is `ROWID`. Columns that only USING or NATURAL name are not among them.
+    pub(crate) tables: BTreeMap<String, BTreeSet<String>>,
+    /// The columns of the indices that it goes by, by table: they decide in which order rows come where nothing else does.
+    pub(crate) indexed: BTreeMap<String, BTreeSet<String>>,
+    /// Whether it reads the schema itself: `sqlite_schema`, `pragma_table_info(...)` and their kin.
+    pub(crate) schema: bool,
     /// Names that it may not touch, with the reason.
     pub(crate) denied: Option<String>,
     /// Functions that it calls, in lower case.
@@ -88,20 +100,24 @@ impl Twin {
             .collect();
         let readonly = statement.readonly();
         drop(statement);
-        reads.tables.extend(self.opened(text)?);
+        for root in self.opened(text)? {
+            let Some(Root { table, indexed }) = root else {
+                reads.schema = true;
+                continue;
+            };
+            reads.tables.entry(table.clone()).or_default();
+            reads.indexed.entry(table.clone()).or_default().extend(indexed.iter().cloned());
+        }
         Ok(Described { columns, parameters, readonly, reads })
     }
 
     /// Tables that the program opens. The authorizer does not hear of a table of which a statement reads nothing but
     /// the columns that USING or NATURAL name.
-    fn opened(&self, text: &str) -> Result<Vec<String>, SqlError> {
+    /// `sqlite_schema` is none.
+    fn opened(&self, text: &str) -> Result<Vec<Option<&Root>>, SqlError> {
         let program = self.program(text).map_err(SqlError::from_sqlite)?;
         let root = |line: &String| line.strip_prefix("OpenRead ")?.split(' ').nth(1)?.parse::<i64>().ok();
-        let table = |root| {
-            let known = self.roots.get(&root).cloned();
-            known.ok_or_else(|| SqlError::Unsupported("reading `sqlite_schema`".into()))
-        };
-        program.iter().filter_map(root).map(table).collect()
+        Ok(program.iter().filter_map(root).map(|root| self.roots.get(&root)).collect())
     }
 
     /// The bytecode of a statement, an instruction a line.
@@ -134,10 +150,19 @@ impl Twin {
     }
 }
 
-fn roots(connection: &Connection) -> rusqlite::Result<HashMap<i64, String>> {
-    let mut schema = connection.prepare("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage > 0")?;
-    let roots = schema.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    roots.collect()
+fn roots(connection: &Connection) -> rusqlite::Result<HashMap<i64, Root>> {
+    let mut schema = connection.prepare(
+        "SELECT s.rootpage, s.tbl_name, i.name FROM sqlite_schema AS s LEFT JOIN pragma_index_info(s.name) AS i
+         WHERE s.rootpage > 0",
+    )?;
+    let mut roots: HashMap<i64, Root> = HashMap::new();
+    let mut rows = schema.query([])?;
+    while let Some(row) = rows.next()? {
+        let table = row.get(1)?;
+        let root = roots.entry(row.get(0)?).or_insert_with(|| Root { table, indexed: Vec::new() });
+        root.indexed.extend(row.get::<_, Option<String>>(2)?);
+    }
+    Ok(roots)
 }
 
 /// Functions whose value depends on the connection that runs them.
@@ -148,9 +173,16 @@ impl Reads {
     fn authorize(&mut self, context: &AuthContext<'_>) -> Authorization {
         let denied = match context.action {
             AuthAction::Select | AuthAction::Recursive => return Authorization::Allow,
+            AuthAction::Read { table_name, .. } if is_of_schema(table_name) => {
+                self.schema = true;
+                return Authorization::Allow;
+            }
             AuthAction::Read { table_name, .. } if is_internal(table_name) => format!("reading `{table_name}`"),
-            AuthAction::Read { table_name, .. } => {
-                self.tables.insert(table_name.to_owned());
+            AuthAction::Read { table_name, column_name } => {
+                let columns = self.tables.entry(table_name.to_owned()).or_default();
+                if !column_name.is_empty() {
+                    columns.insert(column_name.to_owned());
+                }
                 return Authorization::Allow;
             }
             AuthAction::Function { function_name } if CONNECTION_FUNCTIONS.contains(&function_name) => {
@@ -163,6 +195,10 @@ impl Reads {
             AuthAction::Insert { .. } | AuthAction::Update { .. } | AuthAction::Delete { .. } => {
                 "writing in a query; use the call that executes statements".into()
             }
+            AuthAction::Pragma { pragma_name, .. } if is_schema_pragma(pragma_name) => {
+                self.schema = true;
+                return Authorization::Allow;
+            }
             AuthAction::Pragma { pragma_name, .. } => format!("PRAGMA {pragma_name}"),
             AuthAction::Attach { .. } | AuthAction::Detach { .. } => "ATTACH and DETACH".into(),
             AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => {
@@ -173,6 +209,34 @@ impl Reads {
         self.denied.get_or_insert(denied);
         Authorization::Deny
     }
+}
+
+/// Pragmas that tell of the schema and of the build alone, so that an empty database with the schema answers them.
+const SCHEMA_PRAGMAS: &[&str] = &[
+    "table_info",
+    "table_xinfo",
+    "table_list",
+    "index_list",
+    "index_info",
+    "index_xinfo",
+    "foreign_key_list",
+    "collation_list",
+    "compile_options",
+    "function_list",
+    "module_list",
+    "pragma_list",
+    "encoding",
+];
+
+fn is_schema_pragma(name: &str) -> bool {
+    SCHEMA_PRAGMAS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The schema's own table, and the table functions of the pragmas above.
+fn is_of_schema(table: &str) -> bool {
+    let lower = table.to_ascii_lowercase();
+    let schema_tables = ["sqlite_schema", "sqlite_master", "sqlite_temp_schema", "sqlite_temp_master"];
+    schema_tables.contains(&lower.as_str()) || lower.strip_prefix("pragma_").is_some_and(is_schema_pragma)
 }
 
 fn is_internal(table: &str) -> bool {
@@ -194,10 +258,11 @@ mod tests {
             "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM u)",
         ] {
             let described = twin.describe(text).expect(text);
-            assert_eq!(described.reads.tables, ["t", "u"].map(str::to_owned).into(), "{text}");
+            let tables: Vec<&str> = described.reads.tables.keys().map(String::as_str).collect();
+            assert_eq!(tables, ["t", "u"], "{text}");
         }
         let schema = twin.describe("SELECT count(*) FROM sqlite_schema NATURAL JOIN sqlite_schema AS s");
-        assert!(matches!(schema, Err(SqlError::Unsupported(_))), "{schema:?}");
+        assert!(schema.expect("the schema may be read").reads.schema);
     }
 
     #[test]
@@ -211,7 +276,7 @@ mod tests {
             "SELECT EXISTS (SELECT 1 FROM t AS x NATURAL JOIN t AS y), (SELECT count(*) FROM u)",
         ] {
             let reads = twin.describe(text).expect(text).reads;
-            assert_eq!(reads.tables, BTreeSet::from(["t".to_owned(), "u".to_owned()]), "{text}");
+            assert_eq!(reads.tables.keys().collect::<Vec<_>>(), ["t", "u"], "{text}");
         }
     }
 
@@ -221,8 +286,8 @@ mod tests {
         for (text, names) in [
             ("ATTACH 'x' AS y", "ATTACH"),
             ("PRAGMA user_version", "PRAGMA user_version"),
-            ("SELECT * FROM pragma_table_info('t')", "pragma_table_info"),
-            ("SELECT * FROM sqlite_schema", "sqlite_"),
+            ("SELECT * FROM pragma_user_version", "pragma_user_version"),
+            ("SELECT * FROM dbstat", "dbstat"),
             ("BEGIN", "transaction"),
             ("SELECT last_insert_rowid()", "last_insert_rowid"),
             ("INSERT INTO t VALUES (1) RETURNING a", "writing"),

@@ -1,5 +1,7 @@
 //! Walking and rewriting trees.
 
+use std::collections::HashSet;
+
 use super::ast::*;
 
 /// What a walk meets.
@@ -7,6 +9,7 @@ pub(crate) enum Node<'a> {
     Query(&'a Query),
     Expr(&'a Expr),
     Source(&'a Source),
+    Using(&'a UsingColumn),
 }
 
 /// The queries in the walk's way are walked too.
@@ -59,8 +62,10 @@ pub(crate) fn walk_from<'a>(from: &'a From, visit: &mut dyn FnMut(Node<'a>)) {
         From::Join(join) => {
             walk_from(&join.left, visit);
             walk_from(&join.right, visit);
-            if let JoinConstraint::On(on) = &join.constraint {
-                walk_expr(on, visit);
+            match &join.constraint {
+                JoinConstraint::None => {}
+                JoinConstraint::On(on) => walk_expr(on, visit),
+                JoinConstraint::Using(columns) => columns.iter().for_each(|column| visit(Node::Using(column))),
             }
         }
     }
@@ -80,7 +85,41 @@ pub(crate) fn walk_expr<'a>(expr: &'a Expr, visit: &mut dyn FnMut(Node<'a>)) {
     }
 }
 
+impl Query {
+    /// Whether every column in it is one of its own sources'.
+    pub(crate) fn is_closed(&self) -> bool {
+        let mut own = HashSet::new();
+        let mut used = HashSet::new();
+        walk_query(self, &mut |node| match node {
+            Node::Source(source) => drop(own.insert(source.id)),
+            Node::Expr(Expr::Column(column)) => drop(used.insert(column.source)),
+            Node::Expr(_) | Node::Query(_) | Node::Using(_) => {}
+        });
+        used.is_subset(&own)
+    }
+
+    /// The WITH tables that it mentions, its own among them.
+    pub(crate) fn ctes_mentioned(&self) -> HashSet<&str> {
+        let mut names = HashSet::new();
+        walk_query(self, &mut |node| {
+            if let Node::Source(Source { kind: SourceKind::Cte(name), .. }) = node {
+                names.insert(name.as_str());
+            }
+        });
+        names
+    }
+}
+
 impl Expr {
+    /// The same expression with another subquery in place of its own.
+    pub(crate) fn with_query(&self, query: Query) -> Expr {
+        let mut copy = self.clone();
+        if let Expr::InQuery { query: own, .. } | Expr::Exists(own) | Expr::Scalar(own) = &mut copy {
+            **own = query;
+        }
+        copy
+    }
+
     /// The subquery that this expression is, if it is one.
     pub(crate) fn query(&self) -> Option<&Query> {
         match self {
@@ -198,6 +237,35 @@ fn order_expr_mut(term: &mut OrderTerm) -> Option<&mut Expr> {
     match &mut term.key {
         OrderKey::Output(_) => None,
         OrderKey::Expr(expr) => Some(expr),
+    }
+}
+
+impl Select {
+    /// The same SELECT with every expression but those of FROM replaced.
+    pub(crate) fn rewrite<E>(&self, replace: &mut dyn FnMut(&Expr) -> Result<Expr, E>) -> Result<Select, E> {
+        let mut copy = self.clone();
+        let outputs = copy.outputs.iter_mut().map(|output| &mut output.expr);
+        let rest = copy.filter.iter_mut().chain(&mut copy.group).chain(&mut copy.having);
+        for expr in outputs.chain(rest) {
+            *expr = replace(expr)?;
+        }
+        for (_, window) in &mut copy.windows {
+            for expr in window.partition.iter_mut().chain(window.order.iter_mut().filter_map(order_expr_mut)) {
+                *expr = replace(expr)?;
+            }
+        }
+        Ok(copy)
+    }
+}
+
+impl OrderTerm {
+    /// The same term with its expression replaced.
+    pub(crate) fn rewrite<E>(&self, replace: &mut dyn FnMut(&Expr) -> Result<Expr, E>) -> Result<OrderTerm, E> {
+        let mut copy = self.clone();
+        if let Some(expr) = order_expr_mut(&mut copy) {
+            *expr = replace(expr)?;
+        }
+        Ok(copy)
     }
 }
 

@@ -102,6 +102,7 @@ async fn table_rows(cluster: &Cluster, snapshot: &Snapshot, shard: u64, table: &
         bytes_max: cluster.limits.merge_bytes_max,
         scope: None,
         partial: false,
+        slowest_max: 0,
     };
     let mut parts = cluster.nodes.run_fragment(node, request);
     let mut all = Vec::new();

@@ -3,6 +3,8 @@
 mod bytes;
 mod csv;
 mod json;
+mod lines;
+mod plan;
 mod summary;
 mod table;
 
@@ -12,6 +14,7 @@ use clap::ValueEnum;
 use souk_merge::BatchCursor;
 use souk_proto::v1::ColumnDescription;
 
+pub(crate) use plan::plan;
 pub(crate) use summary::{counted, failures, summary, time, write_summary};
 pub(crate) use table::printed as print_table;
 
@@ -45,6 +48,14 @@ pub(crate) fn sink<'a>(format: Format, out: impl Write + Send + 'a, width: Optio
         Format::Csv => Box::new(csv::CsvSink::new(out)),
         Format::Json => Box::new(json::JsonSink::array(out)),
         Format::Jsonl => Box::new(json::JsonSink::lines(out)),
+    }
+}
+
+/// A sink for a plan, which has a line a row.
+pub(crate) fn plan_sink<'a>(format: Format, out: impl Write + Send + 'a) -> Box<dyn RowSink + 'a> {
+    match format {
+        Format::Table => Box::new(lines::LinesSink::new(out)),
+        other => sink(other, out, None),
     }
 }
 

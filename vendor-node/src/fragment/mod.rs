@@ -7,6 +7,7 @@
 //! - [`first`]: the first rows in shard order.
 //! - [`stream`]: all rows in shard order.
 //! - [`ordered`]: all rows, merged in order.
+//! - [`times`]: how long each shard took.
 
 mod budget;
 mod buffer;
@@ -15,8 +16,9 @@ mod fold;
 mod ordered;
 mod outlet;
 mod stream;
+mod times;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use rayon::ThreadPool;
 use souk_merge::{Batch, MergeSpec};
@@ -30,6 +32,9 @@ use crate::{
 };
 use fold::{Grouped, TopRows};
 use outlet::Outlet;
+use times::Times;
+
+pub(crate) use times::ShardTime;
 
 /// A statement for some of the node's shards, and how to merge their answers.
 pub(crate) struct Fragment {
@@ -45,6 +50,8 @@ pub(crate) struct Fragment {
     pub(crate) scope: Option<Arc<Scope>>,
     /// Shards that fail are left out and reported.
     pub(crate) partial: bool,
+    /// When not 0, each shard is measured, and so many of the slowest are named.
+    pub(crate) slowest_max: usize,
     pub(crate) ticket: Arc<Ticket>,
 }
 
@@ -53,6 +60,8 @@ pub(crate) struct Fragment {
 pub(crate) struct Summary {
     pub(crate) answered: usize,
     pub(crate) failed: Vec<Failure>,
+    /// The slowest first, when they were asked for.
+    pub(crate) slowest: Vec<ShardTime>,
 }
 
 /// Where rows go; may wait for whoever takes them.
@@ -64,10 +73,30 @@ pub(crate) struct Run<'a> {
     pub(crate) schema: &'a SchemaLog,
     pub(crate) shards: &'a Shards,
     pub(crate) pool: &'a ThreadPool,
+    /// None when nobody asked for them.
+    times: Option<Times>,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        fragment: &'a Fragment,
+        schema: &'a SchemaLog,
+        shards: &'a Shards,
+        pool: &'a ThreadPool,
+    ) -> Run<'a> {
+        Run { fragment, schema, shards, pool, times: (fragment.slowest_max > 0).then(Times::default) }
+    }
 }
 
 /// Runs a fragment and gives the merged rows to `sink`, on the caller's thread.
-pub(crate) fn run(run: &Run<'_>, sink: &mut Sink<'_>) -> Result<Summary, Fault> {
+pub(crate) fn run(run: Run<'_>, sink: &mut Sink<'_>) -> Result<Summary, Fault> {
+    let failed = merge(&run, sink)?;
+    let slowest = run.times.map(|times| times.slowest(run.fragment.slowest_max)).unwrap_or_default();
+    Ok(Summary { answered: run.fragment.shards.len() - failed.len(), failed, slowest })
+}
+
+/// Gives the shards that failed.
+fn merge(run: &Run<'_>, sink: &mut Sink<'_>) -> Result<Vec<Failure>, Fault> {
     let mut outlet = Outlet::new(sink, run.fragment.bytes_max);
     let failed = match &run.fragment.merge {
         MergeSpec::Groups { keys, states } => fold::fold(run, || Grouped::new(keys, states), &mut outlet)?,
@@ -77,12 +106,23 @@ pub(crate) fn run(run: &Run<'_>, sink: &mut Sink<'_>) -> Result<Summary, Fault> 
         MergeSpec::Rows { order, limit: None } => ordered::ordered(run, order, &mut outlet)?,
     };
     outlet.finish()?;
-    Ok(Summary { answered: run.fragment.shards.len() - failed.len(), failed })
+    Ok(failed)
 }
 
 impl Run<'_> {
     /// Runs the statement on one shard.
     fn read(&self, shard: u64, visit: &mut Visit<'_>) -> Result<(), Fault> {
+        let Some(times) = &self.times else { return self.visit_rows(shard, visit) };
+        let (started, mut rows) = (Instant::now(), 0);
+        let outcome = self.visit_rows(shard, &mut |row| {
+            rows += 1;
+            visit(row)
+        });
+        times.add(shard, started.elapsed(), rows);
+        outcome
+    }
+
+    fn visit_rows(&self, shard: u64, visit: &mut Visit<'_>) -> Result<(), Fault> {
         let Fragment { statement, scope, ticket, merge, .. } = self.fragment;
         let mut checked = |row: &RowView<'_>| {
             merge.check(row.width()).map_err(|error| Fault::invalid(error.to_string()))?;

@@ -29,6 +29,7 @@ pub(crate) fn fragment(request: v1::RunFragmentRequest, ticket: Arc<Ticket>) -> 
         bytes_max,
         scope: scoped,
         failure_mode,
+        slowest_max,
     } = request;
     let parameters = parameters.into_iter().map(Value::try_from).collect::<Result<_, _>>().map_err(malformed)?;
     let merge = merge.ok_or(WireError::Missing("run_fragment.merge")).map_err(malformed)?;
@@ -40,7 +41,8 @@ pub(crate) fn fragment(request: v1::RunFragmentRequest, ticket: Arc<Ticket>) -> 
     };
     let scope = scoped.map(scope).transpose()?.map(Arc::new);
     let statement = Statement { sql, parameters };
-    Ok(Fragment { shards, statement, merge, schema_version, bytes_max, scope, partial, ticket })
+    let slowest_max = slowest_max as usize;
+    Ok(Fragment { shards, statement, merge, schema_version, bytes_max, scope, partial, slowest_max, ticket })
 }
 
 fn scope(scope: v1::Scope) -> Result<Scope, Fault> {

@@ -5,7 +5,7 @@ use souk_proto::v1;
 
 use crate::{
     error::{Failure, Fault},
-    fragment::Summary,
+    fragment::{ShardTime, Summary},
     node::{Description, ShardOutcome},
     shard::Inserted,
 };
@@ -28,9 +28,16 @@ pub(crate) fn batch(batch: Batch) -> v1::RunFragmentResponse {
 }
 
 pub(crate) fn summary(node: &str, summary: Summary) -> v1::RunFragmentResponse {
-    let Summary { answered, failed } = summary;
-    let summary = v1::FragmentSummary { answered: count(answered), failed: failures(node, failed) };
+    let Summary { answered, failed, slowest } = summary;
+    let slowest = slowest.into_iter().map(|time| shard_time(node, time)).collect();
+    let summary = v1::FragmentSummary { answered: count(answered), failed: failures(node, failed), slowest };
     part(v1::run_fragment_response::Part::Summary(summary))
+}
+
+fn shard_time(node: &str, time: ShardTime) -> v1::ShardTime {
+    let ShardTime { shard, elapsed, rows } = time;
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    v1::ShardTime { shard, node: node.to_owned(), elapsed_us, rows }
 }
 
 fn part(part: v1::run_fragment_response::Part) -> v1::RunFragmentResponse {

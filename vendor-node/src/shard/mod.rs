@@ -33,7 +33,7 @@ use souk_proto::Reason;
 pub(crate) use connection::OpenConnections;
 pub(crate) use file::{create, disk};
 pub(crate) use place::{Place, Trouble};
-pub(crate) use reader::{RowView, Statement, Visit};
+pub(crate) use reader::{RowView, Statement, Visit, bindable};
 pub(crate) use scope::{Scope, ScopedTable};
 pub(crate) use writer::{Inserted, TableRows};
 

@@ -231,7 +231,7 @@ fn seal(
     running: Arc<Mutex<Option<Arc<Ticket>>>>,
     trusted: Arc<AtomicBool>,
 ) -> rusqlite::Result<()> {
-    raw::register_aggregates(connection)?;
+    raw::register_functions(connection)?;
     let names = scope.map(Scope::names);
     if let (Some(scope), Some(names)) = (scope, &names) {
         connection.execute_batch(&scope.views(names))?;

@@ -3,6 +3,7 @@
 use sqlparser::ast as sp;
 
 use super::super::ast::*;
+use super::super::rewrite::split_exclude;
 use super::{Binder, Naming, Result, ident, unsupported, with_options};
 
 impl Binder<'_> {
@@ -197,22 +198,23 @@ impl Binder<'_> {
     }
 
     fn window(&mut self, spec: &sp::WindowSpec) -> Result<Window> {
+        let (exclude, base) = spec.window_name.as_ref().map_or((None, None), |name| split_exclude(&name.value));
         Ok(Window {
-            base: spec.window_name.as_ref().map(|name| name.value.clone()),
+            base: base.map(str::to_owned),
             partition: self.exprs(&spec.partition_by)?,
             order: spec.order_by.iter().map(|term| self.inner_order(term)).collect::<Result<_>>()?,
-            frame: spec.window_frame.as_ref().map(|frame| self.frame(frame)).transpose()?,
+            frame: spec.window_frame.as_ref().map(|frame| self.frame(frame, exclude).map(Box::new)).transpose()?,
         })
     }
 
-    fn frame(&mut self, frame: &sp::WindowFrame) -> Result<Frame> {
+    fn frame(&mut self, frame: &sp::WindowFrame, exclude: Option<&'static str>) -> Result<Frame> {
         let unit = match frame.units {
             sp::WindowFrameUnits::Rows => "ROWS",
             sp::WindowFrameUnits::Range => "RANGE",
             sp::WindowFrameUnits::Groups => "GROUPS",
         };
         let end = frame.end_bound.as_ref().map(|bound| self.bound(bound)).transpose()?;
-        Ok(Frame { unit, start: self.bound(&frame.start_bound)?, end })
+        Ok(Frame { unit, start: self.bound(&frame.start_bound)?, end, exclude })
     }
 
     fn bound(&mut self, bound: &sp::WindowFrameBound) -> Result<Bound> {

@@ -8,6 +8,7 @@ use super::super::ast::*;
 use super::scope::{ScopeColumn, ScopeSource};
 use super::{Binder, Naming, Result, ident, output_names, unsupported};
 
+const JSON_FUNCTIONS: [&str; 4] = ["json_each", "json_tree", "jsonb_each", "jsonb_tree"];
 /// Columns of `json_each` and `json_tree`; the last two are hidden.
 const JSON_COLUMNS: [&str; 10] = ["key", "value", "type", "atom", "id", "parent", "fullkey", "path", "json", "root"];
 
@@ -48,21 +49,19 @@ impl Binder<'_> {
         };
         let middle = self.scope().sources.len();
         let right = self.factor(&joined.relation)?;
-        if matches!(kind, JoinKind::Right | JoinKind::Full) {
-            self.scope().has_right_join = true;
-        }
         let constraint = match constraint {
             sp::JoinConstraint::None => JoinConstraint::None,
             sp::JoinConstraint::On(on) => JoinConstraint::On(self.expr(on)?),
             sp::JoinConstraint::Using(names) => {
                 let names = names.iter().map(|name| ident(name).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
-                self.using(start..middle, names)?
+                self.using(start..middle, names, kind)?
             }
             sp::JoinConstraint::Natural => {
                 let names = self.common_names(start..middle);
-                if names.is_empty() { JoinConstraint::None } else { self.using(start..middle, names)? }
+                if names.is_empty() { JoinConstraint::None } else { self.using(start..middle, names, kind)? }
             }
         };
+        self.scope().has_right_join |= matches!(kind, JoinKind::Right | JoinKind::Full);
         Ok(join(left, right, kind, constraint))
     }
 
@@ -74,14 +73,17 @@ impl Binder<'_> {
         names.map(|column| column.name.clone()).collect()
     }
 
-    fn using(&mut self, left: Range<usize>, names: Vec<String>) -> Result<JoinConstraint> {
+    fn using(&mut self, left: Range<usize>, names: Vec<String>, kind: JoinKind) -> Result<JoinConstraint> {
         let scope = self.scope();
         let right = left.end..scope.sources.len();
         let mut columns = Vec::new();
         for name in names {
             let on_left = scope.leftmost(left.clone(), &name).ok_or("USING names no column of the left")?;
             let on_right = scope.leftmost(right.clone(), &name).ok_or("USING names no column of the right")?;
-            scope.merged.push(on_right.clone());
+            if scope.has_right_join && scope.is_merged(&name) {
+                return Err(format!("a second USING of `{name}` beside a RIGHT or FULL join"));
+            }
+            scope.merged.push((on_right.clone(), kind));
             columns.push(UsingColumn { name, left: on_left, right: on_right });
         }
         Ok(JoinConstraint::Using(columns))
@@ -89,9 +91,7 @@ impl Binder<'_> {
 
     fn factor(&mut self, factor: &sp::TableFactor) -> Result<From> {
         match factor {
-            sp::TableFactor::Table { name, alias, args, index_hints, .. } if index_hints.is_empty() => {
-                self.table(ident(name)?, alias.as_ref(), args.as_ref())
-            }
+            sp::TableFactor::Table { name, alias, args, .. } => self.table(name, alias.as_ref(), args.as_ref()),
             sp::TableFactor::Derived { lateral: false, subquery, alias, .. } => self.derived(subquery, alias.as_ref()),
             sp::TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 self.table_with_joins(table_with_joins, None)
@@ -102,35 +102,43 @@ impl Binder<'_> {
 
     fn table(
         &mut self,
-        name: &str,
+        name: &sp::ObjectName,
         alias: Option<&sp::TableAlias>,
         args: Option<&sp::TableFunctionArgs>,
     ) -> Result<From> {
+        let is_qualified = name.0.len() > 1;
+        let name = ident(name)?;
         let alias = alias_of(alias)?.unwrap_or_else(|| name.to_owned());
         if let Some(args) = args {
-            return self.table_function(name, alias, args);
+            return self.table_function(name, alias, &args.args);
         }
-        if let Some(cte) = self.ctes.iter().rev().find(|cte| cte.name.eq_ignore_ascii_case(name)) {
-            let kind = SourceKind::Cte(cte.name.clone());
+        let cte = self.ctes.iter().rev().find(|cte| !is_qualified && cte.name.eq_ignore_ascii_case(name));
+        if let Some(cte) = cte {
+            let kind = SourceKind::Cte(cte.unique.clone());
             let columns = visible(cte.columns.clone());
             return Ok(self.source(alias, kind, columns, false));
         }
-        let table = self.schema.table(name).ok_or_else(|| format!("`{name}` is a view or unknown"))?;
+        if let Some(view) = self.schema.view(name) {
+            let kind = self.view(view)?;
+            return Ok(self.source(alias, kind, visible(view.columns.clone()), false));
+        }
+        let Some(table) = self.schema.table(name) else { return self.table_function(name, alias, &[]) };
         let columns = table.columns.iter();
         let columns = columns.map(|column| ScopeColumn { name: column.name.clone(), hidden: column.hidden }).collect();
         let (name, has_rowid) = (table.name.clone(), !table.without_rowid);
         Ok(self.source(alias, SourceKind::Table(name), columns, has_rowid))
     }
 
-    fn table_function(&mut self, name: &str, alias: String, args: &sp::TableFunctionArgs) -> Result<From> {
+    /// Its arguments may also be given to its hidden columns.
+    fn table_function(&mut self, name: &str, alias: String, args: &[sp::FunctionArg]) -> Result<From> {
         let name = name.to_ascii_lowercase();
-        if name != "json_each" && name != "json_tree" {
-            return unsupported(format_args!("the table function {name}"));
+        if !JSON_FUNCTIONS.contains(&name.as_str()) {
+            return unsupported(format_args!("the table `{name}`"));
         }
-        let arguments = args.args.iter().map(|arg| self.argument(arg)).collect::<Result<_>>()?;
+        let arguments = args.iter().map(|arg| self.argument(arg)).collect::<Result<_>>()?;
         let column = |(index, name): (usize, &&str)| ScopeColumn { name: (*name).to_owned(), hidden: index >= 8 };
         let columns = JSON_COLUMNS.iter().enumerate().map(column).collect();
-        Ok(self.source(alias, SourceKind::Function { name, arguments }, columns, false))
+        Ok(self.source(alias, SourceKind::Function { name, arguments }, columns, true))
     }
 
     /// A derived table sees the outer queries, but not its siblings.
@@ -140,8 +148,20 @@ impl Binder<'_> {
         self.scopes.push(siblings);
         let query = bound?;
         let columns = visible(output_names(&query.body));
-        let alias = alias_of(alias)?.unwrap_or_else(|| format!("_derived {}", self.sources));
+        let alias = alias_of(alias)?.unwrap_or_else(|| self.unnamed());
         Ok(self.source(alias, SourceKind::Derived(Box::new(query)), columns, false))
+    }
+
+    /// A name that no text can guess.
+    fn unnamed(&self) -> String {
+        format!("_derived {}", self.sources)
+    }
+
+    /// A source that no text names.
+    pub(super) fn next_source(&mut self) -> (SourceId, String) {
+        let (id, alias) = (SourceId(self.sources), self.unnamed());
+        self.sources += 1;
+        (id, alias)
     }
 
     fn source(&mut self, alias: String, kind: SourceKind, columns: Vec<ScopeColumn>, has_rowid: bool) -> From {

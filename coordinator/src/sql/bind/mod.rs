@@ -2,34 +2,67 @@
 //!
 //! What SQLite's grammar does not know is an error here, and so is what is rare: the statement is opaque then.
 
+mod compound;
 mod expr;
 mod from;
 mod scope;
+mod view;
+
+use std::collections::HashMap;
 
 use sqlparser::ast as sp;
+use sqlparser::tokenizer::Location;
 
 use self::scope::{CteName, Scope};
 use super::ast::*;
-use super::schema::Schema;
+use super::parse::Parsed;
+use super::schema::{Schema, ViewInfo};
 
 /// Why a statement has no tree: a phrase.
 type Result<T> = std::result::Result<T, String>;
 
-/// Binds a statement that SQLite accepted.
-pub(crate) fn bind(query: &sp::Query, schema: &Schema) -> Result<Query> {
-    let mut binder = Binder { schema, sources: 0, scopes: Vec::new(), ctes: Vec::new(), cte_names: Vec::new() };
-    binder.query(query, Naming::Free)
+/// What becomes of the name of a view.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Views {
+    /// The derived table that the view is.
+    Read,
+    /// Its name, as if it were a table.
+    Named,
+}
+
+/// Binds a statement that SQLite accepted; the views in it, each once, are given beside it.
+pub(super) fn bind<'a>(parsed: &Parsed, schema: &'a Schema, views: Views) -> Result<(Query, Vec<&'a ViewInfo>)> {
+    let mut binder = Binder {
+        schema,
+        materialized: parsed.materialized.clone(),
+        sources: 0,
+        views,
+        views_read: Vec::new(),
+        scopes: Vec::new(),
+        ctes: Vec::new(),
+        cte_names: Vec::new(),
+    };
+    let query = binder.query(&parsed.query, Naming::Free)?;
+    let mut views = binder.views_read;
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    views.dedup_by(|a, b| a.name == b.name);
+    Ok((query, views))
 }
 
 struct Binder<'a> {
     schema: &'a Schema,
+    /// Whether a WITH table is MATERIALIZED or NOT MATERIALIZED, by the place of the parenthesis that closes it.
+    materialized: HashMap<Location, bool>,
     /// Sources numbered so far.
     sources: usize,
+    views: Views,
+    /// One for each time that a view is read.
+    views_read: Vec<&'a ViewInfo>,
     /// From the outermost query to the one being bound.
     scopes: Vec<Scope>,
     /// Tables of WITH clauses in sight, inner ones last.
     ctes: Vec<CteName>,
-    /// Every WITH table of the statement, in sight or not.
+    /// Every WITH table of the statement, in sight or not, as the tree calls it.
     cte_names: Vec<String>,
 }
 
@@ -56,7 +89,7 @@ fn ident(name: &sp::ObjectName) -> Result<&str> {
     }
 }
 
-impl Binder<'_> {
+impl<'a> Binder<'a> {
     fn query(&mut self, query: &sp::Query, naming: Naming) -> Result<Query> {
         let ctes_before = self.ctes.len();
         let bound = self.query_with_ctes(query, naming);
@@ -82,18 +115,15 @@ impl Binder<'_> {
             Some(_) => return unsupported("LIMIT BY"),
         };
         let terms = order_terms(query.order_by.as_ref())?;
-        let (body, order) = match query.body.as_ref() {
+        let (body, order) = match unwrapped(query.body.as_ref()) {
             sp::SetExpr::Select(select) => {
-                let (select, order) = self.select(select, terms, naming)?;
+                let order_by = |binder: &mut Self, outputs: &[Output]| {
+                    terms.iter().map(|term| binder.order_term(term, outputs)).collect::<Result<_>>()
+                };
+                let (select, order) = self.select(select, naming, order_by)?;
                 (Body::Select(Box::new(select)), order)
             }
-            other => {
-                // An ORDER BY of a compound may use the first part's aliases.
-                let naming = if terms.is_empty() { naming } else { Naming::Named };
-                let body = self.body(other, naming)?;
-                let order = self.compound_order(&body, terms)?;
-                (body, order)
-            }
+            other => self.compound(other, naming, &terms)?,
         };
         // LIMIT sees no columns of its own query, and in SQLite none of an outer one either.
         let limit = limit.map(|expr| self.expr(expr)).transpose()?;
@@ -102,81 +132,76 @@ impl Binder<'_> {
     }
 
     fn cte(&mut self, cte: &sp::Cte) -> Result<Cte> {
-        let name = cte.alias.name.value.clone();
-        if self.cte_names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
-            return Err(format!("two WITH tables called `{name}`"));
-        }
-        self.cte_names.push(name.clone());
+        let name = &cte.alias.name.value;
+        let unique = self.unique_name(name);
+        self.cte_names.push(unique.clone());
         let given: Vec<String> = cte.alias.columns.iter().map(|column| column.name.value.clone()).collect();
         let outer_scopes = std::mem::take(&mut self.scopes);
-        let bound = self.cte_query(&name, &given, &cte.query);
+        let outer_ctes = self.ctes.len();
+        let bound = self.cte_query(name, &unique, &given, &cte.query);
+        self.ctes.truncate(outer_ctes);
         self.scopes = outer_scopes;
         let (columns, query) = bound?;
-        self.ctes.push(CteName { name: name.clone(), columns: columns.clone() });
-        let materialized = cte.materialized.as_ref().map(|how| matches!(how, sp::CteAsMaterialized::Materialized));
-        Ok(Cte { name, columns, query, materialized })
+        self.ctes.push(CteName { name: name.clone(), unique: unique.clone(), columns: columns.clone() });
+        let materialized = self.materialized.get(&cte.closing_paren_token.0.span.start).copied();
+        Ok(Cte { name: unique, columns, query, materialized })
     }
 
-    fn cte_query(&mut self, name: &str, given: &[String], query: &sp::Query) -> Result<(Vec<String>, Query)> {
+    /// A name that no other WITH table, no table and no view has.
+    fn unique_name(&self, name: &str) -> String {
+        let is_known = |name: &str| {
+            self.cte_names.iter().any(|known| known.eq_ignore_ascii_case(name))
+                || self.schema.table(name).is_some()
+                || self.schema.view(name).is_some()
+        };
+        let mut unique = name.to_owned();
+        let mut number = 1;
+        while is_known(&unique) {
+            number += 1;
+            unique = format!("{name} {number}");
+        }
+        unique
+    }
+
+    fn cte_query(
+        &mut self,
+        name: &str,
+        unique: &str,
+        given: &[String],
+        query: &sp::Query,
+    ) -> Result<(Vec<String>, Query)> {
         // A recursive table is in sight of its own right side, so its column names come from the left side first.
         if let sp::SetExpr::SetOperation { left, .. } = query.body.as_ref() {
             let columns = match given {
                 [] => output_names(&self.body(left, Naming::Named)?),
                 given => given.to_vec(),
             };
-            self.ctes.push(CteName { name: name.to_owned(), columns });
+            self.ctes.push(CteName { name: name.to_owned(), unique: unique.to_owned(), columns });
         }
         let bound = self.query(query, Naming::Named)?;
-        self.ctes.retain(|known| known.name != name);
         let columns = if given.is_empty() { output_names(&bound.body) } else { given.to_vec() };
         Ok((columns, bound))
     }
 
-    fn body(&mut self, body: &sp::SetExpr, naming: Naming) -> Result<Body> {
-        match body {
-            sp::SetExpr::Select(select) => Ok(Body::Select(Box::new(self.select(select, Vec::new(), naming)?.0))),
-            sp::SetExpr::Values(values) => {
-                let rows = values.rows.iter().map(|row| self.exprs(&row.content)).collect::<Result<_>>()?;
-                Ok(Body::Values(rows))
-            }
-            sp::SetExpr::SetOperation { .. } => self.compound(body, naming),
-            _ => unsupported("this body"),
-        }
-    }
-
-    /// SQLite reads compounds strictly from the left, whatever the operators.
-    fn compound(&mut self, body: &sp::SetExpr, naming: Naming) -> Result<Body> {
-        let mut arms = Vec::new();
-        flatten(body, None, &mut arms)?;
-        let mut arms = arms.into_iter();
-        let (_, first) = arms.next().ok_or("an empty compound")?;
-        let mut left = self.body(first, naming)?;
-        for (op, arm) in arms {
-            let op = op.ok_or("a compound without an operator")?;
-            left = Body::Compound { op, left: Box::new(left), right: Box::new(self.body(arm, Naming::Free)?) };
-        }
-        Ok(left)
-    }
-
-    /// A SELECT with the ORDER BY that follows it, which may speak of its sources.
-    fn select(
+    /// Binds a SELECT, and what follows it, which may speak of its sources and its outputs.
+    fn select<T>(
         &mut self,
         select: &sp::Select,
-        terms: Vec<&sp::OrderByExpr>,
         naming: Naming,
-    ) -> Result<(Select, Vec<OrderTerm>)> {
+        rest: impl FnOnce(&mut Self, &[Output]) -> Result<T>,
+    ) -> Result<(Select, T)> {
         self.scopes.push(Scope::default());
-        let bound = self.select_in_scope(select, terms, naming);
+        let bound = self.select_in_scope(select, naming, rest);
         self.scopes.pop();
         bound
     }
 
-    fn select_in_scope(
+    fn select_in_scope<T>(
         &mut self,
         select: &sp::Select,
-        terms: Vec<&sp::OrderByExpr>,
         naming: Naming,
-    ) -> Result<(Select, Vec<OrderTerm>)> {
+        rest: impl FnOnce(&mut Self, &[Output]) -> Result<T>,
+    ) -> Result<(Select, T)> {
         let distinct = match &select.distinct {
             None | Some(sp::Distinct::All) => false,
             Some(sp::Distinct::Distinct) => true,
@@ -197,12 +222,12 @@ impl Binder<'_> {
         let group = group_terms.iter().map(|term| self.group_term(term, &outputs)).collect::<Result<Vec<_>>>()?;
         let having = select.having.as_ref().map(|expr| self.expr(expr)).transpose()?;
         let windows = select.named_window.iter().map(|window| self.named_window(window)).collect::<Result<_>>()?;
-        let order = terms.iter().map(|term| self.order_term(term, &outputs)).collect::<Result<_>>()?;
+        let rest = rest(self, &outputs)?;
         match naming {
             Naming::Free => outputs.iter_mut().for_each(|output| output.name = None),
             Naming::Named => name_outputs(&mut outputs),
         }
-        Ok((Select { distinct, outputs, from, filter, group, group_places, having, windows }, order))
+        Ok((Select { distinct, outputs, from, filter, group, group_places, having, windows }, rest))
     }
 
     fn scope(&mut self) -> &mut Scope {
@@ -229,7 +254,7 @@ impl Binder<'_> {
 
     fn star(&mut self, table: Option<&str>) -> Result<Vec<Output>> {
         let columns = self.scope().star(table)?;
-        Ok(columns.into_iter().map(|column| Output { expr: Expr::Column(column), name: None }).collect())
+        Ok(columns.into_iter().map(|expr| Output { expr, name: None }).collect())
     }
 
     /// A number names a result column; anything else is an expression over the sources, then over the aliases.
@@ -260,51 +285,18 @@ impl Binder<'_> {
         };
         with_options(key, collation, &term.options)
     }
-
-    /// The ORDER BY of a compound: its terms are result columns, by number, by name, or by the expression of an arm.
-    fn compound_order(&mut self, body: &Body, terms: Vec<&sp::OrderByExpr>) -> Result<Vec<OrderTerm>> {
-        let first = first_outputs(body);
-        terms
-            .into_iter()
-            .map(|term| {
-                let (bare, collation) = peel_collation(&term.expr)?;
-                let index = match (ordinal(bare), bare) {
-                    (Some(index), _) => Some(index),
-                    (None, sp::Expr::Identifier(name)) => first.iter().position(|output| {
-                        output
-                            .name
-                            .as_deref()
-                            .or(column_name(&output.expr))
-                            .is_some_and(|known| known.eq_ignore_ascii_case(&name.value))
-                    }),
-                    _ => None,
-                };
-                let index = index.ok_or("an ORDER BY of a compound that names no column of its first part")?;
-                with_options(OrderKey::Output(index), collation, &term.options)
-            })
-            .collect()
-    }
 }
 
-/// The arms of a compound from left to right, each with the operator before it.
-fn flatten<'a>(
-    body: &'a sp::SetExpr,
-    before: Option<SetOp>,
-    arms: &mut Vec<(Option<SetOp>, &'a sp::SetExpr)>,
-) -> Result<()> {
-    let sp::SetExpr::SetOperation { left, op, set_quantifier, right } = body else {
-        arms.push((before, body));
-        return Ok(());
-    };
-    let op = match (op, set_quantifier) {
-        (sp::SetOperator::Union, sp::SetQuantifier::All) => SetOp::UnionAll,
-        (sp::SetOperator::Union, sp::SetQuantifier::None) => SetOp::Union,
-        (sp::SetOperator::Except, sp::SetQuantifier::None) => SetOp::Except,
-        (sp::SetOperator::Intersect, sp::SetQuantifier::None) => SetOp::Intersect,
-        _ => return unsupported(format_args!("{op} {set_quantifier}")),
-    };
-    flatten(left, before, arms)?;
-    flatten(right, Some(op), arms)
+/// Without parentheses around all of it.
+fn unwrapped(body: &sp::SetExpr) -> &sp::SetExpr {
+    match body {
+        sp::SetExpr::Query(query)
+            if query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() =>
+        {
+            unwrapped(&query.body)
+        }
+        other => other,
+    }
 }
 
 fn order_terms(order: Option<&sp::OrderBy>) -> Result<Vec<&sp::OrderByExpr>> {
@@ -366,15 +358,6 @@ fn name_outputs(outputs: &mut [Output]) {
         };
         let name = wanted.filter(|name| !taken(name)).unwrap_or_else(|| format!("_column {}", index + 1));
         outputs[index].name = Some(name);
-    }
-}
-
-/// The result columns of the leftmost SELECT.
-fn first_outputs(body: &Body) -> &[Output] {
-    match body {
-        Body::Select(select) => &select.outputs,
-        Body::Values(_) => &[],
-        Body::Compound { left, .. } => first_outputs(left),
     }
 }
 

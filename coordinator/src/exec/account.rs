@@ -1,0 +1,126 @@
+//! What a running plan accounts for: the shards that are missing from its answer, and what each step took when that was asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use souk_merge::Batch;
+use tokio::time::Instant;
+
+use super::nodes::ShardFailure;
+use super::source::Source;
+use crate::plan::{Measured, Measurements, Place};
+
+/// Of one plan, or of one part of it.
+#[derive(Default)]
+pub(super) struct Account {
+    /// Shards missing from the answer, each once.
+    failed: BTreeMap<u64, ShardFailure>,
+    pub(super) trace: Trace,
+}
+
+impl Account {
+    pub(super) fn new(trace: Trace) -> Account {
+        Account { failed: BTreeMap::new(), trace }
+    }
+
+    /// The account of a step, which is [taken over](Account::take) when it is done.
+    pub(super) fn of(&self, place: Place) -> Account {
+        Account::new(self.trace.at(place))
+    }
+
+    pub(super) fn take(&mut self, step: Account) {
+        self.failed.extend(step.failed);
+    }
+
+    /// Notes what one call of every node of a step came to.
+    pub(super) fn note(&mut self, sources: &[Source]) {
+        let failures = sources.iter().flat_map(|source| &source.failed);
+        self.failed.extend(failures.map(|failure| (failure.shard, failure.clone())));
+        let measured = sources.iter().filter_map(|source| source.measured.clone());
+        let call = measured.reduce(|mut call, other| {
+            call.beside(other);
+            call
+        });
+        if let Some(call) = call {
+            self.trace.add(call);
+        }
+    }
+
+    pub(super) fn into_failed(self) -> Vec<ShardFailure> {
+        self.failed.into_values().collect()
+    }
+}
+
+/// Where measurements go. Off, which is the default, nothing is measured.
+#[derive(Clone, Default)]
+pub(crate) struct Trace {
+    to: Option<Arc<Mutex<Measurements>>>,
+    path: Vec<Place>,
+}
+
+impl Trace {
+    pub(crate) fn on() -> Trace {
+        Trace { to: Some(Arc::default()), path: Vec::new() }
+    }
+
+    /// What was measured so far.
+    pub(crate) fn measurements(&self) -> Measurements {
+        self.to.as_ref().map(|to| to.lock().clone()).unwrap_or_default()
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        self.to.is_some()
+    }
+
+    /// The trace of a step.
+    fn at(&self, place: Place) -> Trace {
+        let Some(to) = &self.to else { return Trace::default() };
+        let path = self.path.iter().copied().chain([place]).collect();
+        Trace { to: Some(Arc::clone(to)), path }
+    }
+
+    pub(super) fn add(&self, measured: Measured) {
+        if let Some(to) = &self.to {
+            to.lock().add(&self.path, measured);
+        }
+    }
+
+    /// Measures a step from now on.
+    pub(super) fn watch(&self, place: Place) -> Watch {
+        let trace = self.at(place);
+        let started = trace.is_on().then(Instant::now);
+        Watch { trace, started, waited: Duration::ZERO, measured: Measured::default() }
+    }
+}
+
+/// A step that is being measured.
+pub(super) struct Watch {
+    trace: Trace,
+    started: Option<Instant>,
+    waited: Duration,
+    measured: Measured,
+}
+
+impl Watch {
+    /// Waits for others, whose time it is.
+    pub(super) fn wait<T>(&mut self, others: impl FnOnce() -> T) -> T {
+        let began = self.started.map(|_| Instant::now());
+        let done = others();
+        self.waited += began.map(|began| began.elapsed()).unwrap_or_default();
+        done
+    }
+
+    pub(super) fn count(&mut self, batch: &Batch) {
+        self.measured.rows += batch.rows() as u64;
+        self.measured.bytes += batch.byte_size() as u64;
+    }
+
+    pub(super) fn end(self) {
+        if let Some(started) = self.started {
+            let elapsed = started.elapsed().saturating_sub(self.waited);
+            self.trace.add(Measured { elapsed, ..self.measured });
+        }
+    }
+}

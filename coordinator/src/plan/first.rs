@@ -1,0 +1,267 @@
+//! Subqueries that are answered before the statement, so that it still scatters.
+//!
+//! `WHERE price > (SELECT avg(price) FROM products)` asks every row for the rows of all shards. The subquery reads nothing of the row, so it is
+//! answered first, exactly; its rows travel as one parameter, and `souk_rows(?N)` reads them on every shard.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::clock::Extras;
+use super::groups::{plain, unnamed};
+use super::prepare::{Indexed, template};
+use super::{Extra, First};
+use crate::analyze::{Context, affinity_of, is_aggregate, is_typed};
+use crate::sql::{
+    Affinity, Body, Column, Cte, Expr, From, Join, JoinConstraint, Literal, Node, Query, Schema, Select, Source,
+    SourceId, SourceKind, walk_query,
+};
+
+/// The table function that gives the rows of a parameter.
+const ROWS: &str = "souk_rows";
+/// Columns that it has at most.
+const WIDTH_MAX: usize = 8;
+/// Its sources are numbered from here, above those of any statement.
+const SOURCES: usize = usize::MAX / 2;
+
+/// Which subqueries are taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    /// All.
+    All,
+    /// Those that rows need, not those that stand beside aggregates.
+    OfRows,
+}
+
+/// Takes subqueries out of one statement.
+pub(super) struct Taker<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) schema: &'a Schema,
+    /// WITH tables in sight.
+    pub(super) with: Vec<Cte>,
+    /// Those that are being defined: what mentions them cannot be answered alone.
+    pub(super) open: Vec<String>,
+    pub(super) extras: &'a mut Extras,
+    pub(super) first: &'a mut Vec<First>,
+}
+
+impl Taker<'_> {
+    /// The query without those subqueries; none when it has none of them.
+    pub(super) fn take(&mut self, query: &Query, which: Take) -> Option<Query> {
+        let before = self.first.len();
+        let taken = self.query(query, which);
+        (self.first.len() > before).then_some(taken)
+    }
+
+    fn query(&mut self, query: &Query, which: Take) -> Query {
+        let around = self.with.len();
+        let mut copy = query.clone();
+        for (index, cte) in query.ctes.iter().enumerate() {
+            self.open.push(cte.name.clone());
+            copy.ctes[index].query = self.query(&cte.query, Take::All);
+            self.open.pop();
+            if self.with.iter().all(|known| known.name != cte.name) {
+                self.with.push(cte.clone());
+            }
+        }
+        copy.body = self.body(&query.body, which);
+        self.order(query, &mut copy, which);
+        self.with.truncate(around);
+        copy
+    }
+
+    fn order(&mut self, query: &Query, copy: &mut Query, which: Take) {
+        if which == Take::All {
+            let taken = query.order.iter().map(|term| infallible(term.rewrite(&mut |expr| Ok(self.expr(expr)))));
+            copy.order = taken.collect();
+        }
+    }
+
+    fn body(&mut self, body: &Body, which: Take) -> Body {
+        match body {
+            Body::Select(select) => Body::Select(Box::new(self.select(select, which))),
+            Body::Values(rows) => {
+                Body::Values(rows.iter().map(|row| row.iter().map(|expr| self.expr(expr)).collect()).collect())
+            }
+            Body::Compound { op, left, right } => {
+                let left = Box::new(self.body(left, which));
+                Body::Compound { op: *op, left, right: Box::new(self.body(right, which)) }
+            }
+        }
+    }
+
+    fn select(&mut self, select: &Select, which: Take) -> Select {
+        let from = select.from.as_ref().map(|from| self.from(from));
+        let mut copy = match which {
+            Take::All => infallible(select.rewrite(&mut |expr| Ok(self.expr(expr)))),
+            Take::OfRows => {
+                let filter = select.filter.as_ref().map(|filter| self.expr(filter));
+                let group = select.group.iter().map(|expr| self.expr(expr)).collect();
+                let mut copy = Select { filter, group, ..select.clone() };
+                let shown = copy.outputs.iter_mut().map(|output| &mut output.expr).chain(&mut copy.having);
+                shown.for_each(|expr| *expr = self.arguments(expr));
+                copy
+            }
+        };
+        copy.from = from;
+        copy
+    }
+
+    fn from(&mut self, from: &From) -> From {
+        match from {
+            From::Source(source) => {
+                let mut copy = source.clone();
+                match &mut copy.kind {
+                    SourceKind::Table(_) | SourceKind::Cte(_) => {}
+                    SourceKind::Derived(query) => **query = self.query(query, Take::All),
+                    SourceKind::Function { arguments, .. } => {
+                        arguments.iter_mut().for_each(|expr| *expr = self.expr(expr));
+                    }
+                }
+                From::Source(copy)
+            }
+            From::Join(join) => {
+                let constraint = match &join.constraint {
+                    JoinConstraint::On(on) => JoinConstraint::On(self.expr(on)),
+                    other => other.clone(),
+                };
+                let (left, right) = (self.from(&join.left), self.from(&join.right));
+                From::Join(Box::new(Join { left, right, kind: join.kind, constraint }))
+            }
+        }
+    }
+
+    /// Only what aggregates are computed from.
+    fn arguments(&mut self, expr: &Expr) -> Expr {
+        infallible(expr.rewrite(&mut |part| match part {
+            Expr::Function(function) if is_aggregate(function) => Ok(Some(self.expr(part))),
+            _ => Ok(None),
+        }))
+    }
+
+    fn expr(&mut self, expr: &Expr) -> Expr {
+        infallible(expr.rewrite(&mut |part| {
+            let Some(query) = part.query() else { return Ok(None) };
+            let query = self.answered(part, query).unwrap_or_else(|| self.query(query, Take::All));
+            Ok(Some(match part.with_query(query) {
+                Expr::InQuery { negated, expr, query } => {
+                    Expr::InQuery { negated, expr: Box::new(self.expr(&expr)), query }
+                }
+                other => other,
+            }))
+        }))
+    }
+
+    /// The query that gives the rows of a subquery's answer; none when the subquery has to stay.
+    fn answered(&mut self, expr: &Expr, query: &Query) -> Option<Query> {
+        let Body::Select(select) = &query.body else { return None };
+        let width = select.outputs.len();
+        if width > WIDTH_MAX || !query.is_closed() || !self.context.reaches_sharded(query) {
+            return None;
+        }
+        let mut alone = with_ctes(query, &self.with);
+        let mentioned = alone.ctes_mentioned();
+        if self.open.iter().any(|name| mentioned.contains(name.as_str())) {
+            return None;
+        }
+        let place = SourceId(SOURCES + self.first.len());
+        let alias = format!("first {}", self.first.len() + 1);
+        let column = |name: String| Expr::Column(Column { source: place, table: alias.clone(), name });
+        let mut outputs = Vec::new();
+        for (index, output) in select.outputs.iter().enumerate() {
+            if matches!(&output.expr, Expr::Column(known) if !is_typed(known, self.context)) {
+                return None;
+            }
+            outputs.push(match affinity_of(&output.expr, self.context) {
+                Some(affinity) => column(format!("{}{}", letter(affinity), index + 1)),
+                None => plain(column(format!("b{}", index + 1))),
+            });
+        }
+        if !matches!(expr, Expr::InQuery { .. }) && alone.limit.is_none() {
+            alone.limit = Some(Expr::Literal(Literal::Number("1".into())));
+        }
+        let names = table_names(&alone);
+        let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        let template = template(alone.to_string(), &alone, &names, self.extras.base, &Indexed::new(), self.schema);
+        let argument = self.extras.parameter(Extra::First(self.first.len()));
+        self.first.push(First { template: Box::new(template), width });
+        Some(query_of(outputs, place, alias, argument))
+    }
+}
+
+/// The only column of the rows of a parameter, without an affinity.
+pub(super) fn rows_of(parameter: Expr) -> Query {
+    let (place, alias) = (SourceId(SOURCES - 1), "keys".to_owned());
+    let column = Expr::Column(Column { source: place, table: alias.clone(), name: "b1".to_owned() });
+    query_of(vec![plain(column)], place, alias, parameter)
+}
+
+/// A SELECT from the rows of a parameter.
+fn query_of(outputs: Vec<Expr>, id: SourceId, alias: String, parameter: Expr) -> Query {
+    let kind = SourceKind::Function { name: ROWS.to_owned(), arguments: vec![parameter] };
+    let select = Select {
+        distinct: false,
+        outputs: outputs.into_iter().map(unnamed).collect(),
+        from: Some(From::Source(Source { id, alias, kind })),
+        filter: None,
+        group: Vec::new(),
+        group_places: Vec::new(),
+        having: None,
+        windows: Vec::new(),
+    };
+    Query {
+        ctes: Vec::new(),
+        recursive: false,
+        body: Body::Select(Box::new(select)),
+        order: Vec::new(),
+        limit: None,
+        offset: None,
+    }
+}
+
+/// The query with the WITH tables around it that it needs.
+pub(super) fn with_ctes(query: &Query, around: &[Cte]) -> Query {
+    let mut copy = query.clone();
+    let mentioned = query.ctes_mentioned();
+    let mut needed: HashSet<String> = mentioned.into_iter().map(str::to_owned).collect();
+    let mut kept: Vec<Cte> = Vec::new();
+    for cte in around.iter().rev().filter(|cte| query.ctes.iter().all(|own| own.name != cte.name)) {
+        if needed.contains(&cte.name) {
+            needed.extend(cte.query.ctes_mentioned().into_iter().map(str::to_owned));
+            kept.push(cte.clone());
+        }
+    }
+    if !kept.is_empty() {
+        kept.reverse();
+        kept.append(&mut copy.ctes);
+        copy.ctes = kept;
+        // It only allows a table to mention itself.
+        copy.recursive = true;
+    }
+    copy
+}
+
+/// The column of `souk_rows` whose affinity this is.
+fn letter(affinity: Affinity) -> char {
+    match affinity {
+        Affinity::Integer => 'i',
+        Affinity::Real => 'r',
+        Affinity::Numeric => 'n',
+        Affinity::Text => 't',
+        Affinity::Blob => 'b',
+    }
+}
+
+fn table_names(query: &Query) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    walk_query(query, &mut |node| {
+        if let Node::Source(Source { kind: SourceKind::Table(name), .. }) = node {
+            names.insert(name.clone());
+        }
+    });
+    names
+}
+
+fn infallible<T>(result: Result<T, std::convert::Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+    }
+}

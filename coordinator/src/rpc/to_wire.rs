@@ -1,0 +1,94 @@
+//! Answers and plans to messages.
+
+use std::time::Duration;
+
+use souk_proto::v1;
+
+use crate::exec::ShardFailure;
+use crate::session::{Explanation, Facts, Measured, Step, StepKind};
+
+pub(super) fn certificate(facts: &Facts, failed: Vec<ShardFailure>, rows: u64) -> v1::Certificate {
+    let failed: Vec<_> = failed.into_iter().map(failure).collect();
+    v1::Certificate {
+        plan: facts.plan.to_owned(),
+        asked: facts.asked,
+        answered: facts.asked - failed.len() as u32,
+        pruned: facts.pruned,
+        failed,
+        rows,
+        schema_version: facts.schema_version,
+        topology_epoch: facts.topology_epoch,
+        elapsed_us: micros(facts.started.elapsed()),
+    }
+}
+
+fn failure(failure: ShardFailure) -> v1::ShardFailure {
+    v1::ShardFailure {
+        shard: failure.shard,
+        node: failure.node,
+        reason: failure.reason.as_str().to_owned(),
+        message: failure.message,
+    }
+}
+
+pub(super) fn explanation(explanation: Explanation) -> v1::ExplainResponse {
+    let Explanation { root, opaque, facts, ran } = explanation;
+    v1::ExplainResponse {
+        text: root.to_string().trim_end().to_owned(),
+        plan: facts.plan.to_owned(),
+        asked: facts.asked,
+        pruned: facts.pruned,
+        opaque: opaque.unwrap_or_default(),
+        root: Some(step(root)),
+        certificate: ran.map(|run| certificate(&facts, run.failed, run.rows)),
+    }
+}
+
+fn step(given: Step) -> v1::PlanStep {
+    let Step { kind, title, notes, sql, targets, measured, steps } = given;
+    /// Shards of each node that are named.
+    const NAMED: usize = 3;
+    let targets = targets.into_iter().map(|target| v1::PlanTarget {
+        node: target.node,
+        shards: target.shards.len() as u32,
+        first_shards: target.shards.into_iter().take(NAMED).collect(),
+    });
+    v1::PlanStep {
+        kind: step_kind(kind).into(),
+        title,
+        notes,
+        sql: sql.unwrap_or_default(),
+        targets: targets.collect(),
+        steps: steps.into_iter().map(step).collect(),
+        measured: measured.map(measurement),
+    }
+}
+
+fn step_kind(kind: StepKind) -> v1::PlanStepKind {
+    match kind {
+        StepKind::Local => v1::PlanStepKind::Local,
+        StepKind::Route => v1::PlanStepKind::Route,
+        StepKind::Scatter => v1::PlanStepKind::Scatter,
+        StepKind::Gather => v1::PlanStepKind::Gather,
+        StepKind::First => v1::PlanStepKind::First,
+        StepKind::Fragment => v1::PlanStepKind::Fragment,
+        StepKind::Merge => v1::PlanStepKind::Merge,
+        StepKind::Load => v1::PlanStepKind::Load,
+        StepKind::Finish => v1::PlanStepKind::Finish,
+    }
+}
+
+fn measurement(measured: Measured) -> v1::StepMeasurement {
+    let Measured { rows, bytes, elapsed, slowest } = measured;
+    let slowest = slowest.into_iter().map(|time| v1::ShardTime {
+        shard: time.shard,
+        node: time.node,
+        elapsed_us: micros(time.elapsed),
+        rows: time.rows,
+    });
+    v1::StepMeasurement { rows, bytes, elapsed_us: micros(elapsed), slowest: slowest.collect() }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,228 @@
+//! What is neither routed nor scattered is gathered: whatever SQLite accepts, the answer is SQLite's.
+
+use souk_proto::Reason;
+
+use crate::fixture::market;
+use crate::support::{Layout, Oracle, Table, none, positional, text};
+
+const SEVERAL: [Layout; 2] = [Layout::Ring(2), Layout::Ring(7)];
+
+/// The plan that answers a statement on a cluster of seven shards.
+fn plan(market: &Oracle, sql: &str) -> String {
+    market.clusters[market.clusters.len() - 1]
+        .1
+        .query(sql, &none())
+        .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+        .certificate
+        .plan
+}
+
+#[test]
+fn subqueries_are_answered_first_and_the_statement_still_scatters() {
+    let market = market(&SEVERAL);
+    for sql in [
+        "SELECT id FROM products WHERE price > (SELECT avg(price) FROM products)",
+        "SELECT count(*), sum(price) FROM products WHERE stock >= (SELECT max(stock) FROM products) - 3",
+        "SELECT stock, count(*) FROM products WHERE id IN (SELECT product_id FROM sales WHERE amount > 3) GROUP BY stock",
+        "SELECT id FROM products WHERE id NOT IN (SELECT product_id FROM sales WHERE product_id IS NOT NULL)",
+        "SELECT id FROM products WHERE EXISTS (SELECT 1 FROM sales WHERE amount > 8) ORDER BY id DESC LIMIT 5",
+        "SELECT id, (SELECT max(price) FROM products) - price FROM products ORDER BY 2, 1 LIMIT 7",
+        "SELECT id FROM products WHERE (stock, id) IN (SELECT category, product_id FROM sales)",
+        "SELECT id FROM products WHERE price = (SELECT price FROM products ORDER BY price DESC, id LIMIT 1)",
+        "SELECT count(*) FROM products WHERE name IN (SELECT name FROM products WHERE stock > (SELECT avg(stock) FROM products))",
+        "SELECT count(*), (SELECT count(*) FROM sales) FROM products",
+        "SELECT count(*) + (SELECT max(amount) FROM sales WHERE category IN (SELECT stock FROM products)) FROM products",
+        "SELECT stock, count(*) AS n FROM products GROUP BY stock HAVING n > (SELECT min(category) FROM sales) ORDER BY 1",
+        "SELECT id FROM products WHERE name = (SELECT name FROM products WHERE 0)",
+        "SELECT id FROM products WHERE '3' = (SELECT stock FROM products WHERE stock = 3)",
+        "SELECT id FROM products WHERE id IN (SELECT CAST(product_id AS TEXT) FROM sales)",
+        "SELECT id FROM products WHERE name COLLATE NOCASE IN (SELECT upper(name) FROM products)",
+    ] {
+        market.exact([sql]);
+        assert_eq!(plan(&market, sql), "scatter", "{sql}");
+    }
+}
+
+#[test]
+fn joins_on_other_columns() {
+    let market = market(&SEVERAL);
+    market.exact([
+        "SELECT p.id, s.id FROM products AS p JOIN sales AS s ON s.product_id = p.id WHERE p.stock > 3 AND s.amount > 2",
+        "SELECT p.id, s.id FROM products AS p LEFT JOIN sales AS s ON s.product_id = p.id AND s.amount > 4 WHERE p.stock < 5",
+        "SELECT p.id, s.id FROM products AS p LEFT JOIN sales AS s ON s.product_id = p.id WHERE s.id IS NULL",
+        "SELECT p.id, s.id FROM products AS p LEFT JOIN sales AS s ON s.product_id = p.id AND p.stock > 2 WHERE s.amount IS NULL OR s.amount > 3",
+        "SELECT p.id, s.id FROM products AS p RIGHT JOIN sales AS s ON s.product_id = p.id AND p.stock > 2 WHERE s.amount > 3",
+        "SELECT p.id, s.id FROM products AS p FULL JOIN sales AS s ON s.product_id = p.id AND p.stock > 2 AND s.amount > 3",
+        "SELECT p.id, q.id FROM products AS p JOIN products AS q ON p.stock = q.stock AND p.id < q.id WHERE p.price > 2",
+        "SELECT c.label, count(s.id) FROM categories AS c LEFT JOIN sales AS s ON s.category = c.category GROUP BY c.label",
+        "SELECT count(*) FROM products AS p, sales AS s, categories AS c WHERE p.stock = s.category AND c.category = p.stock AND c.id > 1",
+        "SELECT p.id FROM products AS p LEFT JOIN (sales AS s JOIN categories AS c ON c.category = s.category AND s.amount > 3) ON s.product_id = p.id",
+        "SELECT count(*) FROM products NATURAL JOIN sales",
+        "SELECT id, stock FROM products JOIN categories USING (id)",
+        "SELECT * FROM products FULL JOIN sales USING (id)",
+    ]);
+    let answer = market.clusters[1]
+        .1
+        .query("SELECT count(*) FROM products AS p JOIN sales AS s ON s.product_id = p.id", &none());
+    assert_eq!(answer.expect("an answer").certificate.plan, "gather");
+}
+
+#[test]
+fn windows_ctes_and_compounds() {
+    let market = market(&SEVERAL);
+    market.exact([
+        "SELECT id, row_number() OVER (ORDER BY price DESC, id) FROM products WHERE stock > 2",
+        "SELECT id, sum(price) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW) FROM products",
+        "SELECT p.id, rank() OVER (ORDER BY s.amount, s.id) FROM products AS p JOIN sales AS s ON s.vendor_id = p.vendor_id AND s.product_id = p.id",
+        "WITH big AS (SELECT * FROM products WHERE price > 3), n AS (SELECT stock, count(*) AS n FROM big GROUP BY stock) SELECT big.id, n.n FROM big JOIN n USING (stock)",
+        "WITH top AS (SELECT id, price FROM products ORDER BY price DESC, id LIMIT 5) SELECT s.id FROM sales AS s JOIN top ON top.id = s.product_id",
+        "WITH RECURSIVE chain(id, n) AS (SELECT min(id), 0 FROM products UNION ALL SELECT p.id, n + 1 FROM chain JOIN products AS p ON p.id = chain.id + 7 WHERE n < 9) SELECT * FROM chain",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < (SELECT max(stock) FROM products)) SELECT i FROM n",
+        "WITH a AS MATERIALIZED (SELECT stock AS x FROM products), b AS NOT MATERIALIZED (SELECT x FROM a WHERE x > 2) SELECT count(*) FROM a, b WHERE a.x = b.x",
+        "SELECT x FROM (SELECT stock AS x FROM products UNION SELECT category FROM sales EXCEPT SELECT 3) WHERE x > 1 ORDER BY x",
+        "SELECT stock FROM products UNION SELECT * FROM (SELECT category FROM sales INTERSECT SELECT stock FROM products)",
+        "SELECT count(*) FROM (SELECT name FROM products UNION ALL SELECT amount FROM sales UNION SELECT 1.5)",
+        "SELECT x, typeof(x) FROM (SELECT stock AS x FROM products UNION ALL SELECT name FROM products) WHERE x = '3'",
+        "SELECT id FROM products AS p WHERE price = (SELECT max(price) FROM products AS q WHERE q.stock = p.stock)",
+        "SELECT id, (SELECT count(*) FROM sales AS s WHERE s.product_id = p.id AND s.amount > (SELECT avg(amount) FROM sales)) FROM products AS p",
+        "SELECT max(id), name FROM products",
+        "SELECT stock, max(id), price FROM products GROUP BY stock",
+        "SELECT group_concat(id) FROM products",
+        "SELECT group_concat(id, '-') FROM products WHERE stock > 1",
+        "SELECT stock, string_agg(name, ',' ORDER BY price, id) FROM products GROUP BY stock",
+        "SELECT json_group_array(json_object('a', id) ORDER BY id) FROM products",
+        "SELECT count(DISTINCT stock), sum(DISTINCT price), group_concat(DISTINCT grade) FROM products WHERE grade = 'a'",
+        "SELECT DISTINCT stock FROM products ORDER BY (stock % 3), stock",
+        "SELECT id FROM products ORDER BY id LIMIT (SELECT min(id) + 2 FROM sales) OFFSET (SELECT count(*) FROM categories)",
+        "SELECT d.k FROM (SELECT id AS k FROM products ORDER BY price, id LIMIT 5 OFFSET 3) AS d ORDER BY 1",
+        "SELECT (SELECT group_concat(id) FROM (SELECT id FROM products ORDER BY price, id LIMIT 4))",
+        "SELECT e.value, count(*) FROM products, json_each(json_array(stock, 'x')) AS e GROUP BY 1",
+        "VALUES ((SELECT count(*) FROM products), (SELECT max(id) FROM sales)), (1, 2)",
+        "SELECT id FROM products WHERE (stock, price) > (SELECT avg(stock), avg(price) FROM products)",
+    ]);
+}
+
+#[test]
+fn names_of_with_tables_mean_what_they_mean_where_they_stand() {
+    let tables = [
+        Table::sharded(
+            "CREATE TABLE a(k INTEGER, x INTEGER)",
+            "k",
+            "VALUES (1, 2), (1, 5), (2, 4), (3, 1), (4, 9), (5, 3), (6, 8)",
+        ),
+        Table::sharded("CREATE TABLE b(k INTEGER, x INTEGER)", "k", "VALUES (1, 100), (2, 7), (3, 4)"),
+    ];
+    Oracle::new(&SEVERAL, &tables, &[]).exact([
+        "WITH r AS (SELECT k, x FROM a) SELECT k FROM r WHERE x = (SELECT max(x) FROM r)",
+        "WITH b AS (SELECT k, x FROM a) SELECT k FROM b WHERE x = (SELECT max(x) FROM b)",
+        "SELECT count(*) FROM (WITH b AS (SELECT k, x FROM a) SELECT k FROM b WHERE x = (SELECT max(x) FROM b))",
+        "WITH b AS (SELECT k, x FROM a) SELECT k FROM b GROUP BY k HAVING max(x) = (SELECT max(x) FROM b)",
+        "WITH b AS (SELECT k, x FROM a) SELECT k, (SELECT max(x) FROM b) FROM b ORDER BY (SELECT max(x) FROM b), k",
+        "WITH b AS (SELECT k, x FROM a) SELECT k FROM a WHERE x IN (WITH b AS (SELECT k, x + 1 AS x FROM a) SELECT x FROM b WHERE x > 3)",
+        "WITH c AS (SELECT max(x) AS x FROM b) SELECT k FROM a WHERE x < (WITH b AS (SELECT k, x FROM a) SELECT max(b.x) + max(c.x) FROM b, c)",
+        "WITH c AS (SELECT x FROM b) SELECT k, sum(x) OVER () FROM a WHERE x IN (WITH b AS (SELECT k, x FROM a) SELECT x FROM c UNION ALL SELECT x FROM b)",
+        "WITH c AS (SELECT x FROM b) SELECT sum(x) OVER () FROM a WHERE x <= (WITH b AS (SELECT k, x FROM a) SELECT max(x) FROM c)",
+        "WITH c AS (SELECT x FROM b) SELECT sum(x) OVER () FROM (WITH b AS (SELECT k, x FROM a) SELECT x FROM c WHERE x < (SELECT max(x) + 4 FROM b))",
+        "WITH c AS (SELECT k, x FROM b), d AS (WITH b AS (SELECT k, x FROM a) SELECT c.k, c.x + b.x AS x FROM c JOIN b USING (k)) SELECT k, sum(x) OVER () FROM d",
+        "WITH c AS (SELECT k, x FROM a WHERE x > (SELECT min(x) FROM b)) SELECT k, sum(x) OVER () FROM c WHERE x < (SELECT max(x) FROM c)",
+        "WITH c AS MATERIALIZED (SELECT k, x FROM a), b AS (SELECT * FROM c) SELECT k FROM a WHERE x < (SELECT avg(x) FROM b)",
+        "WITH b AS (SELECT * FROM c), c AS (SELECT k, x FROM a) SELECT k, sum(x) OVER () FROM b WHERE x < (SELECT avg(x) FROM c)",
+        "WITH b AS (SELECT k, x FROM a) SELECT x, count(*) FROM b GROUP BY x HAVING x IN (SELECT max(x) FROM b GROUP BY k)",
+    ]);
+}
+
+#[test]
+fn parameters_reach_every_stage() {
+    let market = market(&SEVERAL);
+    market.exact_with([
+        (
+            "SELECT id FROM products WHERE price > (SELECT avg(price) FROM products WHERE stock > ?2) AND stock < ?1",
+            positional([souk_merge::Value::Integer(7), souk_merge::Value::Integer(1)]),
+        ),
+        (
+            "SELECT p.id FROM products AS p JOIN sales AS s ON s.product_id = p.id WHERE s.amount > ? AND p.name <> ?",
+            positional([souk_merge::Value::Integer(2), text("x")]),
+        ),
+        (
+            "SELECT id, sum(stock + ?) OVER (ORDER BY id) FROM products LIMIT ?",
+            positional([souk_merge::Value::Integer(2), souk_merge::Value::Integer(4)]),
+        ),
+    ]);
+}
+
+#[test]
+fn the_schema_is_answered() {
+    let market = market(&SEVERAL);
+    market.exact([
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name",
+        "SELECT name FROM sqlite_master WHERE type = 'table'",
+        "PRAGMA table_info(products)",
+        "PRAGMA table_xinfo('sales')",
+        "SELECT name, type FROM pragma_table_info('products') ORDER BY cid",
+        "SELECT m.name, (SELECT count(*) FROM products) FROM sqlite_schema AS m WHERE m.type = 'table'",
+        "SELECT count(*) FROM sqlite_schema AS m JOIN products AS p ON p.stock = length(m.name)",
+        "SELECT i.name FROM sqlite_schema AS m, pragma_index_list(m.name) AS i ORDER BY 1",
+    ]);
+}
+
+#[test]
+fn tables_of_every_kind_are_loaded() {
+    let tables = [
+        Table::sharded(
+            "CREATE TABLE a(k INTEGER NOT NULL, id INTEGER NOT NULL, x TEXT COLLATE NOCASE NOT NULL, y UNIQUE CHECK (y > 0), PRIMARY KEY (k, id)) WITHOUT ROWID",
+            "k",
+            "VALUES (1, 2, 'a', 3), (1, 1, 'B', 4), (2, 2, 'A', 5), (3, 1, 'b', 1), (4, 7, 'c', 2)",
+        ),
+        Table::sharded(
+            "CREATE TABLE g(k INTEGER, a INTEGER, b INTEGER AS (a * 2), c TEXT AS (a || 'x') STORED NOT NULL)",
+            "k",
+            "",
+        ),
+        Table::sharded(
+            "CREATE TABLE s(k INTEGER NOT NULL, b BLOB NOT NULL, t TEXT NOT NULL, r REAL NOT NULL, n ANY, UNIQUE (k, b)) STRICT",
+            "k",
+            "VALUES (1, x'01', 'a', 1.5, 1), (2, x'02', 'b', 2, 'x'), (3, x'01', 'c', 0.5, NULL)",
+        ),
+        Table::replicated("CREATE TABLE r(a UNIQUE, b NOT NULL)", "VALUES (1, 'x'), (2, 'y'), (NULL, 'z')"),
+        Table::sharded("CREATE TABLE rowid(k, rowid, oid, _rowid_)", "k", "VALUES (1, 2, 3, 4), (2, 3, 4, 5)"),
+    ];
+    let tables: Vec<Table> = tables
+        .into_iter()
+        .map(|mut table| {
+            // Only a key that holds the shard key is unique over all shards.
+            table.sql = table.sql.replace("y UNIQUE CHECK", "y CHECK");
+            table
+        })
+        .collect();
+    let oracle = Oracle::new(&SEVERAL, &tables, &[]);
+    oracle.exact([
+        "SELECT a.id, b.id FROM a JOIN a AS b ON a.x = b.x",
+        "SELECT group_concat(x) FROM a",
+        "SELECT count(*) OVER () FROM a",
+        "SELECT (SELECT max(rowid) FROM a) FROM r ORDER BY rowid",
+        "SELECT x.n, y.n FROM s AS x JOIN s AS y ON x.r > y.r",
+        "SELECT count(*) OVER (), t FROM s",
+        "SELECT r.rowid, s.t FROM r JOIN s ON s.n = r.a OR r.a IS NULL",
+        "SELECT x.rowid, y.oid FROM rowid AS x JOIN rowid AS y ON x.rowid = y.rowid",
+        "SELECT b, row_number() OVER (ORDER BY b) FROM r",
+        "SELECT sum(1) OVER () FROM g",
+        "SELECT g.b, h.c FROM g JOIN g AS h ON g.a = h.b",
+    ]);
+}
+
+#[test]
+fn keys_that_no_one_database_could_hold_are_an_error() {
+    let table = Table::sharded("CREATE TABLE t(k INTEGER, id INTEGER PRIMARY KEY)", "k", "");
+    let oracle = Oracle::new(&[Layout::Ring(7)], &[table], &[]);
+    let cluster = &oracle.clusters[0].1;
+    let rows: Vec<Vec<souk_merge::Value>> =
+        (0..20).map(|k| vec![souk_merge::Value::Integer(k), souk_merge::Value::Integer(1)]).collect();
+    for row in rows {
+        // Some shards refuse a second one.
+        let _ = cluster.load("t", &["k".to_owned(), "id".to_owned()], &[row]);
+    }
+    let failure =
+        cluster.query("SELECT id, row_number() OVER (ORDER BY id) FROM t", &none()).expect_err("no one database");
+    assert_eq!(failure.reason, Some(Reason::Constraint), "{failure:?}");
+    assert!(failure.message.contains('t'), "{failure:?}");
+}
