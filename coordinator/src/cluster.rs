@@ -19,7 +19,7 @@ use crate::sql::{self, Bounds, Evaluator};
 const PREPARED_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 /// Threads that parse and plan, and their stacks in bytes: trees are deep.
 const PLANNER_THREADS: usize = 2;
-const PLANNER_STACK_BYTES: usize = 64 << 20;
+pub(crate) const PLANNER_STACK_BYTES: usize = 64 << 20;
 /// Queries that may wait for their turn, for each that may run.
 const WAITING_PER_RUNNING: usize = 1;
 

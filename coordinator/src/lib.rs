@@ -42,3 +42,6 @@ mod values;
 
 pub use serve::{StartError, run};
 pub use settings::{Limits, NodeAddress, PlacementPolicy, Settings};
+
+#[cfg(test)]
+mod fuzz;

@@ -24,7 +24,7 @@ const FAMILIES: &[Family] = &[
                 "one key for each table",
                 "SELECT p.name, s.day FROM products AS p JOIN sales AS s ON s.product_id = p.id WHERE p.vendor_id = 'v1' AND s.vendor_id = 'v1'",
             ),
-            ("keys of one shard", "SELECT count(*) FROM products WHERE vendor_id IN ('v1', 'v1')"),
+            ("keys of one shard", "SELECT count(*) FROM products WHERE vendor_id IN ('v1', 'v2')"),
             ("replicated tables", "SELECT label FROM days WHERE label IS NOT NULL"),
             ("no table", "SELECT date('2024-02-28', '+1 day')"),
             ("no key can match", "SELECT * FROM products WHERE vendor_id = 'v1' AND vendor_id = 'v2'"),
@@ -35,7 +35,7 @@ const FAMILIES: &[Family] = &[
         about: "Each shard gives rows of the answer; nodes and coordinator put them together, in order when there is one.",
         shapes: &[
             ("rows", "SELECT id, upper(name) FROM products WHERE price > 2 AND name LIKE 'l%'"),
-            ("several keys", "SELECT id FROM products WHERE vendor_id IN ('v1', 'v2')"),
+            ("keys of several shards", "SELECT id FROM products WHERE vendor_id IN ('v1', 'v2', 'v3')"),
             ("ORDER BY", "SELECT id, name FROM products ORDER BY name COLLATE BINARY DESC NULLS LAST, id"),
             ("ORDER BY what is not shown", "SELECT name FROM products ORDER BY price * stock, id"),
             ("LIMIT and OFFSET", "SELECT id, price FROM products ORDER BY price DESC, id LIMIT 5 OFFSET 2"),

@@ -164,6 +164,21 @@ fn what_a_statement_never_comes_to_does_not_fail_it() {
 }
 
 #[test]
+fn an_aggregate_belongs_to_the_query_whose_columns_it_takes() {
+    market(&SEVERAL).exact([
+        "SELECT (SELECT sum(p.price)) FROM products AS p",
+        "SELECT (SELECT sum(p.price) FROM categories AS c WHERE c.id = 1) FROM products AS p",
+        "SELECT (SELECT sum(p.price + c.id) FROM categories AS c) FROM products AS p ORDER BY p.id",
+        "SELECT p.stock, (SELECT count(p.grade)) FROM products AS p GROUP BY p.stock",
+        "SELECT p.stock FROM products AS p GROUP BY p.stock HAVING (SELECT max(p.price)) > 5",
+        "SELECT p.vendor_id, (SELECT group_concat(p.id, ',' ORDER BY p.id)) FROM products AS p GROUP BY p.vendor_id",
+        "SELECT EXISTS (SELECT 1 FROM categories AS c WHERE c.id < max(p.id)) FROM products AS p",
+        "SELECT (SELECT count(*) FROM sales AS s WHERE s.id > count(p.id)) FROM products AS p",
+        "SELECT 1 FROM products AS p ORDER BY (SELECT sum(p.price))",
+    ]);
+}
+
+#[test]
 fn the_schema_is_answered() {
     let market = market(&SEVERAL);
     market.exact([

@@ -180,7 +180,6 @@ fn only_reading_and_only_rows() {
         ("PRAGMA user_version", "PRAGMA"),
         ("PRAGMA journal_mode = DELETE", "PRAGMA"),
         ("SELECT * FROM pragma_database_list", "pragma_"),
-        ("EXPLAIN SELECT 1", "EXPLAIN"),
         ("EXPLAIN QUERY PLAN SELECT * FROM products", "EXPLAIN"),
         ("BEGIN", "transaction"),
         ("COMMIT", "transaction"),

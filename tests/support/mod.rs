@@ -1,6 +1,7 @@
 //! What end-to-end tests share: a cluster in this process, and one plain SQLite beside it that says what is right.
 //!
 //! - `values`: literals, and values as people read them.
+//! - `table`: tables with rows.
 //! - `plain`: the plain SQLite.
 //! - `cluster`: nodes and a coordinator over real gRPC.
 //! - `split`: what of a statement decides the order of its rows.
@@ -13,6 +14,8 @@
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 mod values;
+
+mod table;
 
 mod plain;
 
@@ -33,9 +36,10 @@ pub use cluster::{Answer, Cluster, Failure, Load, Options};
 pub use expected::Expected;
 pub use expression::Node;
 pub use generate::{Partition, Recombined, Scene, case, partition, scene};
-pub use oracle::{LAYOUTS, Layout, Oracle, Table, Verdict, compare};
+pub use oracle::{LAYOUTS, Layout, Oracle, Verdict, compare};
 pub use plain::Plain;
 pub use random::Random;
 pub use shrink::shrink;
 pub use split::{Split, split};
+pub use table::Table;
 pub use values::{Params, blob, named, none, null, positional, real, same, show_row, show_rows, text, text_bytes};

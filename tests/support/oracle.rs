@@ -7,18 +7,8 @@ use souk_proto::Reason;
 use super::cluster::{Answer, Cluster, Failure, Options};
 use super::expected::Expected;
 use super::plain::Plain;
+use super::table::Table;
 use super::values::{Params, none, show_params, show_rows};
-
-/// A table with its rows.
-#[derive(Debug, Clone)]
-pub struct Table {
-    pub name: String,
-    /// SQLite's statement.
-    pub sql: String,
-    /// None for a replicated table.
-    pub shard_key: Option<String>,
-    pub rows: Vec<Vec<Value>>,
-}
 
 /// How a cluster is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,14 +58,6 @@ impl Table {
         let name = sql.trim_start_matches("CREATE TABLE ").split('(').next().expect("a name").trim().to_owned();
         let rows = if rows.is_empty() { Vec::new() } else { Plain::new().query(rows, &none()).expect(rows).rows };
         Table { name, sql: sql.to_owned(), shard_key: None, rows }
-    }
-
-    /// The statement with its option.
-    pub fn distributed_sql(&self) -> String {
-        match &self.shard_key {
-            Some(key) => format!("{} SHARD KEY ({key})", self.sql),
-            None => format!("{} REPLICATED", self.sql),
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! A smaller case that fails too.
 
 use super::expression::Node;
-use super::oracle::{Layout, Oracle, Table, Verdict};
+use super::oracle::{Layout, Oracle, Verdict};
+use super::table::Table;
 
 /// Statements tried at most: a smaller case is a help, not the point.
 const TRIES_MAX: usize = 1500;

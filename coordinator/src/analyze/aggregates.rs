@@ -1,6 +1,11 @@
 //! Which calls aggregate.
 
-use crate::sql::{Arguments, Expr, Function, OrderKey, OrderTerm, Select};
+use std::collections::HashSet;
+
+use crate::sql::{
+    Arguments, Body, Expr, Function, Node, OrderKey, OrderTerm, Query, Select, SourceId, own_sources, walk_expr,
+    walk_query,
+};
 
 const AGGREGATES: &[&str] = &[
     "avg",
@@ -64,4 +69,44 @@ fn collect_windows<'a>(expr: &'a Expr, windows: &mut Vec<&'a Function>) {
         windows.push(function);
     }
     expr.children().into_iter().for_each(|child| collect_windows(child, windows));
+}
+
+/// Whether an aggregate stands in a subquery and takes columns of an outer query alone: SQLite computes it there, over the
+/// outer query's rows.
+pub(crate) fn aggregates_outside(query: &Query) -> bool {
+    let mut found = false;
+    walk_query(query, &mut |node| {
+        if let Node::Query(query) = node {
+            found |= body_aggregates_outside(&query.body, &query.order);
+        }
+    });
+    found
+}
+
+fn body_aggregates_outside(body: &Body, order: &[OrderTerm]) -> bool {
+    match body {
+        Body::Select(select) => {
+            let own = select.from.as_ref().map(own_sources).unwrap_or_default();
+            own_exprs(select, order).any(|expr| expr_aggregates_outside(expr, &own))
+        }
+        Body::Values(rows) => rows.iter().flatten().any(|expr| expr_aggregates_outside(expr, &HashSet::new())),
+        Body::Compound { left, right, .. } => body_aggregates_outside(left, &[]) || body_aggregates_outside(right, &[]),
+    }
+}
+
+fn expr_aggregates_outside(expr: &Expr, own: &HashSet<SourceId>) -> bool {
+    let is_outside = match expr {
+        Expr::Function(function) if is_aggregate(function) => {
+            let (mut any, mut of_own) = (false, false);
+            walk_expr(expr, &mut |node| {
+                if let Node::Expr(Expr::Column(column)) = node {
+                    any = true;
+                    of_own |= own.contains(&column.source);
+                }
+            });
+            any && !of_own
+        }
+        _ => false,
+    };
+    is_outside || expr.children().into_iter().any(|child| expr_aggregates_outside(child, own))
 }

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use crate::sql::{Cte, Node, Query, Schema, Source, SourceId, SourceKind, TableInfo, walk_query};
 
-pub(crate) use aggregates::{is_aggregate, is_aggregated, own_windows};
+pub(crate) use aggregates::{aggregates_outside, is_aggregate, is_aggregated, own_windows};
 pub(crate) use pins::{Constant, Pin, pins};
 pub(crate) use place::{Place, place_of_body, rows_lie_by_shard};
 pub(crate) use types::{affinity_of, collation_of, explicit_collation, is_typed};

@@ -23,6 +23,8 @@ const BATCHES_AHEAD: usize = 2;
 const ANSWER_AHEAD: usize = 2;
 /// With more keys than this a part is fetched whole.
 const SEMI_JOIN_KEYS_MAX: usize = 20_000;
+/// Each shard takes all keys: with more than this, keys times shards, it is less work to fetch a part whole.
+const SEMI_JOIN_WORK_MAX: usize = 1_000_000;
 /// Keys that are sent along with one fragment.
 const SEMI_JOIN_KEYS_PER_CALL: usize = 5_000;
 
@@ -51,6 +53,8 @@ struct Work {
 struct Inlet {
     rows: mpsc::Receiver<Fed>,
     semi_join: Option<(SemiJoin, oneshot::Sender<Keys>)>,
+    /// Keys that are sent along at most.
+    keys_max: usize,
 }
 
 impl Driver {
@@ -75,7 +79,9 @@ impl Driver {
                     (Some((semi_join.clone(), sender)), Some(keys))
                 }
             };
-            inlets.push(Inlet { rows, semi_join });
+            let shards: usize = part.targets.iter().map(|target| target.shards.len()).sum();
+            let keys_max = SEMI_JOIN_KEYS_MAX.min(SEMI_JOIN_WORK_MAX / shards.max(1));
+            inlets.push(Inlet { rows, semi_join, keys_max });
             feeds.push(self.feed(part, &parameters, keys, sender, account.of(Place::Part(index))));
         }
         let (sender, mut answer) = mpsc::channel::<Batch>(ANSWER_AHEAD);
@@ -209,7 +215,7 @@ impl Work {
                     keys.extend(batch.into_rows().into_iter().flatten());
                     Ok(())
                 })?;
-                let few = keys.len() <= SEMI_JOIN_KEYS_MAX;
+                let few = keys.len() <= inlet.keys_max;
                 let batches = few.then(|| keys.chunks(SEMI_JOIN_KEYS_PER_CALL).map(<[Value]>::to_vec).collect());
                 // Who feeds is gone, and says itself why.
                 let _ = decided.send(batches);

@@ -14,7 +14,7 @@ use super::{Fill, RunsOn, ScratchTable};
 use crate::analyze::{Context, Place, is_typed, place_of_body};
 use crate::sql::{
     Arguments, BinaryOp, Body, Column, Expr, From, JoinConstraint, Literal, Node, Query, Select, SourceId, map_query,
-    walk_query,
+    own_sources, walk_query,
 };
 
 impl Gatherer<'_> {
@@ -154,21 +154,6 @@ fn depends_on_order(query: &Query) -> bool {
         }
     });
     found
-}
-
-fn own_sources(from: &From) -> HashSet<SourceId> {
-    fn collect(from: &From, own: &mut HashSet<SourceId>) {
-        match from {
-            From::Source(source) => drop(own.insert(source.id)),
-            From::Join(join) => {
-                collect(&join.left, own);
-                collect(&join.right, own);
-            }
-        }
-    }
-    let mut own = HashSet::new();
-    collect(from, &mut own);
-    own
 }
 
 /// The columns of these sources that the rest of the query reads.

@@ -7,7 +7,7 @@ use super::gather::gather;
 use super::load::{Columns, Load};
 use super::scatter::scatter;
 use super::{FinishStep, Kind, Prepared, ReadSet, ShardedTable, Spread, Template};
-use crate::analyze::{Context, Pin, is_aggregated, pins};
+use crate::analyze::{Context, Pin, aggregates_outside, is_aggregated, pins};
 use crate::sql::{
     Body, Column, Described, Expr, Literal, Node, Output, Query, Schema, Source, SourceId, SourceKind, Statement,
     TableInfo, Verdict, map_query, walk_query,
@@ -57,6 +57,7 @@ fn judged(text: &str, query: &Query, described: &Described, schema: &Schema) -> 
             Some(format!("the rowid of the sharded table `{table}`, which has no INTEGER PRIMARY KEY"))
         }
         (.., Some(name)) => Some(format!("`{name}`, which each shard would answer differently")),
+        _ if aggregates_outside(query) => Some("an aggregate in a subquery over the rows of an outer query".to_owned()),
         (false, None, None) => None,
     };
     match why {

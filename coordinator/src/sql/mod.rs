@@ -28,7 +28,7 @@ pub(crate) use print::quote;
 pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo, ViewInfo};
 use tokens::tokenize;
 pub(crate) use twin::{Described, Twin};
-pub(crate) use walk::{Node, map_query, walk_expr, walk_query};
+pub(crate) use walk::{Node, map_query, own_sources, walk_expr, walk_query};
 pub(crate) use writes::{Declared, InsertStatement, SchemaStatement, WriteStatement, read_write};
 
 /// What a statement may be before it is parsed.

@@ -240,6 +240,22 @@ fn order_expr_mut(term: &mut OrderTerm) -> Option<&mut Expr> {
     }
 }
 
+/// The sources of a FROM clause, those of derived tables not among them.
+pub(crate) fn own_sources(from: &From) -> HashSet<SourceId> {
+    fn collect(from: &From, own: &mut HashSet<SourceId>) {
+        match from {
+            From::Source(source) => drop(own.insert(source.id)),
+            From::Join(join) => {
+                collect(&join.left, own);
+                collect(&join.right, own);
+            }
+        }
+    }
+    let mut own = HashSet::new();
+    collect(from, &mut own);
+    own
+}
+
 impl Select {
     /// The same SELECT with every expression but those of FROM replaced.
     pub(crate) fn rewrite<E>(&self, replace: &mut dyn FnMut(&Expr) -> Result<Expr, E>) -> Result<Select, E> {

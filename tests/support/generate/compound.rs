@@ -113,8 +113,11 @@ impl Writer<'_> {
         self.over(Vec::new(), |writer| {
             let from = writer.from(depth.min(1));
             let outputs: Vec<Node> = columns.iter().map(|column| writer.of_column(*column)).collect();
-            let verb = *writer.random.pick(&["SELECT ", "SELECT ", "SELECT ", "SELECT DISTINCT "]);
-            writer.select_alone(verb, outputs, from, vec![])
+            if writer.random.percent(75) {
+                return writer.select_alone("SELECT ", outputs, from, vec![]);
+            }
+            // In a subquery: SQLite loses rows of `A UNION B UNION ALL SELECT DISTINCT ... ORDER BY 1 COLLATE NOCASE`.
+            form("SELECT * FROM ({})", vec![writer.select_alone("SELECT DISTINCT ", outputs, from, vec![])])
         })
     }
 

@@ -21,8 +21,7 @@ impl Writer<'_> {
             .collect()
     }
 
-    /// The terms of an ORDER BY that can only name outputs, each at most once: SQLite loses rows of `A INTERSECT B UNION ALL C` when
-    /// its ORDER BY names an output twice.
+    /// The terms of an ORDER BY that can only name outputs, each at most once.
     pub(super) fn order_by_place(&mut self, outputs: usize) -> Vec<Node> {
         let mut places: Vec<usize> = (1..=outputs).collect();
         let terms = [0, 0, 1, 1, 2, 3][self.random.below(6)].min(outputs);

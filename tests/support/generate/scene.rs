@@ -2,8 +2,8 @@
 
 use souk_merge::Value;
 
-use super::super::oracle::Table;
 use super::super::random::Random;
+use super::super::table::Table;
 use super::cells::{Kind, keys};
 use super::table::{Design, Style};
 

@@ -1,0 +1,110 @@
+//! A schema, and one text through parse, judge and plan.
+
+use super::nested;
+use super::shared::generate::{Scene, scene};
+use super::shared::random::Random;
+use super::shared::table::Table;
+use crate::catalog::{Catalog, DeclaredDistribution, SchemaChange};
+use crate::cluster::PLANNER_STACK_BYTES;
+use crate::plan::{self, Scatter};
+use crate::sql::{self, Bounds, Declared, SqlError, Twin, Verdict};
+
+/// A schema with a twin.
+pub(super) struct World {
+    pub(super) scene: Scene,
+    catalog: Catalog,
+    twin: Twin,
+}
+
+/// What became of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Judged,
+    Opaque,
+    Refused,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> World {
+        let scene = scene(&mut Random::new(seed));
+        let views = scene.statements.iter().map(|sql| SchemaChange { sql: sql.clone(), distribution: None });
+        let log: Vec<SchemaChange> = scene.tables.iter().map(change).chain(views).collect();
+        let twin = Twin::new(log.iter().map(|change| change.sql.as_str())).expect("a twin");
+        let catalog = Catalog::new(log).expect("a catalog");
+        World { scene, catalog, twin }
+    }
+
+    /// Reads and plans a text. Tells what is wrong with what comes out.
+    pub(super) fn check(&self, text: &str) -> Result<Outcome, String> {
+        let bounds = Bounds::default();
+        let schema = &self.catalog.schema;
+        let statement = match sql::prepare(&self.twin, schema, text, &bounds) {
+            Ok(statement) => statement,
+            Err(SqlError::TooLarge { .. }) if text.len() > bounds.bytes_max => return Ok(Outcome::Refused),
+            Err(_) if text.len() <= bounds.bytes_max => return Ok(Outcome::Refused),
+            Err(error) => return Err(format!("{} bytes are read: {error}", text.len())),
+        };
+        let outcome = match &statement.verdict {
+            Verdict::Judged(_) => Outcome::Judged,
+            Verdict::Opaque(_) => Outcome::Opaque,
+        };
+        let template = plan::template(text, statement, schema);
+        if let Ok(scatter) = &template.scatter {
+            self.check_fragments(scatter)?;
+        }
+        Ok(outcome)
+    }
+
+    /// SQLite accepts every fragment.
+    fn check_fragments(&self, scatter: &Scatter) -> Result<(), String> {
+        for part in &scatter.parts {
+            match self.twin.describe(&part.sql) {
+                Ok(described) if described.columns.len() == part.width => {}
+                Ok(described) => {
+                    return Err(format!("{} columns instead of {}: {}", described.columns.len(), part.width, part.sql));
+                }
+                // The nodes' own functions.
+                Err(error) if error.to_string().contains("souk_") => {}
+                Err(error) => return Err(format!("a fragment is refused ({error}): {}", part.sql)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn change(table: &Table) -> SchemaChange {
+    let declared = table.shard_key.as_ref().map_or(Declared::Replicated, |key| Declared::ShardKey(key.clone()));
+    let distribution = DeclaredDistribution { table: table.name.clone(), declared };
+    SchemaChange { sql: table.sql.clone(), distribution: Some(distribution) }
+}
+
+/// Runs on a stack of the size that planners have.
+fn on_planner_stack(work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(PLANNER_STACK_BYTES).spawn(work).expect("a thread");
+    thread.join().expect("nothing falls over");
+}
+
+#[test]
+fn deep_and_wide_statements() {
+    on_planner_stack(|| {
+        let world = World::new(1);
+        for depth in [2, 49, 50, 51, 200, 399, 400, 401, 1000, 2500, 5000, 9999] {
+            for text in nested::every(depth) {
+                if let Err(what) = world.check(&text) {
+                    panic!("depth {depth}, {text:.80}: {what}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_it_is_parsed() {
+    on_planner_stack(|| {
+        let world = World::new(2);
+        for text in nested::every(100_000) {
+            let read = sql::prepare(&world.twin, &world.catalog.schema, &text, &Bounds::default());
+            assert!(matches!(read, Err(SqlError::TooLarge { .. })), "{text:.80}: {:?}", read.err());
+        }
+    });
+}
