@@ -188,3 +188,20 @@ fn a_run_is_a_statement_too() {
         assert_eq!((certificate.plan, certificate.asked), (plain.plan, plain.asked), "{sql}");
     }
 }
+
+#[test]
+fn a_plan_that_is_run_because_a_step_failed_is_told() {
+    let shop = shop();
+    // SQLite never comes to the subquery, which overflows.
+    let sql =
+        "SELECT CASE WHEN stock < 0 THEN (SELECT abs(min(id) - 9223372036854775807 - 2) FROM sales) END FROM products";
+    assert!(shop.plain.query(sql, &none()).is_ok(), "SQLite has an answer");
+    shop.exact([sql]);
+    let plan = cluster(&shop).explain(sql, &none()).expect("a plan");
+    assert!(plan.text.contains("should a step fail"), "{}", plan.text);
+    assert!(steps(&plan.root.expect("a root"), v1::PlanStepKind::Otherwise).is_empty());
+    let root = analyzed(&shop, sql).root.expect("a root");
+    let otherwise = steps(&root, v1::PlanStepKind::Otherwise);
+    assert_eq!((otherwise.len(), measured(&root).rows), (1, 40), "{root:?}");
+    assert_eq!(measured(&otherwise[0].steps[0]).rows, 40, "{root:?}");
+}

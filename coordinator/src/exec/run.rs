@@ -118,7 +118,10 @@ impl Driver {
         match (self.steps(spread, output, account).await, otherwise) {
             (Err(error), Some(otherwise)) if error.reason == Reason::SqlRuntime && output.sent() == (0, 0) => {
                 // Boxed, because a plan may hold another.
-                Box::pin(self.drive(*otherwise, output, account)).await
+                let mut of_other = account.of(Place::Otherwise);
+                Box::pin(self.drive(*otherwise, output, &mut of_other)).await?;
+                account.take(of_other);
+                Ok(())
             }
             (done, _) => done,
         }

@@ -81,9 +81,7 @@ impl Steps<'_, '_> {
             Kind::Gather(reason) => Step::new(StepKind::Gather, one_line(reason)),
         };
         for (index, first) in spread.first.iter().enumerate() {
-            self.path.push(Place::First(index));
-            let plan = Steps { names: &[], path: self.path, measurements: self.measurements }.plan(&first.plan);
-            self.path.pop();
+            let plan = self.below(Place::First(index), &first.plan);
             let title = format!("a subquery, whose rows become parameter ?{}", first.parameter + 1);
             step.steps.push(Step { steps: vec![plan], ..Step::new(StepKind::First, title) });
         }
@@ -97,6 +95,25 @@ impl Steps<'_, '_> {
         }
         let finish = finish(&spread.finish, &spread.parts).measured(self.at(Place::Finish));
         step.steps.push(finish);
+        if let Some(otherwise) = &spread.otherwise {
+            step.notes.push("should a step fail: the text over whole tables".to_owned());
+            step.steps.extend(self.otherwise(otherwise));
+        }
+        step
+    }
+
+    /// What was run because a step had failed.
+    fn otherwise(&mut self, otherwise: &Plan) -> Option<Step> {
+        self.at(Place::Otherwise)?;
+        let plan = self.below(Place::Otherwise, otherwise);
+        Some(Step { steps: vec![plan], ..Step::new(StepKind::Otherwise, "a step failed") })
+    }
+
+    /// A plan inside of this one. Its columns have no names.
+    fn below(&mut self, place: Place, plan: &Plan) -> Step {
+        self.path.push(place);
+        let step = Steps { names: &[], path: self.path, measurements: self.measurements }.plan(plan);
+        self.path.pop();
         step
     }
 

@@ -10,6 +10,7 @@ use super::clock::Extras;
 use super::load::{Columns, Load, Place};
 use super::prepare::{Indexed, columns_by_source};
 use super::push::{above, filters_of_where, pushed};
+use super::scatter::can_group;
 use super::semi_join::{Driver, Tie, filters, in_order, ties_of};
 use super::{FinishStep, First, Kind, Part, ScratchTable, Spread};
 use crate::analyze::{Context, Pin};
@@ -121,7 +122,11 @@ impl<'a> Gatherer<'a> {
     fn arms_as_pieces(&mut self, body: &Body, query: &Query, reason: String) -> Result<Settled, String> {
         match body {
             Body::Compound { .. } => self.compound_as_pieces(body, query).map(Settled::Body),
-            Body::Select(select) => self.piece(select, query, Stand::Alone).map(Settled::Query).map_err(|_| reason),
+            Body::Select(select) => {
+                let piece = self.piece(select, query, Stand::Alone).map(Settled::Query);
+                // Of a statement that groups, it is said why its groups do not combine.
+                piece.map_err(|why| if can_group(select, &query.order) { why } else { reason })
+            }
             Body::Values(_) => Err(reason),
         }
     }

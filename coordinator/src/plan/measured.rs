@@ -17,6 +17,8 @@ pub(crate) enum Place {
     Load(usize),
     /// The rows of the answer.
     Finish,
+    /// What is run when a step fails; behind it come its own steps.
+    Otherwise,
 }
 
 /// What a step took.

@@ -75,6 +75,7 @@ fn step_kind(kind: StepKind) -> v1::PlanStepKind {
         StepKind::Merge => v1::PlanStepKind::Merge,
         StepKind::Load => v1::PlanStepKind::Load,
         StepKind::Finish => v1::PlanStepKind::Finish,
+        StepKind::Otherwise => v1::PlanStepKind::Otherwise,
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) enum StepKind {
     Load,
     /// The rows of the answer come out.
     Finish,
+    /// A plan was run because a step had failed.
+    Otherwise,
 }
 
 impl Step {
@@ -111,6 +113,7 @@ impl Display for StepKind {
             StepKind::Merge => "merge",
             StepKind::Load => "load",
             StepKind::Finish => "finish",
+            StepKind::Otherwise => "otherwise",
         })
     }
 }
