@@ -102,7 +102,11 @@ fn groups_and_windows_of_the_shard_key_are_deduplicated() {
         ("scatter", "SELECT DISTINCT stock, count(*) OVER w FROM products WINDOW w AS (PARTITION BY vendor_id)"),
         ("scatter", "SELECT stock FROM products UNION SELECT DISTINCT count(*) FROM sales GROUP BY vendor_id"),
         ("gather", "SELECT sum(n) FROM (SELECT DISTINCT count(*) AS n FROM products GROUP BY vendor_id) WHERE n > 2"),
-        ("gather", "SELECT DISTINCT max(id) FROM products GROUP BY vendor_id ORDER BY min(id)"),
+        ("scatter", "SELECT DISTINCT max(id) FROM products GROUP BY vendor_id ORDER BY min(id)"),
+        ("scatter", "SELECT DISTINCT length(name), max(price) FROM products GROUP BY vendor_id"),
+        ("scatter", "SELECT DISTINCT length(group_concat(id)) FROM products GROUP BY vendor_id ORDER BY 1"),
+        ("gather", "SELECT DISTINCT group_concat(id ORDER BY id) FROM products GROUP BY vendor_id ORDER BY min(id)"),
+        ("gather", "SELECT DISTINCT length(name), max(price) FROM products GROUP BY stock"),
         ("gather", "SELECT DISTINCT rank() OVER (PARTITION BY stock ORDER BY id) FROM products"),
         ("gather", "SELECT DISTINCT group_concat(id ORDER BY id) FROM products GROUP BY stock"),
     ] {
