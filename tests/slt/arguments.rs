@@ -16,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) sample: Option<usize>,
     pub(crate) seed: u64,
     pub(crate) failures_shown: usize,
+    /// Examples of what was gathered, of each reason.
+    pub(crate) gathered_shown: usize,
     /// Files and folders; none takes what the repository has.
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -43,6 +45,7 @@ pub(crate) fn arguments(given: impl Iterator<Item = String>) -> Result<Asked, St
         sample: None,
         seed: 1,
         failures_shown: 40,
+        gathered_shown: 0,
         paths: Vec::new(),
     };
     let mut filters = Vec::new();
@@ -57,6 +60,7 @@ pub(crate) fn arguments(given: impl Iterator<Item = String>) -> Result<Asked, St
             "--sample" => settings.sample = Some(value(&argument, given.next())?),
             "--seed" => settings.seed = value(&argument, given.next())?,
             "--failures" => settings.failures_shown = value(&argument, given.next())?,
+            "--gathered" => settings.gathered_shown = value(&argument, given.next())?,
             "--list" => list = true,
             "--ignored" | "--bench" => nothing = true,
             "--skip" => nothing |= given.next().is_some_and(|filter| "slt".contains(&filter)),

@@ -1,6 +1,6 @@
 //! Files in the format of SQLite's sqllogictest, run against a cluster in this process.
 //!
-//! `cargo test --test slt -- [--shards N] [--placement P] [--threads N] [--sample N] [--seed N] [--failures N] PATH...`
+//! `cargo test --test slt -- [--shards N] [--placement P] [--threads N] [--sample N] [--seed N] [--failures N] [--gathered N] PATH...`
 //!
 //! One plain SQLite runs all statements of a file. Before each run of queries the cluster is given the schema and the rows that the plain one has
 //! then, placed on the shards as `--placement` says; both answer the queries, and both answers are held against the file.
@@ -11,6 +11,7 @@
 //! - `reference`: the plain SQLite, its schema and rows.
 //! - `placement`: which shard a key goes to, and clusters made that way.
 //! - `compare`: two answers.
+//! - `gathered`: why queries were gathered.
 //! - `run`: one file.
 //! - `report`: what became of all.
 #![allow(missing_docs)]
@@ -30,6 +31,8 @@ mod reference;
 mod placement;
 
 mod compare;
+
+mod gathered;
 
 mod run;
 
@@ -60,7 +63,7 @@ fn main() -> ExitCode {
             let started = Instant::now();
             let template = Template::new(settings.shards);
             let report = run_all(jobs(&settings), &template, settings.threads);
-            print!("{}", report.show(settings.failures_shown));
+            print!("{}", report.show(settings.failures_shown, settings.gathered_shown));
             println!("in {:.1?}", started.elapsed());
             println!("{} passed, {} failed", report.passed(), report.failed());
             if report.failed() > 0 {

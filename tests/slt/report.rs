@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::gathered::Gathered;
 use crate::placement::Placement;
 use crate::reference::{State, Table};
 
@@ -31,6 +32,7 @@ pub(crate) struct Report {
     plans: BTreeMap<String, usize>,
     readings: BTreeMap<Reading, usize>,
     refusals: BTreeMap<String, usize>,
+    pub(crate) gathered: Gathered,
 }
 
 /// Where a record is, and where its rows were.
@@ -92,7 +94,7 @@ pub(crate) enum FailureKind {
 pub(crate) enum Reading {
     Judged,
     Opaque,
-    /// The coordinator does not say.
+    /// The coordinator cannot explain it.
     Unknown,
 }
 
@@ -139,6 +141,7 @@ impl Report {
             plans,
             readings,
             refusals,
+            gathered,
         } = other;
         self.statements += statements;
         self.same += same;
@@ -151,6 +154,7 @@ impl Report {
         self.loosened.extend(loosened);
         plans.into_iter().for_each(|(plan, count)| *self.plans.entry(plan).or_default() += count);
         readings.into_iter().for_each(|(reading, count)| *self.readings.entry(reading).or_default() += count);
+        self.gathered.add(gathered);
         refusals.into_iter().for_each(|(reason, count)| *self.refusals.entry(reason).or_default() += count);
     }
 
@@ -158,14 +162,16 @@ impl Report {
     pub(crate) fn sort(&mut self) {
         self.arbitrary.sort();
         self.failures.sort();
+        self.gathered.sort();
     }
 
-    /// For people, with at most so many failures.
-    pub(crate) fn show(&self, failures: usize) -> String {
+    /// For people, with at most so many failures, and examples of what was gathered.
+    pub(crate) fn show(&self, failures: usize, examples: usize) -> String {
         let mut text = String::new();
         let shown: Result<(), std::fmt::Error> = (|| {
             self.show_failures(&mut text, failures)?;
             self.show_notes(&mut text)?;
+            self.gathered.show(&mut text, examples)?;
             self.show_counts(&mut text)
         })();
         shown.map_or_else(|error| error.to_string(), |()| text)
@@ -216,11 +222,15 @@ impl Report {
             writeln!(text, "  {name:<50} {count:>7} {share:>7.2} %")
         };
         row("queries asked of the cluster", queries)?;
-        for (plan, count) in &self.plans {
-            row(&format!("answered by {plan}"), *count)?;
+        for (plan, name) in [("route", "routed"), ("scatter", "scattered"), ("gather", "gathered")] {
+            row(name, self.plans.get(plan).copied().unwrap_or_default())?;
         }
-        for (reading, count) in &self.readings {
-            row(&format!("{reading:?}").to_lowercase(), *count)?;
+        for (reading, name) in [
+            (Reading::Judged, "passed by the judge"),
+            (Reading::Opaque, "judged opaque"),
+            (Reading::Unknown, "not explained"),
+        ] {
+            row(name, self.readings.get(&reading).copied().unwrap_or_default())?;
         }
         row("order not asked for, and another", self.order_not_asked)?;
         row("order that SQLite calls arbitrary, and another", self.arbitrary.len())?;
@@ -241,7 +251,7 @@ impl Report {
 }
 
 /// A refusal without the names in it.
-fn kind_of(message: &str) -> String {
+pub(crate) fn kind_of(message: &str) -> String {
     let message = message.trim_start_matches("this query over several shards is not supported: ");
     let message = message.split("; name one shard key").next().unwrap_or(message);
     let mut kind = String::new();
@@ -252,6 +262,6 @@ fn kind_of(message: &str) -> String {
     cut(&kind.chars().map(digits).collect::<String>(), 160)
 }
 
-fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most).chain("...".chars()).collect() }
 }

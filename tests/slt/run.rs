@@ -5,15 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use souk_proto::Reason;
+use souk_proto::v1::ExplainResponse;
 
 use crate::arguments::Settings;
 use crate::compare::{Expected, Likeness, compare};
+use crate::gathered::alone_in_from;
 use crate::placement::{Placed, Placement, Template};
 use crate::printed::{Printer, fit, show};
 use crate::record::{Kind, Record, Wanted, files, read};
 use crate::reference::State;
 use crate::report::{Failure, FailureKind, Note, Place, Reading, Report};
-use crate::support::{Answer, Cluster, Failure as Refusal, Plain, Random, none};
+use crate::support::{Answer, Plain, Random, none};
 
 /// Queries of the shared files in a run that names no path, and of one file at most.
 const SAMPLE: usize = 600;
@@ -174,8 +176,8 @@ impl Run<'_> {
             return self.fail(record, FailureKind::Setup, show(&expected.printed), why);
         };
         let answer = guarded(|| placed.cluster.query(&record.sql, &none()));
-        let reading = reading(&placed.cluster, &record.sql, answer.as_ref().ok());
-        self.report.reading(reading);
+        let explained = guarded(|| placed.cluster.explain(&record.sql, &none()));
+        self.explained(record, explained.ok().and_then(Result::ok));
         match answer {
             Err(panic) => self.fail(record, FailureKind::Panic, show(&expected.printed), panic),
             Ok(Err(refusal)) if refusal.reason == Some(Reason::UnsupportedSql) => {
@@ -188,6 +190,23 @@ impl Run<'_> {
             }
             Ok(Ok(answer)) => self.answer(record, wanted, &expected, &answer),
         }
+    }
+
+    /// Counts how the query is read and planned.
+    fn explained(&mut self, record: &Record, explained: Option<ExplainResponse>) {
+        let Some(explained) = explained else { return self.report.reading(Reading::Unknown) };
+        self.report.reading(if explained.opaque.is_empty() { Reading::Judged } else { Reading::Opaque });
+        if explained.plan == "gather" {
+            let reason = explained.root.map(|root| root.title).unwrap_or_default();
+            let note = Note { place: self.place_of(record), sql: record.sql.clone() };
+            self.report.gathered.note(&reason, self.is_one_sharded_table(&record.sql), note);
+        }
+    }
+
+    fn is_one_sharded_table(&self, sql: &str) -> bool {
+        let tables = self.placed.iter().flat_map(|(state, _)| &state.tables);
+        let mut sharded = tables.filter(|table| table.key.is_some());
+        alone_in_from(sql).is_some_and(|name| sharded.any(|table| table.name.eq_ignore_ascii_case(&name)))
     }
 
     fn answer(&mut self, record: &Record, wanted: &Wanted, expected: &Expected, answer: &Answer) {
@@ -251,14 +270,4 @@ fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
     })
-}
-
-/// Whether the coordinator had a tree of the text that SQLite confirms.
-fn reading(_cluster: &Cluster, _sql: &str, answer: Option<&Result<Answer, Refusal>>) -> Reading {
-    match answer {
-        Some(Ok(answer)) if answer.certificate.plan == "scatter" => Reading::Judged,
-        Some(Err(refusal)) if refusal.message.contains("souk cannot read for certain (") => Reading::Opaque,
-        Some(Err(refusal)) if refusal.reason == Some(Reason::UnsupportedSql) => Reading::Judged,
-        Some(_) | None => Reading::Unknown,
-    }
 }

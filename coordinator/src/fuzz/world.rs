@@ -6,7 +6,7 @@ use super::shared::random::Random;
 use super::shared::table::Table;
 use crate::catalog::{Catalog, DeclaredDistribution, SchemaChange};
 use crate::cluster::PLANNER_STACK_BYTES;
-use crate::plan::{self, Scatter};
+use crate::plan::{self, Template};
 use crate::sql::{self, Bounds, Declared, SqlError, Twin, Verdict};
 
 /// A schema with a twin.
@@ -48,27 +48,33 @@ impl World {
             Verdict::Judged(_) => Outcome::Judged,
             Verdict::Opaque(_) => Outcome::Opaque,
         };
-        let template = plan::template(text, statement, schema);
-        if let Ok(scatter) = &template.scatter {
-            self.check_fragments(scatter)?;
-        }
+        let prepared = plan::prepare(text, statement, schema);
+        self.check_fragments(&prepared.best)?;
+        self.check_fragments(&prepared.whole)?;
         Ok(outcome)
     }
 
     /// SQLite accepts every fragment.
-    fn check_fragments(&self, scatter: &Scatter) -> Result<(), String> {
-        for part in &scatter.parts {
-            match self.twin.describe(&part.sql) {
-                Ok(described) if described.columns.len() == part.width => {}
-                Ok(described) => {
-                    return Err(format!("{} columns instead of {}: {}", described.columns.len(), part.width, part.sql));
-                }
-                // The nodes' own functions.
-                Err(error) if error.to_string().contains("souk_") => {}
-                Err(error) => return Err(format!("a fragment is refused ({error}): {}", part.sql)),
+    fn check_fragments(&self, template: &Template) -> Result<(), String> {
+        let Some(spread) = &template.spread else { return Ok(()) };
+        spread.first.iter().try_for_each(|first| self.check_fragments(&first.template))?;
+        for part in &spread.parts {
+            self.check_fragment(&part.sql, part.width)?;
+            if let Some(semi_join) = &part.semi_join {
+                self.check_fragment(&semi_join.sql, part.width)?;
             }
         }
         Ok(())
+    }
+
+    fn check_fragment(&self, sql: &str, width: usize) -> Result<(), String> {
+        match self.twin.describe(sql) {
+            Ok(described) if described.columns.len() == width => Ok(()),
+            Ok(described) => Err(format!("{} columns instead of {width}: {sql}", described.columns.len())),
+            // The nodes' own functions.
+            Err(error) if error.to_string().contains("souk_") => Ok(()),
+            Err(error) => Err(format!("a fragment is refused ({error}): {sql}")),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::clock::Extras;
-use super::groups::{plain, unnamed};
+use super::groups::plain;
 use super::prepare::{Indexed, template};
 use super::{Extra, First};
 use crate::analyze::{Context, affinity_of, is_aggregate, is_typed};
@@ -197,24 +197,8 @@ pub(super) fn rows_of(parameter: Expr) -> Query {
 /// A SELECT from the rows of a parameter.
 fn query_of(outputs: Vec<Expr>, id: SourceId, alias: String, parameter: Expr) -> Query {
     let kind = SourceKind::Function { name: ROWS.to_owned(), arguments: vec![parameter] };
-    let select = Select {
-        distinct: false,
-        outputs: outputs.into_iter().map(unnamed).collect(),
-        from: Some(From::Source(Source { id, alias, kind })),
-        filter: None,
-        group: Vec::new(),
-        group_places: Vec::new(),
-        having: None,
-        windows: Vec::new(),
-    };
-    Query {
-        ctes: Vec::new(),
-        recursive: false,
-        body: Body::Select(Box::new(select)),
-        order: Vec::new(),
-        limit: None,
-        offset: None,
-    }
+    let from = From::Source(Source { id, alias, kind });
+    Query::of(Body::Select(Box::new(Select::of(outputs, Some(from)))))
 }
 
 /// The query with the WITH tables around it that it needs.

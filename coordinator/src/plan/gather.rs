@@ -320,12 +320,5 @@ enum Settled {
 
 /// One SELECT of a compound, as a query of its own.
 fn arm(select: &Select) -> Query {
-    Query {
-        ctes: Vec::new(),
-        recursive: false,
-        body: Body::Select(Box::new(select.clone())),
-        order: Vec::new(),
-        limit: None,
-        offset: None,
-    }
+    Query::of(Body::Select(Box::new(select.clone())))
 }

@@ -139,10 +139,7 @@ impl Split<'_> {
         let fragment = Query {
             ctes: query.ctes.clone(),
             recursive: query.recursive,
-            body: Body::Select(Box::new(fragment)),
-            order: Vec::new(),
-            limit: None,
-            offset: None,
+            ..Query::of(Body::Select(Box::new(fragment)))
         };
         let keys = columns.iter().map(|column| column.collation).collect();
         let states = self.states.iter().map(|(_, kind)| *kind).collect();

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::first::{Take, with_ctes};
 use super::gather::Gatherer;
-use super::groups::{scratch_column, scratch_source, unnamed};
+use super::groups::{scratch_column, scratch_source};
 use super::piece::column_type;
 use super::rows::inner_rows_part;
 use super::{Fill, RunsOn, ScratchTable};
@@ -31,28 +31,12 @@ impl Gatherer<'_> {
         if !columns.iter().all(|column| is_typed(column, self.context)) {
             return None;
         }
-        let mut outputs: Vec<_> = columns.iter().map(|column| unnamed(Expr::Column(column.clone()))).collect();
+        let mut outputs: Vec<_> = columns.iter().cloned().map(Expr::Column).collect();
         if outputs.is_empty() {
-            outputs.push(unnamed(Expr::Literal(Literal::Number("1".into()))));
+            outputs.push(Expr::Literal(Literal::Number("1".into())));
         }
-        let rows = Select {
-            distinct: false,
-            outputs,
-            from: select.from.clone(),
-            filter: select.filter.clone(),
-            group: Vec::new(),
-            group_places: Vec::new(),
-            having: None,
-            windows: Vec::new(),
-        };
-        let rows = Query {
-            ctes: Vec::new(),
-            recursive: false,
-            order: Vec::new(),
-            limit: None,
-            offset: None,
-            body: Body::Select(Box::new(rows)),
-        };
+        let rows = Select { filter: select.filter.clone(), ..Select::of(outputs, select.from.clone()) };
+        let rows = Query::of(Body::Select(Box::new(rows)));
         if !self.is_free(&rows) || !self.context.reaches_sharded(&rows) {
             return None;
         }

@@ -7,7 +7,7 @@ use super::prepare::Indexed;
 use super::semi_join::{Driven, is_among};
 use super::{Cell, Fill, Part, PartLimit, PartMerge, RunsOn, ScratchTable, SemiJoin};
 use crate::sql::{
-    BinaryOp, Body, Column, Expr, From, Literal, OrderKey, OrderTerm, Output, Query, Schema, Select, Source, SourceId,
+    BinaryOp, Body, Column, Expr, From, Literal, OrderKey, OrderTerm, Query, Schema, Select, Source, SourceId,
     SourceKind, TableInfo,
 };
 
@@ -182,24 +182,8 @@ impl<'a> Load<'a> {
             alias: self.table.name.clone(),
             kind: SourceKind::Table(self.table.name.clone()),
         };
-        let select = Select {
-            distinct: false,
-            outputs: outputs.into_iter().map(|expr| Output { expr, name: None }).collect(),
-            from: Some(From::Source(source)),
-            filter,
-            group: Vec::new(),
-            group_places: Vec::new(),
-            having: None,
-            windows: Vec::new(),
-        };
-        Query {
-            ctes: Vec::new(),
-            recursive: false,
-            body: Body::Select(Box::new(select)),
-            order: order.into_iter().collect(),
-            limit: None,
-            offset: None,
-        }
+        let select = Select { filter, ..Select::of(outputs, Some(From::Source(source))) };
+        Query { order: order.into_iter().collect(), ..Query::of(Body::Select(Box::new(select))) }
     }
 
     pub(super) fn column(&self, name: &str) -> Expr {

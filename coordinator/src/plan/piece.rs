@@ -166,16 +166,7 @@ pub(super) fn column_type(expr: &Expr, context: &Context<'_>) -> ScratchColumn {
 }
 
 fn over_part(table: &str, outputs: &[Expr]) -> Select {
-    Select {
-        distinct: false,
-        outputs: outputs.iter().cloned().map(unnamed).collect(),
-        from: Some(From::Source(scratch_source(table))),
-        filter: None,
-        group: Vec::new(),
-        group_places: Vec::new(),
-        having: None,
-        windows: Vec::new(),
-    }
+    Select::of(outputs.iter().cloned(), Some(From::Source(scratch_source(table))))
 }
 
 /// The SELECT with the names that `other` gives its results.

@@ -307,6 +307,29 @@ pub(crate) enum Bound {
     Following(Option<Box<Expr>>),
 }
 
+impl Query {
+    /// A body alone.
+    pub(crate) fn of(body: Body) -> Query {
+        Query { ctes: Vec::new(), recursive: false, body, order: Vec::new(), limit: None, offset: None }
+    }
+}
+
+impl Select {
+    /// Expressions over sources, and nothing else.
+    pub(crate) fn of(outputs: impl IntoIterator<Item = Expr>, from: Option<From>) -> Select {
+        Select {
+            distinct: false,
+            outputs: outputs.into_iter().map(|expr| Output { expr, name: None }).collect(),
+            from,
+            filter: None,
+            group: Vec::new(),
+            group_places: Vec::new(),
+            having: None,
+            windows: Vec::new(),
+        }
+    }
+}
+
 impl Expr {
     /// The conjuncts of a predicate: what AND joins at the top.
     pub(crate) fn conjuncts(&self) -> Vec<&Expr> {
