@@ -10,7 +10,7 @@ use crate::support::{Cluster, Layout, Oracle, Table, none, positional, text};
 const SEVERAL: [Layout; 2] = [Layout::Ring(2), Layout::Ring(7)];
 
 /// The plan that answers a statement on a cluster of seven shards.
-fn plan(market: &Oracle, sql: &str) -> String {
+pub(crate) fn plan(market: &Oracle, sql: &str) -> String {
     market.clusters[market.clusters.len() - 1]
         .1
         .query(sql, &none())

@@ -1,6 +1,7 @@
 //! Each condition under which a SELECT may be scattered, with rows that would show it broken: souk answers exactly or refuses.
 
 use crate::fixture::market;
+use crate::gather::plan;
 use crate::support::{Layout, Oracle, Table, none};
 
 /// Shards that a client can count on to be several.
@@ -34,6 +35,84 @@ fn sharded_tables_join_by_their_shard_keys() {
         "SELECT count(*) FROM products AS p LEFT JOIN sales AS s ON s.vendor_id = p.vendor_id AND s.product_id = p.id LEFT JOIN products AS q ON q.vendor_id = s.vendor_id",
         "SELECT count(*) FROM products AS p LEFT JOIN sales AS s ON 1 WHERE s.vendor_id = p.vendor_id",
     ]);
+}
+
+#[test]
+fn shard_keys_are_equal_through_others() {
+    let market = market(&SEVERAL);
+    for (expected, sql) in [
+        (
+            "scatter",
+            "SELECT count(*) FROM products AS p, sales AS s, products AS q \
+             WHERE p.vendor_id = q.vendor_id AND s.vendor_id = q.vendor_id AND s.product_id = p.id",
+        ),
+        (
+            "scatter",
+            "SELECT p.id, s.id FROM products AS p JOIN sales AS s ON s.product_id = p.id JOIN products AS q ON q.vendor_id = p.vendor_id \
+             AND s.vendor_id = q.vendor_id AND q.id < 9",
+        ),
+        (
+            "scatter",
+            "SELECT id FROM products AS p WHERE EXISTS (SELECT 1 FROM sales AS s, products AS q \
+             WHERE s.vendor_id = p.vendor_id AND q.vendor_id = p.vendor_id AND s.product_id = q.id AND q.stock > p.stock)",
+        ),
+        (
+            "gather",
+            "SELECT count(*) FROM products AS p LEFT JOIN sales AS s ON s.product_id = p.id JOIN products AS q ON q.vendor_id = p.vendor_id \
+             AND q.vendor_id = s.vendor_id",
+        ),
+        (
+            "gather",
+            "SELECT count(*) FROM products AS p JOIN sales AS s ON s.product_id = p.id LEFT JOIN products AS q ON q.vendor_id = p.vendor_id \
+             AND q.vendor_id = s.vendor_id",
+        ),
+        (
+            "gather",
+            "SELECT count(*) FROM products AS p, sales AS s, products AS q WHERE p.vendor_id = q.name AND s.vendor_id = q.name OR s.id = p.id",
+        ),
+        (
+            "gather",
+            "SELECT count(*) FROM products AS p, sales AS s, products AS q WHERE p.vendor_id = q.vendor_id AND s.category = q.stock",
+        ),
+        (
+            "gather",
+            "SELECT count(*) FROM products AS p, sales AS s, categories AS c WHERE p.vendor_id = c.label AND s.vendor_id = c.label",
+        ),
+    ] {
+        market.exact([sql]);
+        assert_eq!(plan(&market, sql), expected, "{sql}");
+    }
+}
+
+#[test]
+fn groups_and_windows_of_the_shard_key_are_deduplicated() {
+    let market = market(&SEVERAL);
+    for (expected, sql) in [
+        ("scatter", "SELECT DISTINCT count(*) FROM products GROUP BY vendor_id"),
+        (
+            "scatter",
+            "SELECT DISTINCT max(stock) AS m, 1 FROM products GROUP BY vendor_id HAVING count(*) > 3 ORDER BY m DESC LIMIT 1 OFFSET 1",
+        ),
+        ("scatter", "SELECT DISTINCT count(*) % 3 FROM sales GROUP BY category, vendor_id ORDER BY count(*) % 3"),
+        ("scatter", "SELECT DISTINCT count(*) + (SELECT count(*) FROM sales) FROM products GROUP BY vendor_id"),
+        (
+            "scatter",
+            "SELECT DISTINCT rank() OVER (PARTITION BY vendor_id ORDER BY stock) FROM products ORDER BY 1 DESC",
+        ),
+        ("scatter", "SELECT DISTINCT stock, count(*) OVER w FROM products WINDOW w AS (PARTITION BY vendor_id)"),
+        ("scatter", "SELECT stock FROM products UNION SELECT DISTINCT count(*) FROM sales GROUP BY vendor_id"),
+        ("gather", "SELECT sum(n) FROM (SELECT DISTINCT count(*) AS n FROM products GROUP BY vendor_id) WHERE n > 2"),
+        ("scatter", "SELECT DISTINCT max(id) FROM products GROUP BY vendor_id ORDER BY min(id)"),
+        ("scatter", "SELECT DISTINCT length(name), max(price) FROM products GROUP BY vendor_id"),
+        ("scatter", "SELECT DISTINCT length(group_concat(id)) FROM products GROUP BY vendor_id ORDER BY 1"),
+        ("gather", "SELECT DISTINCT group_concat(id ORDER BY id) FROM products GROUP BY vendor_id ORDER BY min(id)"),
+        ("gather", "SELECT DISTINCT length(name), max(price) FROM products GROUP BY stock"),
+        ("gather", "SELECT DISTINCT rank() OVER (PARTITION BY stock ORDER BY id) FROM products"),
+        ("gather", "SELECT DISTINCT group_concat(id ORDER BY id) FROM products GROUP BY stock"),
+    ] {
+        market.exact([sql]);
+        assert_eq!(plan(&market, sql), expected, "{sql}");
+    }
 }
 
 #[test]

@@ -7,10 +7,14 @@
 //!
 //! Each refusal below is a known source of wrong answers.
 
+mod joins;
+
+use joins::{Equality, equalities, place_join, ties};
+
 use super::{Context, is_aggregated, own_windows};
 use crate::sql::{
-    Affinity, BinaryOp, Body, Column, Expr, From, Function, Join, JoinConstraint, JoinKind, Node, OrderKey, OrderTerm,
-    Over, Query, Select, SetOp, Source, SourceKind, walk_query,
+    Affinity, Body, Column, Expr, From, Function, JoinConstraint, JoinKind, Node, OrderKey, OrderTerm, Over, Query,
+    Select, SetOp, Source, SourceKind, walk_query,
 };
 
 /// Why a relation does not lie shard by shard: a phrase.
@@ -110,7 +114,7 @@ fn place_select(select: &Select, order: &[OrderTerm], context: &Context<'_>, out
     let from = select
         .from
         .as_ref()
-        .map_or(Ok(FromPlace::Replicated), |from| place_from(from, select.filter.as_ref(), context, outer))?;
+        .map_or(Ok(FromPlace::Replicated), |from| place_from(from, &filtered(select), context, outer))?;
     let keys = match from {
         FromPlace::Replicated => {
             select_subqueries(select, order, context, outer)?;
@@ -158,10 +162,16 @@ fn partition<'a>(function: &'a Function, select: &'a Select) -> &'a [Expr] {
     }
 }
 
-fn place_from(from: &From, filter: Option<&Expr>, context: &Context<'_>, outer: &[Key]) -> Result<FromPlace> {
+/// The equalities that WHERE demands.
+fn filtered(select: &Select) -> Vec<Equality<'_>> {
+    select.filter.as_ref().map_or_else(Vec::new, equalities)
+}
+
+/// `above` are equalities that hold for every row that matters.
+fn place_from(from: &From, above: &[Equality<'_>], context: &Context<'_>, outer: &[Key]) -> Result<FromPlace> {
     match from {
         From::Source(source) => place_source(source, context, outer),
-        From::Join(join) => place_join(join, filter, context, outer),
+        From::Join(join) => place_join(join, above, context, outer),
     }
 }
 
@@ -226,94 +236,6 @@ fn output_names(body: &Body) -> Vec<String> {
     }
 }
 
-/// `filter` is the WHERE clause while only inner joins lie above: it filters the pairs as an ON clause would.
-fn place_join(join: &Join, filter: Option<&Expr>, context: &Context<'_>, outer: &[Key]) -> Result<FromPlace> {
-    let inner = matches!(join.kind, JoinKind::Inner | JoinKind::Cross);
-    let below = if inner { filter } else { None };
-    let left = place_from(&join.left, below, context, outer)?;
-    let right = place_from(&join.right, below, context, outer)?;
-    let (left, right) = match (left, right) {
-        (FromPlace::Replicated, FromPlace::Replicated) => {
-            on_subqueries(join, &[], context, outer)?;
-            return Ok(FromPlace::Replicated);
-        }
-        (FromPlace::Sharded(keys), FromPlace::Replicated) => {
-            preserved_is_not(matches!(join.kind, JoinKind::Right | JoinKind::Full))?;
-            on_subqueries(join, &keys, context, outer)?;
-            return Ok(FromPlace::Sharded(keys));
-        }
-        (FromPlace::Replicated, FromPlace::Sharded(keys)) => {
-            preserved_is_not(matches!(join.kind, JoinKind::Left | JoinKind::Full))?;
-            on_subqueries(join, &keys, context, outer)?;
-            return Ok(FromPlace::Sharded(keys));
-        }
-        (FromPlace::Sharded(left), FromPlace::Sharded(right)) => (left, right),
-    };
-    if !is_tied(join, below, &left, &right) {
-        return Err("a join of sharded tables on something other than their shard keys".into());
-    }
-    let (left_weak, right_weak) = match join.kind {
-        JoinKind::Inner | JoinKind::Cross => (false, false),
-        JoinKind::Left => (false, true),
-        JoinKind::Right => (true, false),
-        JoinKind::Full => (true, true),
-    };
-    let weaken =
-        |keys: Vec<Key>, weak: bool| keys.into_iter().map(move |key| Key { strict: key.strict && !weak, ..key });
-    let keys: Vec<Key> = weaken(left, left_weak).chain(weaken(right, right_weak)).collect();
-    on_subqueries(join, &keys, context, outer)?;
-    Ok(FromPlace::Sharded(keys))
-}
-
-fn preserved_is_not(replicated_is_preserved: bool) -> Result<()> {
-    match replicated_is_preserved {
-        true => Err(
-            "an outer join that keeps all rows of a replicated table: those without a partner would come once a shard"
-                .into(),
-        ),
-        false => Ok(()),
-    }
-}
-
-fn on_subqueries(join: &Join, keys: &[Key], context: &Context<'_>, outer: &[Key]) -> Result<()> {
-    let in_sight: Vec<Key> = keys.iter().chain(outer).cloned().collect();
-    match &join.constraint {
-        JoinConstraint::On(on) => subqueries_are_local(on, context, &in_sight),
-        JoinConstraint::None | JoinConstraint::Using(_) => Ok(()),
-    }
-}
-
-/// Whether equality of shard keys is demanded of every pair.
-fn is_tied(join: &Join, filter: Option<&Expr>, left: &[Key], right: &[Key]) -> bool {
-    let by_on = match &join.constraint {
-        JoinConstraint::None => false,
-        JoinConstraint::On(on) => ties(on, left, right),
-        JoinConstraint::Using(columns) => {
-            columns.iter().any(|column| are_keys(&column.left, &column.right, left, right))
-        }
-    };
-    by_on || filter.is_some_and(|filter| ties(filter, left, right))
-}
-
-fn ties(predicate: &Expr, left: &[Key], right: &[Key]) -> bool {
-    predicate.conjuncts().into_iter().any(|conjunct| match conjunct {
-        Expr::Binary(BinaryOp::Eq, a, b) => match (a.as_ref(), b.as_ref()) {
-            (Expr::Column(a), Expr::Column(b)) => are_keys(a, b, left, right) || are_keys(b, a, left, right),
-            _ => false,
-        },
-        _ => false,
-    })
-}
-
-/// Equal values of two keys lie on one shard only when both columns convert what is compared with them alike.
-fn are_keys(a: &Column, b: &Column, left: &[Key], right: &[Key]) -> bool {
-    let find = |column: &Column, keys: &[Key]| keys.iter().find(|key| key.column == *column).map(|key| key.affinity);
-    match (find(a, left), find(b, right)) {
-        (Some(a), Some(b)) => a.hashes_like(b),
-        _ => false,
-    }
-}
-
 fn select_subqueries(select: &Select, order: &[OrderTerm], context: &Context<'_>, keys: &[Key]) -> Result<()> {
     for conjunct in select.filter.iter().flat_map(Expr::conjuncts) {
         if !is_membership_of_keys(conjunct, context, keys)? {
@@ -375,7 +297,7 @@ fn body_is_local(body: &Body, order: &[OrderTerm], context: &Context<'_>, keys: 
 /// Tied: all rows that can matter to the outer row lie on its shard, so whatever else the subquery does is exact.
 fn select_is_local(select: &Select, order: &[OrderTerm], context: &Context<'_>, keys: &[Key]) -> Result<()> {
     let Some(from) = &select.from else { return select_subqueries(select, order, context, keys) };
-    let place = place_from(from, select.filter.as_ref(), context, keys)?;
+    let place = place_from(from, &filtered(select), context, keys)?;
     let FromPlace::Sharded(own) = place else { return select_subqueries(select, order, context, keys) };
     let tied = select.filter.as_ref().is_some_and(|filter| ties(filter, &own, keys)) || inner_on_ties(from, &own, keys);
     if !tied {

@@ -3,9 +3,9 @@
 use super::first::{Take, Taker, with_ctes};
 use super::gather::{Gatherer, Stand};
 use super::groups::{Grouping, reference, scratch_column, scratch_source, unnamed};
-use super::rows::{inner_rows_part, output_collation};
+use super::rows::{distinct_part, inner_rows_part, output_collation};
 use super::scatter::can_group;
-use super::{Fill, RunsOn, ScratchColumn, ScratchTable};
+use super::{Fill, Part, RunsOn, ScratchColumn, ScratchTable};
 use crate::analyze::{Context, Place, affinity_of, collation_of, is_typed, place_of_body};
 use crate::sql::{Body, Expr, From, Node, OrderKey, OrderTerm, Query, Select, Source, SourceKind, walk_query};
 
@@ -65,13 +65,16 @@ impl Gatherer<'_> {
         show_sort_columns(&mut shown, &query.order)?;
         alone.body = Body::Select(Box::new(shown.clone()));
         let context = Context::new(&alone, self.schema);
-        let place = place_of_body(&alone.body, &alone.order, &context)?;
         let table = self.part_name();
         let (columns, references) = self.types(&shown, stand, &table, &context)?;
-        let mut part = inner_rows_part(&alone, &context, &mut self.extras)?;
-        if place == Place::Replicated {
-            part.runs_on = RunsOn::AnyOne;
-        }
+        let part = match place_of_body(&alone.body, &alone.order, &context) {
+            Ok(place) => {
+                let part = inner_rows_part(&alone, &context, &mut self.extras)?;
+                let runs_on = if place == Place::Replicated { RunsOn::AnyOne } else { part.runs_on };
+                Part { runs_on, ..part }
+            }
+            Err(reason) => distinct_part(&alone, &context, &mut self.extras).ok_or(reason)?,
+        };
         self.parts.push(part);
         self.tables.push(ScratchTable { name: table.clone(), fill: Fill::Part { columns, finishes: Vec::new() } });
         let finish = named_as(over_part(&table, &references[..visible]), &shown);

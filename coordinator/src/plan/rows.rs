@@ -5,8 +5,8 @@ use souk_merge::{Collation, SortKey};
 use super::clock::Extras;
 use super::scatter::width;
 use super::{Extra, Part, PartLimit, PartMerge, RunsOn};
-use crate::analyze::{Context, collation_of};
-use crate::sql::{Body, Expr, Literal, OrderKey, OrderTerm, Output, Query};
+use crate::analyze::{Context, Place, collation_of, is_aggregated, own_windows, place_of_body};
+use crate::sql::{Body, Expr, Literal, OrderKey, OrderTerm, Output, Query, Select};
 
 /// The fragment of a query whose rows lie shard by shard: its own text, with what it sorts by among the columns and with
 /// LIMIT plus OFFSET for its LIMIT.
@@ -42,6 +42,27 @@ pub(super) fn inner_rows_part(query: &Query, context: &Context<'_>, extras: &mut
         fragment.order.clear();
     }
     ordered_part(fragment, limit, context, extras)
+}
+
+/// The fragment of a DISTINCT over groups or windows that are complete on their shards: each shard gives distinct rows, which merge as groups.
+/// None when the rows do not lie shard by shard. ORDER BY and LIMIT are left to who asks.
+pub(super) fn distinct_part(query: &Query, context: &Context<'_>, extras: &mut Extras) -> Option<Part> {
+    let Body::Select(select) = &query.body else { return None };
+    let computes = is_aggregated(select, &query.order) || !own_windows(select, &query.order).is_empty();
+    let all = Body::Select(Box::new(Select { distinct: false, ..(**select).clone() }));
+    let lies_by_shard = |body| matches!(place_of_body(body, &query.order, context), Ok(Place::Sharded(_)));
+    if !select.distinct || !computes || !lies_by_shard(&all) {
+        return None;
+    }
+    let fragment = Query { order: Vec::new(), limit: None, offset: None, ..query.clone() };
+    let keys = select.outputs.iter().map(|output| collation_of(&output.expr, context).unwrap_or_default()).collect();
+    Some(Part {
+        sql: extras.print(&fragment),
+        width: select.outputs.len(),
+        merge: PartMerge::Groups { keys, states: Vec::new() },
+        runs_on: RunsOn::Shards,
+        semi_join: None,
+    })
 }
 
 /// LIMIT plus OFFSET, when both are written as numbers.
