@@ -3,7 +3,7 @@
 //! # The life of a query
 //!
 //! 1. `rpc`: gRPC in; a message becomes a call (`QueryRpc::query`).
-//! 2. `session`: which limits and which deadline hold; calls the stages below (`Session::query`, `Session::plan`).
+//! 2. `session`: which limits and which deadline hold; calls the stages below (`Session::answer`, `Session::plan`).
 //! 3. `sql`: text to statement, believed only when SQLite agrees (`sql::prepare`).
 //! 4. `catalog`: tables and topology, as one immutable snapshot (`Cluster::snapshot`).
 //! 5. `analyze`: facts: pins, places, aggregates, types (`analyze::pins`, `analyze::place_of_body`).

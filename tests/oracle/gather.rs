@@ -1,9 +1,11 @@
 //! What is neither routed nor scattered is gathered: whatever SQLite accepts, the answer is SQLite's.
 
+use souk_coordinator::{Limits, PlacementPolicy};
+use souk_merge::Value;
 use souk_proto::Reason;
 
 use crate::fixture::market;
-use crate::support::{Layout, Oracle, Table, none, positional, text};
+use crate::support::{Cluster, Layout, Oracle, Table, none, positional, text};
 
 const SEVERAL: [Layout; 2] = [Layout::Ring(2), Layout::Ring(7)];
 
@@ -137,15 +139,15 @@ fn parameters_reach_every_stage() {
     market.exact_with([
         (
             "SELECT id FROM products WHERE price > (SELECT avg(price) FROM products WHERE stock > ?2) AND stock < ?1",
-            positional([souk_merge::Value::Integer(7), souk_merge::Value::Integer(1)]),
+            positional([Value::Integer(7), Value::Integer(1)]),
         ),
         (
             "SELECT p.id FROM products AS p JOIN sales AS s ON s.product_id = p.id WHERE s.amount > ? AND p.name <> ?",
-            positional([souk_merge::Value::Integer(2), text("x")]),
+            positional([Value::Integer(2), text("x")]),
         ),
         (
             "SELECT id, sum(stock + ?) OVER (ORDER BY id) FROM products LIMIT ?",
-            positional([souk_merge::Value::Integer(2), souk_merge::Value::Integer(4)]),
+            positional([Value::Integer(2), Value::Integer(4)]),
         ),
     ]);
 }
@@ -239,12 +241,33 @@ fn tables_of_every_kind_are_loaded() {
 }
 
 #[test]
+fn what_is_gathered_is_bounded() {
+    let limits = Limits { gather_bytes_max: 20_000, ..Limits::default() };
+    let cluster = Cluster::start_with(2, PlacementPolicy::Ring { shards: 5 }, limits);
+    cluster.execute("CREATE TABLE t(k INTEGER, a TEXT) SHARD KEY (k)", &none()).expect("a table");
+    let rows: Vec<_> = (0..100).map(|k| vec![Value::Integer(k), text(&"x".repeat(1000))]).collect();
+    cluster.load("t", &["k".to_owned(), "a".to_owned()], &rows).expect("rows");
+    let failure = cluster.query("SELECT a, rank() OVER (ORDER BY a) FROM t", &none()).expect_err("100 KB");
+    assert_eq!(failure.reason, Some(Reason::GatherTooLarge), "{failure:?}");
+    assert!(failure.message.contains("`t`") && failure.message.contains("gather_bytes_max"), "{failure:?}");
+    // Fewer rows, or fewer columns, are within the bound; and what was gathered before is gone.
+    for (sql, expected) in [
+        ("SELECT count(*) OVER () FROM t WHERE k < 10 ORDER BY a LIMIT 1", 10),
+        ("SELECT count(*) OVER () FROM t LIMIT 1", 100),
+        ("SELECT count(*) OVER () FROM t WHERE k BETWEEN 3 AND 9 AND a IS NOT NULL LIMIT 1", 7),
+    ] {
+        let answer = cluster.query(sql, &none()).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        assert_eq!(answer.rows, [[Value::Integer(expected)]], "{sql}");
+        assert_eq!(answer.certificate.plan, "gather");
+    }
+}
+
+#[test]
 fn keys_that_no_one_database_could_hold_are_an_error() {
     let table = Table::sharded("CREATE TABLE t(k INTEGER, id INTEGER PRIMARY KEY)", "k", "");
     let oracle = Oracle::new(&[Layout::Ring(7)], &[table], &[]);
     let cluster = &oracle.clusters[0].1;
-    let rows: Vec<Vec<souk_merge::Value>> =
-        (0..20).map(|k| vec![souk_merge::Value::Integer(k), souk_merge::Value::Integer(1)]).collect();
+    let rows: Vec<Vec<Value>> = (0..20).map(|k| vec![Value::Integer(k), Value::Integer(1)]).collect();
     for row in rows {
         // Some shards refuse a second one.
         let _ = cluster.load("t", &["k".to_owned(), "id".to_owned()], &[row]);

@@ -13,6 +13,8 @@ pub(crate) struct Tally {
     /// Exact answers by plan.
     by_plan: BTreeMap<String, u64>,
     pub(crate) refused: u64,
+    /// Those that SQLite itself does not end in time.
+    pub(crate) too_long: u64,
     refusals: Examples,
     /// Errors that both sides give, in SQLite's words.
     errors: Examples,
@@ -72,6 +74,7 @@ impl Tally {
         lines.extend(self.by_plan.iter().map(|(plan, count)| format!("{count:7} {plan}")));
         lines.push(format!("{:7} errors on both sides", self.errors.values().map(|(count, _)| count).sum::<u64>()));
         show(&self.errors, &mut lines);
+        lines.push(format!("{:7} too long for SQLite, not asked", self.too_long));
         lines.push(format!("{:7} refused", self.refused));
         show(&self.refusals, &mut lines);
         lines.push(format!("{:7} different", self.failures.len()));

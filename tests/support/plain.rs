@@ -1,5 +1,8 @@
 //! One plain SQLite that holds every row.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, ToSql};
@@ -7,7 +10,16 @@ use souk_merge::Value;
 
 use super::values::Params;
 
-pub struct Plain(Connection);
+pub struct Plain {
+    connection: Connection,
+    /// Looks at a running statement that are left before it is interrupted.
+    looks: Arc<AtomicU64>,
+}
+
+/// Steps of SQLite's machine between two looks.
+const STEPS_PER_LOOK: i32 = 10_000;
+/// Looks at a statement that may take long: some seconds.
+const LOOKS_MAX: u64 = 10_000;
 
 /// What a statement gave.
 #[derive(Debug, Clone)]
@@ -19,10 +31,14 @@ pub struct Rows {
 
 impl Plain {
     pub fn new() -> Plain {
-        let connection = Connection::open_in_memory().expect("a database in memory");
+        let mut connection = Connection::open_in_memory().expect("a database in memory");
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).expect("a setting that the build has");
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false).expect("a setting that the build has");
-        Plain(connection)
+        let looks = Arc::new(AtomicU64::new(u64::MAX));
+        let left = Arc::clone(&looks);
+        let is_over = move || left.fetch_sub(1, Ordering::Relaxed) == 0;
+        connection.progress_handler(STEPS_PER_LOOK, Some(is_over)).expect("a handler");
+        Plain { connection, looks }
     }
 
     pub fn execute(&self, sql: &str) {
@@ -31,23 +47,31 @@ impl Plain {
 
     /// As [`Plain::execute`]; SQLite's words when it refuses the statement.
     pub fn try_execute(&self, sql: &str) -> Result<(), String> {
-        self.0.execute_batch(sql).map_err(|error| error.to_string())
+        self.connection.execute_batch(sql).map_err(|error| error.to_string())
     }
 
     /// Inserts one row; SQLite's words when it refuses it.
     pub fn insert(&self, table: &str, columns: &[String], row: &[Value]) -> Result<(), String> {
         let marks = vec!["?"; columns.len()].join(", ");
         let sql = format!("INSERT INTO {table}({}) VALUES ({marks})", columns.join(", "));
-        let mut statement = self.0.prepare_cached(&sql).map_err(|error| error.to_string())?;
+        let mut statement = self.connection.prepare_cached(&sql).map_err(|error| error.to_string())?;
         for (index, value) in row.iter().enumerate() {
             statement.raw_bind_parameter(index + 1, Bound(value)).map_err(|error| error.to_string())?;
         }
         statement.raw_execute().map(|_| ()).map_err(|error| error.to_string())
     }
 
+    /// Whether a statement ends in a time that a test can wait for.
+    pub fn ends(&self, sql: &str, params: &Params) -> bool {
+        self.looks.store(LOOKS_MAX, Ordering::Relaxed);
+        let answer = self.query(sql, params);
+        self.looks.store(u64::MAX, Ordering::Relaxed);
+        answer.err().as_deref() != Some("interrupted")
+    }
+
     /// The answer; SQLite's words when it has none.
     pub fn query(&self, sql: &str, params: &Params) -> Result<Rows, String> {
-        let mut statement = self.0.prepare(sql).map_err(|error| error.to_string())?;
+        let mut statement = self.connection.prepare(sql).map_err(|error| error.to_string())?;
         bind(&mut statement, params)?;
         let (names, declared) = statement
             .columns()
@@ -65,13 +89,13 @@ impl Plain {
     /// The columns that rows are loaded into: those that nothing computes.
     pub fn stored_columns(&self, table: &str) -> Vec<String> {
         let mut statement =
-            self.0.prepare("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0").expect("a pragma");
+            self.connection.prepare("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0").expect("a pragma");
         let names = statement.query_map([table], |row| row.get(0)).expect("a table");
         names.collect::<Result<_, _>>().expect("names")
     }
 
     pub fn names(&self, sql: &str) -> Result<Vec<String>, String> {
-        let statement = self.0.prepare(sql).map_err(|error| error.to_string())?;
+        let statement = self.connection.prepare(sql).map_err(|error| error.to_string())?;
         Ok(statement.column_names().map(str::to_owned).collect())
     }
 }

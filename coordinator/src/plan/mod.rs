@@ -8,7 +8,8 @@
 //! - **Gather**: what the statement needs is fetched into a scratch, and SQLite answers there.
 //!
 //! In reading order: [`prepare`](prepare()) makes the templates; `scatter`, `rows` and `groups` make fragments whose partials combine;
-//! `first` takes out subqueries that are answered before; `gather`, `push` and `load` fetch what is left; `bind` and `explain` end it.
+//! `first` takes out subqueries that are answered before; `gather` takes the rest apart into pieces (`piece`, `joined`) and tables (`load`, with the
+//! filters of `push` and `semi_join`); `bind` makes a plan of it, `explain` tells of it and of what was `measured`.
 
 mod prepare;
 
