@@ -69,6 +69,10 @@ impl Tally {
         None
     }
 
+    pub(crate) fn progress(&self) -> String {
+        format!("{} queries, {} refused, {} different", self.queries, self.refused, self.failures.len())
+    }
+
     pub(crate) fn report(&self) -> String {
         let mut lines = vec![format!("{:7} queries, {} with rows", self.queries, self.with_rows)];
         lines.extend(self.by_plan.iter().map(|(plan, count)| format!("{count:7} {plan}")));

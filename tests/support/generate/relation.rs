@@ -139,7 +139,7 @@ impl Writer<'_> {
             outputs.add("agg", Kind::Any, any);
         }
         let by = keys.iter().map(|key| key.by.clone()).collect();
-        let mut tail = vec![list(" GROUP BY ", ", ", 1, by)];
+        let mut tail = vec![list(" GROUP BY ", ", ", keys.len(), by)];
         if self.random.percent(20) {
             tail.push(self.having(&keys));
         }

@@ -86,7 +86,7 @@ impl Writer<'_> {
         let by_place = keys.iter().all(Key::is_shown_plainly) && self.random.percent(25);
         let by =
             keys.iter().zip(1..).map(|(key, place)| if by_place { leaf(format!("{place}")) } else { key.by.clone() });
-        let mut tail = vec![list(" GROUP BY ", ", ", 1, by.collect())];
+        let mut tail = vec![list(" GROUP BY ", ", ", keys.len(), by.collect())];
         if self.random.percent(40) {
             tail.push(self.having(&keys));
         }
@@ -118,7 +118,7 @@ impl Writer<'_> {
 
     /// Columns beside the extreme of what only one row has.
     fn extreme(&mut self) -> Node {
-        let table = *self.random.pick(&["t", "u", "p", "r"]);
+        let table = *self.random.pick(&["t", "u", "p"]);
         let alias = self.name();
         let source = self.table(table, &alias);
         let place = self.scopes.len() - 1;

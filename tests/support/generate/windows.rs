@@ -106,7 +106,7 @@ impl Writer<'_> {
 
     fn window_order(&mut self) -> (Node, Ordering) {
         let direction = *self.random.pick(&["", "", " DESC", " ASC NULLS LAST", " DESC NULLS FIRST"]);
-        let with = |terms: Vec<Node>, ordering| (list(" ORDER BY ", ", ", 1, terms), ordering);
+        let with = |terms: Vec<Node>, ordering| (list(" ORDER BY ", ", ", terms.len(), terms), ordering);
         match (self.random.below(8), self.unique()) {
             (0, _) => (list("", "", 0, vec![]), Ordering::None),
             (1, _) => with(vec![form(format!("{{}}{direction}"), vec![self.partition_key()])], Ordering::Peers),
