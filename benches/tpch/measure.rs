@@ -2,6 +2,7 @@
 
 use std::{
     hint::black_box,
+    process,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,15 @@ use crate::{
     queries::Query,
     scratch::{Brought, brought},
     sides::Sides,
+    usage::processor_time,
 };
+
+/// What one side took.
+#[derive(Debug, Default)]
+pub(crate) struct Times {
+    elapsed: Vec<Duration>,
+    processor: Duration,
+}
 
 /// What was measured of one query.
 pub(crate) struct Figures {
@@ -21,10 +30,32 @@ pub(crate) struct Figures {
     /// `route`, `scatter` or `gather`.
     pub(crate) plan: String,
     pub(crate) rows: usize,
-    /// Medians, in milliseconds.
-    pub(crate) souk_ms: f64,
-    pub(crate) sqlite_ms: f64,
+    pub(crate) souk: Times,
+    pub(crate) sqlite: Times,
     pub(crate) brought: Brought,
+}
+
+impl Times {
+    /// Of an even number, the slower one in the middle.
+    pub(crate) fn median_ms(&self) -> f64 {
+        let mut sorted = self.elapsed.clone();
+        sorted.sort();
+        sorted[sorted.len() / 2].as_secs_f64() * 1e3
+    }
+
+    /// What all threads of this process ran, the mean a run: it suffers less than the median from what else the machine does.
+    pub(crate) fn processor_ms(&self) -> f64 {
+        self.processor.as_secs_f64() * 1e3 / self.elapsed.len() as f64
+    }
+
+    fn take<T>(&mut self, ask: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let before = processor_time(process::id())?;
+        let started = Instant::now();
+        let answer = ask()?;
+        self.elapsed.push(started.elapsed());
+        self.processor += processor_time(process::id())?.saturating_sub(before);
+        Ok(answer)
+    }
 }
 
 /// Asks both sides so many times; both were asked before, so that they are warm.
@@ -35,25 +66,13 @@ pub(crate) fn measure(
     explained: ExplainResponse,
     rounds: u32,
 ) -> anyhow::Result<Figures> {
-    let (mut souk, mut sqlite, mut rows) = (Vec::new(), Vec::new(), 0);
+    let (mut souk, mut sqlite, mut rows) = (Times::default(), Times::default(), 0);
     for _ in 0..rounds {
-        let started = Instant::now();
-        let answer = sides.souk(query.sql, parameters)?;
-        souk.push(started.elapsed());
-        rows = answer.rows.len();
-        let started = Instant::now();
-        let answer = sides.sqlite().query(query.sql, parameters).map_err(|error| anyhow!("{}: {error}", query.name))?;
-        sqlite.push(started.elapsed());
-        black_box(answer);
+        rows = souk.take(|| sides.souk(query.sql, parameters))?.rows.len();
+        let ask = || sides.sqlite().query(query.sql, parameters).map_err(|error| anyhow!("{}: {error}", query.name));
+        black_box(sqlite.take(ask)?);
     }
-    let (souk_ms, sqlite_ms) = (median_ms(souk), median_ms(sqlite));
-    eprintln!("{}: souk {souk_ms:.1} ms, SQLite {sqlite_ms:.1} ms", query.name);
+    eprintln!("{}: souk {:.1} ms, SQLite {:.1} ms", query.name, souk.median_ms(), sqlite.median_ms());
     let brought = explained.root.as_ref().map(brought).unwrap_or_default();
-    Ok(Figures { query, plan: explained.plan, rows, souk_ms, sqlite_ms, brought })
-}
-
-/// Of an even number, the slower one in the middle.
-fn median_ms(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64() * 1e3
+    Ok(Figures { query, plan: explained.plan, rows, souk, sqlite, brought })
 }

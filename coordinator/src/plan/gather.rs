@@ -113,7 +113,7 @@ impl<'a> Gatherer<'a> {
         self.with.extend(query.ctes.iter().cloned());
         let body = self.arms_as_pieces(&query.body, query, reason)?;
         let finish = match (body, &query.body) {
-            (Settled::Query(whole), _) => whole,
+            (Settled::Query(whole), _) => *whole,
             (Settled::Body(body), _) => Query { body, ..self.tail(query) },
         };
         Ok(self.close(query, finish))
@@ -123,7 +123,7 @@ impl<'a> Gatherer<'a> {
         match body {
             Body::Compound { .. } => self.compound_as_pieces(body, query).map(Settled::Body),
             Body::Select(select) => {
-                let piece = self.piece(select, query, Stand::Alone).map(Settled::Query);
+                let piece = self.piece(select, query, Stand::Alone).map(|piece| Settled::Query(Box::new(piece)));
                 // Of a statement that groups, it is said why its groups do not combine.
                 piece.map_err(|why| if can_group(select, &query.order) { why } else { reason })
             }
@@ -313,7 +313,7 @@ impl<'a> Gatherer<'a> {
 /// What became of the body of a statement.
 enum Settled {
     /// With its ORDER BY and LIMIT.
-    Query(Query),
+    Query(Box<Query>),
     /// Without them.
     Body(Body),
 }

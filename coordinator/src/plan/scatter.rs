@@ -12,7 +12,7 @@ use crate::sql::{Body, Expr, OrderTerm, Query, Schema, Select};
 pub(super) fn scatter(query: &Query, parameters: usize, schema: &Schema) -> Result<Spread, String> {
     let context = Context::new(query, schema);
     match streamed(query, Extras::new(parameters), Vec::new(), schema) {
-        Ok(spread) => return Ok(spread),
+        Ok(spread) => Ok(spread),
         Err(reason) => {
             let (mut extras, mut first) = (Extras::new(parameters), Vec::new());
             let mut taker = Taker {
