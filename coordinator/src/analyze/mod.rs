@@ -24,6 +24,8 @@ pub(crate) struct Context<'a> {
     pub(crate) schema: &'a Schema,
     sources: HashMap<SourceId, &'a Source>,
     ctes: HashMap<&'a str, &'a Cte>,
+    /// Whether each WITH table reaches a sharded table.
+    sharded: HashMap<&'a str, bool>,
 }
 
 impl<'a> Context<'a> {
@@ -38,7 +40,27 @@ impl<'a> Context<'a> {
             Node::Query(query) => ctes.extend(query.ctes.iter().map(|cte| (cte.name.as_str(), cte))),
             Node::Expr(_) | Node::Using(_) => {}
         });
-        Context { schema, sources, ctes }
+        let mut context = Context { schema, sources, ctes, sharded: HashMap::new() };
+        let names: Vec<&str> = context.ctes.keys().copied().collect();
+        names.into_iter().for_each(|name| context.look_into(name));
+        context
+    }
+
+    /// Looks into each WITH table once: one that is mentioned twice by one that is mentioned twice ... would be walked ever more often.
+    fn look_into(&mut self, name: &'a str) {
+        let Some(cte) = self.cte(name) else { return };
+        if self.sharded.contains_key(name) {
+            return;
+        }
+        // A recursive one meets itself.
+        self.sharded.insert(name, false);
+        let mut mentioned = Vec::new();
+        walk_query(&cte.query, &mut |node| match node {
+            Node::Source(Source { kind: SourceKind::Cte(other), .. }) => mentioned.push(other.as_str()),
+            Node::Source(_) | Node::Query(_) | Node::Expr(_) | Node::Using(_) => {}
+        });
+        mentioned.into_iter().for_each(|other| self.look_into(other));
+        self.sharded.insert(name, self.reaches_sharded(&cte.query));
     }
 
     /// The catalog's table behind a source, if it is one.
@@ -60,21 +82,15 @@ impl<'a> Context<'a> {
     /// Whether a query reaches a sharded table, through WITH tables too.
     pub(crate) fn reaches_sharded(&self, query: &Query) -> bool {
         let mut found = false;
-        walk_query(query, &mut |node| found |= self.is_sharded(&node, None));
+        walk_query(query, &mut |node| found |= self.is_sharded(&node));
         found
     }
 
-    /// `inside` is the WITH table whose query is being walked: a recursive one meets itself.
-    fn is_sharded(&self, node: &Node<'_>, inside: Option<&str>) -> bool {
+    fn is_sharded(&self, node: &Node<'_>) -> bool {
         let Node::Source(source) = node else { return false };
         match &source.kind {
             SourceKind::Table(_) => self.table(source).is_some_and(|table| table.key().is_some()),
-            SourceKind::Cte(name) if inside == Some(name) => false,
-            SourceKind::Cte(name) => self.cte(name).is_some_and(|cte| {
-                let mut found = false;
-                walk_query(&cte.query, &mut |node| found |= self.is_sharded(&node, Some(name)));
-                found
-            }),
+            SourceKind::Cte(name) => self.sharded.get(name.as_str()).copied().unwrap_or(false),
             SourceKind::Derived(_) | SourceKind::Function { .. } => false,
         }
     }
