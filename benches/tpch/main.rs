@@ -6,7 +6,7 @@
 //! 1. [`tables`], [`queries`]: what is stored and what is asked, as the test of the same name has them.
 //! 2. [`sides`]: nodes and a coordinator in this process, spoken to over gRPC, and one SQLite; both filled with the same rows.
 //! 3. [`check`]: the answers are the same.
-//! 4. [`measure`]: times, taken in turn, and processor time.
+//! 4. [`measure`], [`processor`]: times, taken in turn, and processor time.
 //! 5. [`scratch`]: what a query brings to the coordinator.
 //! 6. [`report`]: the table.
 
@@ -17,12 +17,10 @@ mod support;
 mod queries;
 #[path = "../../tests/tpch/tables.rs"]
 mod tables;
-#[allow(dead_code)]
-#[path = "../queries/usage.rs"]
-mod usage;
 
 mod check;
 mod measure;
+mod processor;
 mod report;
 mod scratch;
 mod sides;

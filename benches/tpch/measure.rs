@@ -2,7 +2,6 @@
 
 use std::{
     hint::black_box,
-    process,
     time::{Duration, Instant},
 };
 
@@ -11,10 +10,10 @@ use souk_merge::Value;
 use souk_proto::v1::ExplainResponse;
 
 use crate::{
+    processor::Processor,
     queries::Query,
     scratch::{Brought, brought},
     sides::Sides,
-    usage::processor_time,
 };
 
 /// What one side took.
@@ -49,11 +48,11 @@ impl Times {
     }
 
     fn take<T>(&mut self, ask: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-        let before = processor_time(process::id())?;
+        let before = Processor::now()?;
         let started = Instant::now();
         let answer = ask()?;
         self.elapsed.push(started.elapsed());
-        self.processor += processor_time(process::id())?.saturating_sub(before);
+        self.processor += Processor::now()?.since(&before);
         Ok(answer)
     }
 }
