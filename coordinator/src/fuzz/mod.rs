@@ -25,7 +25,7 @@ use world::{Outcome, World};
 
 use crate::cluster::PLANNER_STACK_BYTES;
 
-const TEXTS: u64 = 20_000;
+const TEXTS: u64 = 2_000;
 /// Schemas; a text's seed picks one.
 const WORLDS: u64 = 8;
 /// In a run that was asked for, a text that takes longer is a failure.
