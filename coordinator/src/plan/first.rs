@@ -53,26 +53,31 @@ impl Taker<'_> {
 
     fn query(&mut self, query: &Query, which: Take) -> Query {
         let around = self.with.len();
-        let mut copy = query.clone();
-        for (index, cte) in query.ctes.iter().enumerate() {
+        let mut ctes = Vec::new();
+        for cte in &query.ctes {
             self.open.push(cte.name.clone());
-            copy.ctes[index].query = self.query(&cte.query, Take::All);
+            let taken = self.query(&cte.query, Take::All);
+            ctes.push(Cte {
+                name: cte.name.clone(),
+                columns: cte.columns.clone(),
+                query: taken,
+                materialized: cte.materialized,
+            });
             self.open.pop();
             if self.with.iter().all(|known| known.name != cte.name) {
                 self.with.push(cte.clone());
             }
         }
-        copy.body = self.body(&query.body, which);
-        self.order(query, &mut copy, which);
+        let body = self.body(&query.body, which);
+        let order = match which {
+            Take::All => {
+                query.order.iter().map(|term| infallible(term.rewrite(&mut |expr| Ok(self.expr(expr))))).collect()
+            }
+            Take::OfRows => query.order.clone(),
+        };
         self.with.truncate(around);
-        copy
-    }
-
-    fn order(&mut self, query: &Query, copy: &mut Query, which: Take) {
-        if which == Take::All {
-            let taken = query.order.iter().map(|term| infallible(term.rewrite(&mut |expr| Ok(self.expr(expr)))));
-            copy.order = taken.collect();
-        }
+        let (limit, offset) = (query.limit.clone(), query.offset.clone());
+        Query { ctes, recursive: query.recursive, body, order, limit, offset }
     }
 
     fn body(&mut self, body: &Body, which: Take) -> Body {
@@ -95,7 +100,7 @@ impl Taker<'_> {
             Take::OfRows => {
                 let filter = select.filter.as_ref().map(|filter| self.expr(filter));
                 let group = select.group.iter().map(|expr| self.expr(expr)).collect();
-                let mut copy = Select { filter, group, ..select.clone() };
+                let mut copy = Select { filter, group, ..select.without_from() };
                 let shown = copy.outputs.iter_mut().map(|output| &mut output.expr).chain(&mut copy.having);
                 shown.for_each(|expr| *expr = self.arguments(expr));
                 copy
@@ -108,15 +113,15 @@ impl Taker<'_> {
     fn from(&mut self, from: &From) -> From {
         match from {
             From::Source(source) => {
-                let mut copy = source.clone();
-                match &mut copy.kind {
-                    SourceKind::Table(_) | SourceKind::Cte(_) => {}
-                    SourceKind::Derived(query) => **query = self.query(query, Take::All),
-                    SourceKind::Function { arguments, .. } => {
-                        arguments.iter_mut().for_each(|expr| *expr = self.expr(expr));
-                    }
-                }
-                From::Source(copy)
+                let kind = match &source.kind {
+                    SourceKind::Derived(query) => SourceKind::Derived(Box::new(self.query(query, Take::All))),
+                    SourceKind::Function { name, arguments } => SourceKind::Function {
+                        name: name.clone(),
+                        arguments: arguments.iter().map(|expr| self.expr(expr)).collect(),
+                    },
+                    other => other.clone(),
+                };
+                From::Source(Source { id: source.id, alias: source.alias.clone(), kind })
             }
             From::Join(join) => {
                 let constraint = match &join.constraint {

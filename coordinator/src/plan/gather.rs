@@ -232,11 +232,15 @@ impl<'a> Gatherer<'a> {
 
     pub(super) fn select(&mut self, select: &Select) -> Select {
         let from = select.from.as_ref().map(|from| self.from(from, &filters_of_where(select.filter.as_ref())));
-        Select { from, ..self.shallow(select) }
+        Select { from, ..self.without_from(select) }
     }
 
     /// The SELECT with everything but its FROM settled.
     pub(super) fn shallow(&mut self, select: &Select) -> Select {
+        Select { from: select.from.clone(), ..self.without_from(select) }
+    }
+
+    fn without_from(&mut self, select: &Select) -> Select {
         match select.rewrite(&mut |expr| Ok::<_, std::convert::Infallible>(self.expr(expr))) {
             Ok(settled) => settled,
         }

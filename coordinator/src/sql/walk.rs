@@ -257,9 +257,23 @@ pub(crate) fn own_sources(from: &From) -> HashSet<SourceId> {
 }
 
 impl Select {
-    /// The same SELECT with every expression but those of FROM replaced.
+    /// A copy without its FROM, which may be deep.
+    pub(crate) fn without_from(&self) -> Select {
+        Select {
+            distinct: self.distinct,
+            outputs: self.outputs.clone(),
+            from: None,
+            filter: self.filter.clone(),
+            group: self.group.clone(),
+            group_places: self.group_places.clone(),
+            having: self.having.clone(),
+            windows: self.windows.clone(),
+        }
+    }
+
+    /// The same SELECT with every expression replaced; its FROM, which may be deep, is left to who asks.
     pub(crate) fn rewrite<E>(&self, replace: &mut dyn FnMut(&Expr) -> Result<Expr, E>) -> Result<Select, E> {
-        let mut copy = self.clone();
+        let mut copy = self.without_from();
         let outputs = copy.outputs.iter_mut().map(|output| &mut output.expr);
         let rest = copy.filter.iter_mut().chain(&mut copy.group).chain(&mut copy.having);
         for expr in outputs.chain(rest) {
