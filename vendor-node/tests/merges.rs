@@ -196,6 +196,8 @@ async fn shards_are_measured_only_when_that_is_asked_for() {
         ("SELECT count(*) FROM products", states, 1),
     ];
     for (sql, merge, rows) in merges {
+        // The first rows of an order are read no further than a row that cannot be among them.
+        let least = if matches!(merge, MergeSpec::Rows { limit: Some(_), .. }) { 1 } else { rows };
         let ask = fragment(1..=SHARDS, sql, merge);
         let unmeasured = served.ask(ask.clone()).await.unwrap().summary.unwrap();
         assert_eq!(unmeasured.slowest, [], "{sql}");
@@ -203,7 +205,8 @@ async fn shards_are_measured_only_when_that_is_asked_for() {
         let summary = measured.summary.unwrap();
         assert_eq!(summary.slowest.len(), 3, "{sql}");
         assert!(summary.slowest.is_sorted_by(|a, b| a.elapsed_us >= b.elapsed_us), "{sql}: {:?}", summary.slowest);
-        assert!(summary.slowest.iter().all(|time| time.node == "n1" && time.rows == rows), "{:?}", summary.slowest);
+        let fits = |time: &souk_proto::v1::ShardTime| time.node == "n1" && (least..=rows).contains(&time.rows);
+        assert!(summary.slowest.iter().all(fits), "{:?}", summary.slowest);
         let all = souk_proto::v1::RunFragmentRequest { slowest_max: 1000, ..ask };
         let mut shards: Vec<u64> =
             served.ask(all).await.unwrap().summary.unwrap().slowest.iter().map(|time| time.shard).collect();
