@@ -7,6 +7,7 @@ use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 use souk_proto::Reason;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::time::Instant;
 
 use crate::catalog::{Catalog, Snapshot, Store, Topology};
 use crate::error::{Error, Result};
@@ -109,7 +110,12 @@ impl Cluster {
     }
 
     /// What a text can become, found on a thread with a large stack unless it is known.
-    pub(crate) async fn prepared(self: &Arc<Cluster>, catalog: &Arc<Catalog>, text: &str) -> Result<Arc<Prepared>> {
+    pub(crate) async fn prepared(
+        self: &Arc<Cluster>,
+        catalog: &Arc<Catalog>,
+        text: &str,
+        deadline: Instant,
+    ) -> Result<Arc<Prepared>> {
         let key = (catalog.version, text.to_owned());
         if let Some(known) = self.prepared.lock().get(&key) {
             return Ok(Arc::clone(known));
@@ -118,7 +124,7 @@ impl Cluster {
         let (catalog, text, bounds) = (Arc::clone(catalog), text.to_owned(), self.bounds());
         self.planners.spawn(move || {
             // A receiver that is gone wants no plan.
-            let _ = sender.send(prepare(&catalog, &text, &bounds));
+            let _ = sender.send(prepare(&catalog, &text, &bounds, deadline));
         });
         let made = receiver.await.map_err(|_| Error::internal("the planner failed on this statement"))??;
         let prepared = Arc::new(made);
@@ -127,10 +133,12 @@ impl Cluster {
     }
 }
 
-fn prepare(catalog: &Catalog, text: &str, bounds: &Bounds) -> Result<Prepared> {
+fn prepare(catalog: &Catalog, text: &str, bounds: &Bounds, deadline: Instant) -> Result<Prepared> {
     let twin = catalog.twins.take().map_err(|error| Error::internal(error.to_string()))?;
-    let statement = sql::prepare(&twin, &catalog.schema, text, bounds)?;
-    Ok(plan::prepare(text, statement, &catalog.schema))
+    twin.watch(Some(Box::new(move || Instant::now() >= deadline)));
+    let statement = sql::prepare(&twin, &catalog.schema, text, bounds);
+    twin.watch(None);
+    Ok(plan::prepare(text, statement?, &catalog.schema))
 }
 
 /// A query's turn; dropping it lets the next one in.

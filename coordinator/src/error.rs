@@ -76,6 +76,7 @@ impl From<SqlError> for Error {
             SqlError::Runtime(_) => Reason::SqlRuntime,
             SqlError::Unsupported(_) => Reason::UnsupportedSql,
             SqlError::TooLarge { .. } => Reason::TooLarge,
+            SqlError::Deadline => Reason::Deadline,
         };
         Error::new(reason, error.to_string())
     }

@@ -130,7 +130,8 @@ impl Session {
 
     async fn know(&self, request: QueryRequest, started: Instant) -> Result<Known> {
         let snapshot = self.cluster.snapshot();
-        let prepared = self.cluster.prepared(&snapshot.catalog, &request.sql).await?;
+        let deadline = started + self.deadline(request.options.deadline_ms);
+        let prepared = self.cluster.prepared(&snapshot.catalog, &request.sql, deadline).await?;
         let parameters = order_parameters(&prepared.parameters, request.parameters)?;
         Ok(Known { snapshot, prepared, parameters, shard_key: request.shard_key, started })
     }

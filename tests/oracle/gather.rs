@@ -177,6 +177,35 @@ fn an_aggregate_belongs_to_the_query_whose_columns_it_takes() {
         "SELECT EXISTS (SELECT 1 FROM categories AS c WHERE c.id < max(p.id)) FROM products AS p",
         "SELECT (SELECT count(*) FROM sales AS s WHERE s.id > count(p.id)) FROM products AS p",
         "SELECT 1 FROM products AS p ORDER BY (SELECT sum(p.price))",
+        "SELECT (SELECT count(*) OVER w FROM categories AS c WINDOW w AS (ORDER BY sum(p.price))) FROM products AS p",
+    ]);
+}
+
+#[test]
+fn a_with_table_that_nobody_reads_is_not_looked_into() {
+    market(&SEVERAL).exact([
+        "WITH idle AS (SELECT id, no_such_function(name) FROM products ORDER BY id LIMIT 3) SELECT count(*) FROM sales",
+        "WITH idle AS (SELECT max(no_such_column) FROM products), also AS (SELECT * FROM idle) \
+         SELECT s.id FROM sales AS s JOIN products AS p ON p.stock = s.category",
+        "WITH one AS (SELECT id FROM products), two AS (SELECT id FROM one WHERE id > 3), three AS (SELECT nothing(id) FROM two) \
+         SELECT id FROM two ORDER BY id LIMIT 4",
+    ]);
+}
+
+#[test]
+fn what_a_window_clause_holds_is_looked_at() {
+    market(&SEVERAL).exact([
+        // A subquery over sharded tables, named and in a window built on a named one.
+        "SELECT c.id, count(*) OVER w FROM categories AS c WINDOW w AS (PARTITION BY c.id IN (SELECT product_id FROM sales))",
+        "SELECT c.id, count(*) OVER (w ROWS 1 PRECEDING) FROM categories AS c \
+         WINDOW w AS (PARTITION BY (SELECT count(*) FROM sales AS s WHERE s.category = c.id) % 2 ORDER BY c.id)",
+        "SELECT id, count(*) OVER w FROM products WHERE vendor_id = 'v1' \
+         WINDOW w AS (PARTITION BY vendor_id, id IN (SELECT product_id FROM sales))",
+        "SELECT id, count(*) OVER w FROM products WINDOW w AS (PARTITION BY vendor_id, id IN (SELECT product_id FROM sales))",
+        // An aggregate in a window that is used makes one row of all; in one that is not, it is nothing.
+        "SELECT count(*) OVER w FROM products WINDOW w AS (PARTITION BY vendor_id ORDER BY count(*))",
+        "SELECT count(*) OVER (w) FROM products WINDOW w AS (PARTITION BY vendor_id ORDER BY max(id))",
+        "SELECT id FROM products WINDOW w AS (PARTITION BY vendor_id ORDER BY count(*))",
     ]);
 }
 

@@ -35,9 +35,12 @@ pub(crate) fn is_aggregate(function: &Function) -> bool {
     }
 }
 
-/// Whether a SELECT with this ORDER BY groups its rows.
+/// Whether a SELECT with this ORDER BY groups its rows. An aggregate in the WINDOW clause counts when a call uses a window of it.
 pub(crate) fn is_aggregated(select: &Select, order: &[OrderTerm]) -> bool {
-    !select.group.is_empty() || select.having.is_some() || own_exprs(select, order).any(contains_aggregate)
+    !select.group.is_empty()
+        || select.having.is_some()
+        || own_exprs(select, order).any(contains_aggregate)
+        || (select.window_exprs().any(contains_aggregate) && !own_windows(select, order).is_empty())
 }
 
 fn own_exprs<'a>(select: &'a Select, order: &'a [OrderTerm]) -> impl Iterator<Item = &'a Expr> {
@@ -87,7 +90,7 @@ fn body_aggregates_outside(body: &Body, order: &[OrderTerm]) -> bool {
     match body {
         Body::Select(select) => {
             let own = select.from.as_ref().map(own_sources).unwrap_or_default();
-            own_exprs(select, order).any(|expr| expr_aggregates_outside(expr, &own))
+            own_exprs(select, order).chain(select.window_exprs()).any(|expr| expr_aggregates_outside(expr, &own))
         }
         Body::Values(rows) => rows.iter().flatten().any(|expr| expr_aggregates_outside(expr, &HashSet::new())),
         Body::Compound { left, right, .. } => body_aggregates_outside(left, &[]) || body_aggregates_outside(right, &[]),

@@ -130,9 +130,8 @@ impl Finder<'_, '_> {
         }
         shape.ons.iter().for_each(|on| self.subqueries(on, &in_sight));
         let outputs = select.outputs.iter().map(|output| &output.expr);
-        outputs.chain(&select.filter).chain(&select.group).chain(&select.having).for_each(|expr| {
-            self.subqueries(expr, &in_sight);
-        });
+        let rest = select.filter.iter().chain(&select.group).chain(&select.having).chain(select.window_exprs());
+        outputs.chain(rest).for_each(|expr| self.subqueries(expr, &in_sight));
         for term in &query.order {
             if let OrderKey::Expr(expr) = &term.key {
                 self.subqueries(expr, &in_sight);

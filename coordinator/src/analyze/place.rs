@@ -247,7 +247,7 @@ fn select_subqueries(select: &Select, order: &[OrderTerm], context: &Context<'_>
         OrderKey::Expr(expr) => Some(expr),
         OrderKey::Output(_) => None,
     });
-    let mut rest = outputs.chain(&select.group).chain(&select.having).chain(order);
+    let mut rest = outputs.chain(&select.group).chain(&select.having).chain(select.window_exprs()).chain(order);
     rest.try_for_each(|expr| subqueries_are_local(expr, context, keys))
 }
 

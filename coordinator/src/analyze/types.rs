@@ -15,25 +15,37 @@ pub(crate) fn explicit_collation(expr: &Expr) -> Option<Collation> {
 
 /// The collation that the expression brings to a comparison; none where the other side, or BINARY, decides.
 pub(crate) fn collation_of(expr: &Expr, context: &Context<'_>) -> Option<Collation> {
-    if let Some(explicit) = explicit_collation(expr) {
-        return Some(explicit);
-    }
-    match expr {
-        Expr::Column(column) => column_type(column, context).map(|(_, collation)| collation),
-        Expr::Cast(inner, _) | Expr::Unary(UnaryOp::Plus, inner) => collation_of(inner, context),
-        _ => None,
-    }
+    type_of(expr, context).collation
 }
 
 /// The affinity that the expression lends to a comparison; none for most that are not columns.
 pub(crate) fn affinity_of(expr: &Expr, context: &Context<'_>) -> Option<Affinity> {
-    match expr {
-        Expr::Column(column) => column_type(column, context).map(|(affinity, _)| affinity),
-        Expr::Collate(inner, _) => affinity_of(inner, context),
-        Expr::Cast(_, type_name) => Some(Affinity::of_declared(type_name)),
-        Expr::Scalar(query) => output(query, 0).and_then(|expr| affinity_of(expr, context)),
-        _ => None,
-    }
+    type_of(expr, context).affinity
+}
+
+/// What an expression brings to a comparison.
+#[derive(Default)]
+struct Type {
+    affinity: Option<Affinity>,
+    collation: Option<Collation>,
+}
+
+/// Both at once: a column of nested tables is followed down to its table once, not twice at every level.
+fn type_of(expr: &Expr, context: &Context<'_>) -> Type {
+    let implicit = match expr {
+        Expr::Column(column) => column_type(column, context).unwrap_or_default(),
+        Expr::Collate(inner, _) => Type { collation: None, ..type_of(inner, context) },
+        Expr::Cast(inner, type_name) => {
+            Type { affinity: Some(Affinity::of_declared(type_name)), ..type_of(inner, context) }
+        }
+        Expr::Unary(UnaryOp::Plus, inner) => Type { affinity: None, ..type_of(inner, context) },
+        Expr::Scalar(query) => {
+            let affinity = output(query, 0).and_then(|expr| affinity_of(expr, context));
+            Type { affinity, collation: None }
+        }
+        _ => Type::default(),
+    };
+    Type { collation: explicit_collation(expr).or(implicit.collation), ..implicit }
 }
 
 fn output(query: &Query, index: usize) -> Option<&Expr> {
@@ -48,27 +60,28 @@ fn output(query: &Query, index: usize) -> Option<&Expr> {
 }
 
 /// Affinity and collation of a column, through derived tables.
-fn column_type(column: &Column, context: &Context<'_>) -> Option<(Affinity, Collation)> {
+fn column_type(column: &Column, context: &Context<'_>) -> Option<Type> {
     let source = context.source(column.source)?;
     match &source.kind {
         SourceKind::Table(_) => {
             let table = context.table(source)?;
-            match table.column(&column.name) {
+            let (affinity, collation) = match table.column(&column.name) {
                 Some(index) => {
                     let info = &table.columns[index];
-                    Some((info.affinity, info.collation.unwrap_or_default()))
+                    (info.affinity, info.collation.unwrap_or_default())
                 }
-                None => Some((Affinity::Integer, Collation::Binary)),
-            }
+                None => (Affinity::Integer, Collation::Binary),
+            };
+            Some(Type { affinity: Some(affinity), collation: Some(collation) })
         }
         SourceKind::Derived(query) => {
             let index = output_index(query, &column.name)?;
-            through(output(query, index)?, context)
+            Some(through(output(query, index)?, context))
         }
         SourceKind::Cte(name) => {
             let cte = context.cte(name)?;
             let index = cte.columns.iter().position(|known| *known == column.name)?;
-            through(output(&cte.query, index)?, context)
+            Some(through(output(&cte.query, index)?, context))
         }
         SourceKind::Function { .. } => None,
     }
@@ -86,8 +99,9 @@ pub(crate) fn is_typed(column: &Column, context: &Context<'_>) -> bool {
 }
 
 /// A derived table's column has the affinity of its expression; BLOB where that has none.
-fn through(expr: &Expr, context: &Context<'_>) -> Option<(Affinity, Collation)> {
-    Some((affinity_of(expr, context).unwrap_or(Affinity::Blob), collation_of(expr, context).unwrap_or_default()))
+fn through(expr: &Expr, context: &Context<'_>) -> Type {
+    let Type { affinity, collation } = type_of(expr, context);
+    Type { affinity: Some(affinity.unwrap_or(Affinity::Blob)), collation: Some(collation.unwrap_or_default()) }
 }
 
 fn output_index(query: &Query, name: &str) -> Option<usize> {

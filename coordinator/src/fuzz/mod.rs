@@ -83,6 +83,9 @@ impl Run {
             *slowest = (took, seed);
         }
         drop(slowest);
+        if took > SLOW {
+            eprintln!("SOUK_SEED={seed} took {took:?}: {text}");
+        }
         let counted = match outcome {
             Ok(Ok(Outcome::Judged)) => &self.judged,
             Ok(Ok(Outcome::Opaque)) => &self.opaque,

@@ -1,5 +1,7 @@
 //! A schema, and one text through parse, judge and plan.
 
+use std::time::{Duration, Instant};
+
 use super::nested;
 use super::shared::generate::{Scene, scene};
 use super::shared::random::Random;
@@ -8,6 +10,9 @@ use crate::catalog::{Catalog, DeclaredDistribution, SchemaChange};
 use crate::cluster::PLANNER_STACK_BYTES;
 use crate::plan::{self, Template};
 use crate::sql::{self, Bounds, Declared, SqlError, Twin, Verdict};
+
+/// What a request may leave to SQLite's compiler: it takes seconds for some texts, and must then be stopped in time.
+const COMPILE_TIME_MAX: Duration = Duration::from_millis(300);
 
 /// A schema with a twin.
 pub(super) struct World {
@@ -36,6 +41,14 @@ impl World {
 
     /// Reads and plans a text. Tells what is wrong with what comes out.
     pub(super) fn check(&self, text: &str) -> Result<Outcome, String> {
+        let until = Instant::now() + COMPILE_TIME_MAX;
+        self.twin.watch(Some(Box::new(move || Instant::now() >= until)));
+        let outcome = self.check_watched(text);
+        self.twin.watch(None);
+        outcome
+    }
+
+    fn check_watched(&self, text: &str) -> Result<Outcome, String> {
         let bounds = Bounds::default();
         let schema = &self.catalog.schema;
         let statement = match sql::prepare(&self.twin, schema, text, &bounds) {
@@ -71,6 +84,7 @@ impl World {
         match self.twin.describe(sql) {
             Ok(described) if described.columns.len() == width => Ok(()),
             Ok(described) => Err(format!("{} columns instead of {width}: {sql}", described.columns.len())),
+            Err(SqlError::Deadline) => Ok(()),
             // The nodes' own functions.
             Err(error) if error.to_string().contains("souk_") => Ok(()),
             Err(error) => Err(format!("a fragment is refused ({error}): {sql}")),

@@ -8,9 +8,9 @@ use sqlparser::tokenizer::TokenWithSpan;
 use super::SqlError;
 use super::ast::Query;
 use super::bind::{Views, bind};
-use super::parse::{Parsed, parse, parse_view};
+use super::parse::{parse, parse_view};
 use super::schema::Schema;
-use super::twin::Twin;
+use super::twin::{Program, Twin};
 
 /// Whether the tree means what the text means.
 #[derive(Debug, Clone)]
@@ -33,37 +33,58 @@ impl From<String> for Doubt {
     }
 }
 
-/// The tree of a text that SQLite accepts.
-pub(super) fn judge(twin: &Twin, schema: &Schema, text: &str, tokens: Vec<TokenWithSpan>) -> Result<Verdict, SqlError> {
-    match tree(twin, schema, text, tokens) {
+impl From<rusqlite::Error> for Doubt {
+    fn from(error: rusqlite::Error) -> Doubt {
+        Doubt::Sqlite(SqlError::from_sqlite(error))
+    }
+}
+
+/// The tree of a text that SQLite accepts and makes `program` of.
+pub(super) fn judge(
+    twin: &Twin,
+    schema: &Schema,
+    text: &str,
+    program: &Program,
+    tokens: Vec<TokenWithSpan>,
+) -> Result<Verdict, SqlError> {
+    match tree(twin, schema, text, program, tokens) {
         Ok(tree) => Ok(Verdict::Judged(Box::new(tree))),
         Err(Doubt::Opaque(reason)) => Ok(Verdict::Opaque(reason)),
         Err(Doubt::Sqlite(error)) => Err(error),
     }
 }
 
-fn tree(twin: &Twin, schema: &Schema, text: &str, tokens: Vec<TokenWithSpan>) -> Result<Query, Doubt> {
+fn tree(
+    twin: &Twin,
+    schema: &Schema,
+    text: &str,
+    program: &Program,
+    tokens: Vec<TokenWithSpan>,
+) -> Result<Query, Doubt> {
     let parsed = parse(text, tokens)?;
     let (tree, views) = bind(&parsed, schema, Views::Read)?;
+    // Hints were taken out of the parsed text, and with them perhaps the way that the program goes.
+    let unhinted = if parsed.text == text { None } else { Some(twin.program(&parsed.text)?) };
+    let program = unhinted.as_ref().unwrap_or(program);
     if views.is_empty() {
-        compare(twin, &parsed, &tree)?;
+        compare(twin, program, &tree)?;
         return Ok(tree);
     }
-    compare(twin, &parsed, &bind(&parsed, schema, Views::Named)?.0)?;
+    compare(twin, program, &bind(&parsed, schema, Views::Named)?.0)?;
     for view in views {
         let parsed = parse_view(&view.sql)?;
         let named = bind(&parsed, schema, Views::Named)?.0;
-        compare(twin, &parsed, &named)?;
+        compare(twin, &twin.program(&parsed.text)?, &named)?;
     }
     Ok(tree)
 }
 
 /// Compares the program of a text with that of the print of its tree.
-fn compare(twin: &Twin, parsed: &Parsed, tree: &Query) -> Result<(), Doubt> {
-    let theirs = twin.program(&parsed.text).map_err(|error| Doubt::Sqlite(SqlError::from_sqlite(error)))?;
-    let ours = twin.program(&tree.to_string()).map_err(|error| format!("its print is refused: {error}"))?;
-    match theirs == ours {
-        true => Ok(()),
-        false => Err(Doubt::Opaque("SQLite reads it differently".into())),
+fn compare(twin: &Twin, theirs: &Program, tree: &Query) -> Result<(), Doubt> {
+    match twin.program(&tree.to_string()).map_err(SqlError::from_sqlite) {
+        Ok(ours) if ours == *theirs => Ok(()),
+        Ok(_) => Err(Doubt::Opaque("SQLite reads it differently".into())),
+        Err(error @ SqlError::Deadline) => Err(Doubt::Sqlite(error)),
+        Err(error) => Err(Doubt::Opaque(format!("its print is refused: {error}"))),
     }
 }

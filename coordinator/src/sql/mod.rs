@@ -61,6 +61,9 @@ pub(crate) enum SqlError {
     /// SQLite failed while it evaluated an expression; its own words.
     #[error("{0}")]
     Runtime(String),
+    /// SQLite was stopped while it compiled it.
+    #[error("the deadline passed while SQLite compiled the statement; simplify it, or allow more time")]
+    Deadline,
     /// Not tokenized here; SQLite has the last word.
     #[error("{0}")]
     Unparsed(String),
@@ -74,6 +77,9 @@ impl SqlError {
 
     /// As [`SqlError::from_sqlite`], of an error that is kept.
     pub(crate) fn from_sqlite_text(error: &rusqlite::Error) -> SqlError {
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) {
+            return SqlError::Deadline;
+        }
         let message = match error {
             rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
             rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
@@ -97,7 +103,8 @@ pub(crate) struct Statement {
 
 /// Prepares a text that should be one SELECT: bounds, SQLite's own view, and the tree when there is one to believe.
 ///
-/// Runs sqlparser, whose trees are deep: call it on a thread with a large stack.
+/// Runs sqlparser, whose trees are deep: call it on a thread with a large stack. SQLite may take seconds for a statement of
+/// many joins and ORs: what watches the twin ends that.
 pub(crate) fn prepare(twin: &Twin, schema: &Schema, text: &str, bounds: &Bounds) -> Result<Statement, SqlError> {
     let tokens = tokenize(text, bounds);
     if let Err(error @ (SqlError::TooLarge { .. } | SqlError::Syntax(_))) = tokens {
@@ -111,7 +118,7 @@ pub(crate) fn prepare(twin: &Twin, schema: &Schema, text: &str, bounds: &Bounds)
         return Err(SqlError::Unsupported("a statement that gives no rows".into()));
     }
     let verdict = match tokens {
-        Ok(tokens) => judge::judge(twin, schema, text, tokens)?,
+        Ok(tokens) => judge::judge(twin, schema, text, &described.program, tokens)?,
         Err(error) => Verdict::Opaque(error.to_string()),
     };
     Ok(Statement { described, verdict })

@@ -1,6 +1,7 @@
 //! The twin: an empty in-memory SQLite with the cluster's schema. SQLite itself says what a statement means.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -57,7 +58,13 @@ pub(crate) struct Described {
     pub(crate) parameters: Vec<Option<String>>,
     pub(crate) readonly: bool,
     pub(crate) reads: Reads,
+    /// What SQLite makes of it.
+    pub(super) program: Program,
 }
+
+/// The bytecode of a statement, an instruction a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Program(String);
 
 impl Twin {
     /// An empty database in which `script` has been run.
@@ -100,43 +107,39 @@ impl Twin {
             .collect();
         let readonly = statement.readonly();
         drop(statement);
-        for root in self.opened(text)? {
-            let Some(Root { table, indexed }) = root else {
+        let program = self.program(text).map_err(SqlError::from_sqlite)?;
+        for root in program.opened() {
+            let Some(Root { table, indexed }) = self.roots.get(&root) else {
+                // `sqlite_schema` is no table of the schema.
                 reads.schema = true;
                 continue;
             };
             reads.tables.entry(table.clone()).or_default();
             reads.indexed.entry(table.clone()).or_default().extend(indexed.iter().cloned());
         }
-        Ok(Described { columns, parameters, readonly, reads })
+        Ok(Described { columns, parameters, readonly, reads, program })
     }
 
-    /// Tables that the program opens. The authorizer does not hear of a table of which a statement reads nothing but
-    /// the columns that USING or NATURAL name.
-    /// `sqlite_schema` is none.
-    fn opened(&self, text: &str) -> Result<Vec<Option<&Root>>, SqlError> {
-        let program = self.program(text).map_err(SqlError::from_sqlite)?;
-        let root = |line: &String| line.strip_prefix("OpenRead ")?.split(' ').nth(1)?.parse::<i64>().ok();
-        Ok(program.iter().filter_map(root).map(|root| self.roots.get(&root)).collect())
-    }
-
-    /// The bytecode of a statement, an instruction a line.
-    pub(crate) fn program(&self, text: &str) -> Result<Vec<String>, rusqlite::Error> {
+    /// What SQLite makes of a statement.
+    pub(super) fn program(&self, text: &str) -> Result<Program, rusqlite::Error> {
         let mut statement = self.connection.prepare(&format!("EXPLAIN {text}"))?;
         let mut rows = statement.raw_query();
-        let mut program = Vec::new();
+        let mut program = String::new();
+        let mut push = |operand: ValueRef<'_>| match operand {
+            ValueRef::Text(operand) => program.push_str(&String::from_utf8_lossy(operand)),
+            // Nothing fails to be written into a string.
+            ValueRef::Integer(operand) => drop(write!(program, " {operand}")),
+            _ => {}
+        };
         while let Some(row) = rows.next()? {
-            let mut line = row.get::<_, String>(1)?;
-            for column in [2, 3, 4, 6] {
-                line.push_str(&format!(" {}", row.get::<_, i64>(column)?));
+            for column in [1, 2, 3, 4, 6] {
+                push(row.get_ref(column)?);
             }
-            if let ValueRef::Text(operand) = row.get_ref(5)? {
-                line.push(' ');
-                line.push_str(&String::from_utf8_lossy(operand));
-            }
-            program.push(line);
+            push(ValueRef::Text(b" "));
+            push(row.get_ref(5)?);
+            push(ValueRef::Text(b"\n"));
         }
-        Ok(program)
+        Ok(Program(program))
     }
 
     /// From now on statements are interrupted when `stop` says so.
@@ -147,6 +150,14 @@ impl Twin {
     /// The connection, for evaluating what needs no rows.
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
+    }
+}
+
+impl Program {
+    /// The root pages of what it opens. The authorizer does not hear of a table of which a statement reads nothing but the
+    /// columns that USING or NATURAL name.
+    fn opened(&self) -> impl Iterator<Item = i64> {
+        self.0.lines().filter_map(|line| line.strip_prefix("OpenRead ")?.split(' ').nth(1)?.parse().ok())
     }
 }
 

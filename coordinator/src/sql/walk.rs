@@ -46,7 +46,7 @@ pub(crate) fn walk_select<'a>(select: &'a Select, visit: &mut dyn FnMut(Node<'a>
         walk_from(from, visit);
     }
     select.filter.iter().chain(&select.group).chain(&select.having).for_each(|expr| walk_expr(expr, visit));
-    select.windows.iter().for_each(|(_, window)| walk_window(window, visit));
+    select.window_exprs().for_each(|expr| walk_expr(expr, visit));
 }
 
 pub(crate) fn walk_from<'a>(from: &'a From, visit: &mut dyn FnMut(Node<'a>)) {
@@ -69,11 +69,6 @@ pub(crate) fn walk_from<'a>(from: &'a From, visit: &mut dyn FnMut(Node<'a>)) {
             }
         }
     }
-}
-
-fn walk_window<'a>(window: &'a Window, visit: &mut dyn FnMut(Node<'a>)) {
-    window.partition.iter().for_each(|expr| walk_expr(expr, visit));
-    walk_order(&window.order, visit);
 }
 
 /// The expression, then all below it.
@@ -205,8 +200,7 @@ impl Function {
         }
         children.extend(self.filter.as_deref());
         if let Some(Over::Window(window)) = &self.over {
-            children.extend(&window.partition);
-            children.extend(window.order.iter().filter_map(order_expr));
+            children.extend(window.exprs());
         }
         children
     }
@@ -219,10 +213,20 @@ impl Function {
         }
         children.extend(self.filter.as_deref_mut());
         if let Some(Over::Window(window)) = &mut self.over {
-            children.extend(&mut window.partition);
-            children.extend(window.order.iter_mut().filter_map(order_expr_mut));
+            children.extend(window.exprs_mut());
         }
         children
+    }
+}
+
+impl Window {
+    /// By what it partitions and orders. A frame has constants alone.
+    fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.partition.iter().chain(self.order.iter().filter_map(order_expr))
+    }
+
+    fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        self.partition.iter_mut().chain(self.order.iter_mut().filter_map(order_expr_mut))
     }
 }
 
@@ -257,6 +261,11 @@ pub(crate) fn own_sources(from: &From) -> HashSet<SourceId> {
 }
 
 impl Select {
+    /// The expressions of the windows that its WINDOW clause names.
+    pub(crate) fn window_exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.windows.iter().flat_map(|(_, window)| window.exprs())
+    }
+
     /// A copy without its FROM, which may be deep.
     pub(crate) fn without_from(&self) -> Select {
         Select {
@@ -280,7 +289,7 @@ impl Select {
             *expr = replace(expr)?;
         }
         for (_, window) in &mut copy.windows {
-            for expr in window.partition.iter_mut().chain(window.order.iter_mut().filter_map(order_expr_mut)) {
+            for expr in window.exprs_mut() {
                 *expr = replace(expr)?;
             }
         }
@@ -326,8 +335,7 @@ fn map_select(select: &mut Select, map: &mut dyn FnMut(&mut Expr)) {
     let rest = select.filter.iter_mut().chain(&mut select.group).chain(&mut select.having);
     rest.for_each(|expr| map_expr(expr, map));
     for (_, window) in &mut select.windows {
-        window.partition.iter_mut().for_each(|expr| map_expr(expr, map));
-        window.order.iter_mut().filter_map(order_expr_mut).for_each(|expr| map_expr(expr, map));
+        window.exprs_mut().for_each(|expr| map_expr(expr, map));
     }
 }
 

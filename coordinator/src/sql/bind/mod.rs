@@ -8,7 +8,7 @@ mod from;
 mod scope;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlparser::ast as sp;
 use sqlparser::tokenizer::Location;
@@ -73,6 +73,22 @@ enum Naming {
     Named,
 }
 
+/// The query with those of its WITH tables that it reads. SQLite does not so much as look up a name in another one: what is wrong
+/// there is nobody's error, and no shard may be asked for it.
+fn read_alone(ctes: Vec<Cte>, query: Query) -> Query {
+    let mut kept: Vec<Cte> = Vec::new();
+    let mut read: HashSet<String> = query.ctes_mentioned().into_iter().map(str::to_owned).collect();
+    // Each reads only those before it, and itself.
+    for cte in ctes.into_iter().rev() {
+        if read.contains(&cte.name) {
+            read.extend(cte.query.ctes_mentioned().into_iter().map(str::to_owned));
+            kept.push(cte);
+        }
+    }
+    kept.reverse();
+    Query { ctes: kept, ..query }
+}
+
 fn unsupported<T>(what: impl std::fmt::Display) -> Result<T> {
     Err(format!("{what} is not in the tree"))
 }
@@ -128,7 +144,7 @@ impl<'a> Binder<'a> {
         // LIMIT sees no columns of its own query, and in SQLite none of an outer one either.
         let limit = limit.map(|expr| self.expr(expr)).transpose()?;
         let offset = offset.map(|expr| self.expr(expr)).transpose()?;
-        Ok(Query { ctes, recursive, body, order, limit, offset })
+        Ok(read_alone(ctes, Query { ctes: Vec::new(), recursive, body, order, limit, offset }))
     }
 
     fn cte(&mut self, cte: &sp::Cte) -> Result<Cte> {
