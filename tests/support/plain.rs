@@ -61,12 +61,12 @@ impl Plain {
         statement.raw_execute().map(|_| ()).map_err(|error| error.to_string())
     }
 
-    /// Whether a statement ends in a time that a test can wait for.
-    pub fn ends(&self, sql: &str, params: &Params) -> bool {
+    /// As [`Plain::query`]; none when the statement does not end in a time that a test can wait for.
+    pub fn query_in_time(&self, sql: &str, params: &Params) -> Option<Result<Rows, String>> {
         self.looks.store(LOOKS_MAX, Ordering::Relaxed);
         let answer = self.query(sql, params);
         self.looks.store(u64::MAX, Ordering::Relaxed);
-        answer.err().as_deref() != Some("interrupted")
+        (answer.as_ref().err().map(String::as_str) != Some("interrupted")).then_some(answer)
     }
 
     /// The answer; SQLite's words when it has none.

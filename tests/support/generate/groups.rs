@@ -134,7 +134,9 @@ impl Writer<'_> {
             4 => {
                 let column = self.pick_column(&[Kind::Text, Kind::Integer]);
                 let column = column.map_or("1".into(), |(column, _)| column);
-                let label = total.first().cloned().unwrap_or("'k'".into());
+                // Which of several equal texts stands for them nobody may ask.
+                let label = total.iter().find(|column| self.kind_of(column) != Kind::Folded);
+                let label = label.cloned().unwrap_or("'k'".into());
                 leaf(format!("json_group_object(CAST({label} AS TEXT), {column}{order})"))
             }
             _ => {
