@@ -114,6 +114,11 @@ impl Writer<'_> {
         self.pick_column(&Kind::CLEAN).map_or("'one'".into(), |(column, _)| column)
     }
 
+    /// Whether a star would show which of several equal texts stands for them.
+    pub(super) fn has_folded_column(&self) -> bool {
+        self.own().iter().flat_map(Source::all).any(|(_, kind)| kind == Kind::Folded)
+    }
+
     pub(super) fn any_shown_column(&mut self) -> String {
         self.pick_column(&Kind::SHOWN).map_or("1".into(), |(column, _)| column)
     }

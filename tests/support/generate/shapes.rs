@@ -45,7 +45,7 @@ impl Writer<'_> {
     fn rows(&mut self) -> Node {
         let depth = self.depth();
         let from = self.from(depth);
-        if self.random.percent(6) {
+        if self.random.percent(6) && !self.has_folded_column() {
             let order = self.order(0, Writer::order_value);
             let first = if self.random.percent(50) { self.own().first() } else { None };
             let star = first.map_or("*".into(), |source| format!("{}.*", source.alias));
