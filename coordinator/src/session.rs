@@ -16,7 +16,7 @@ use crate::asked::{asked, pinned};
 use crate::catalog::Snapshot;
 use crate::cluster::{Cluster, Turn};
 use crate::error::{Error, Result};
-use crate::exec::{Event, Run, ShardFailure, Trace, run};
+use crate::exec::{Ending, Event, Run, Trace, run};
 use crate::plan::{Bindings, Plan, Prepared, Spread, SpreadBindings, Template, bind};
 
 pub(crate) use crate::plan::{Measured, Step, StepKind};
@@ -118,7 +118,7 @@ impl Session {
         let turn = self.cluster.turn().await?;
         let options = request.options;
         let Planned { plan, facts, prepared, snapshot } = self.plan(request, started).await?;
-        let events = self.start(plan, &snapshot, started, options, Trace::default());
+        let events = self.start(plan, &snapshot, started, options, prepared.repeats, Trace::default());
         Ok(Answer { columns: prepared.columns.clone(), events, facts, _turn: Some(turn) })
     }
 
@@ -178,13 +178,14 @@ impl Session {
         Ok(plan.or_else(bind(&prepared.whole, bindings, &snapshot.topology)?))
     }
 
-    /// Starts a plan within the limits.
+    /// Starts a plan within the limits; nodes may answer with what they keep when told so.
     fn start(
         &self,
         plan: Plan,
         snapshot: &Snapshot,
         started: Instant,
         options: QueryOptions,
+        keep: bool,
         trace: Trace,
     ) -> mpsc::Receiver<Result<Event>> {
         let limits = &self.cluster.limits;
@@ -198,6 +199,7 @@ impl Session {
                 schema_version: snapshot.catalog.version,
                 deadline: started + self.deadline(options.deadline_ms),
                 partial: options.partial,
+                keep,
                 rows_max: or_default(options.rows_max, limits.result_rows_max),
                 bytes_max: or_default(options.bytes_max, limits.result_bytes_max),
                 merge_bytes_max: limits.merge_bytes_max,
@@ -247,12 +249,12 @@ impl Session {
 fn answered(
     columns: Vec<(String, Option<String>)>,
     batches: Vec<Batch>,
-    failed: Vec<ShardFailure>,
+    ending: Ending,
     facts: Facts,
     turn: Option<Turn>,
 ) -> Answer {
     let (sender, events) = mpsc::channel(batches.len() + 1);
-    for event in batches.into_iter().map(Event::Rows).chain([Event::End(failed)]) {
+    for event in batches.into_iter().map(Event::Rows).chain([Event::End(ending)]) {
         // There is room for all of them.
         let _ = sender.try_send(Ok(event));
     }

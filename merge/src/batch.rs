@@ -1,5 +1,7 @@
 //! Rows in columns: how rows travel between node, coordinator and client.
 
+use std::borrow::Borrow;
+
 use crate::{Value, ValueRef};
 
 /// The storage class of a cell, as a byte of [`Column::kinds`].
@@ -200,6 +202,12 @@ impl Batch {
         self.columns.truncate(width);
     }
 
+    /// A cursor before the first row of a batch that stays where it is.
+    pub fn cursor(&self) -> BatchCursor<&Batch> {
+        let positions = vec![Position::default(); self.width()];
+        BatchCursor { batch: self, row: 0, started: false, positions }
+    }
+
     /// A cursor before the first row.
     pub fn into_cursor(self) -> BatchCursor {
         let positions = vec![Position::default(); self.width()];
@@ -226,20 +234,21 @@ struct Position {
     data: usize,
 }
 
-/// Reads a batch row by row, without copying a cell.
+/// Reads a batch row by row, without copying a cell: one of its own, or one that is lent.
 #[derive(Debug)]
-pub struct BatchCursor {
-    batch: Batch,
+pub struct BatchCursor<B = Batch> {
+    batch: B,
     row: usize,
     started: bool,
     positions: Vec<Position>,
 }
 
-impl BatchCursor {
+impl<B: Borrow<Batch>> BatchCursor<B> {
     /// Moves to the next row; false when there is none.
     pub fn advance(&mut self) -> bool {
-        if self.started && self.row < self.batch.rows {
-            for (position, column) in self.positions.iter_mut().zip(&self.batch.columns) {
+        let batch = self.batch.borrow();
+        if self.started && self.row < batch.rows {
+            for (position, column) in self.positions.iter_mut().zip(&batch.columns) {
                 match column.kinds[self.row] {
                     1 => position.integer += 1,
                     2 => position.real += 1,
@@ -253,7 +262,7 @@ impl BatchCursor {
             self.row += 1;
         }
         self.started = true;
-        self.row < self.batch.rows
+        self.row < batch.rows
     }
 
     /// The current row's value in `column`.
@@ -262,7 +271,7 @@ impl BatchCursor {
     ///
     /// When there is no current row or no such column.
     pub fn value(&self, column: usize) -> ValueRef<'_> {
-        let cells = &self.batch.columns[column];
+        let cells = &self.batch.borrow().columns[column];
         let position = self.positions[column];
         let bytes = || {
             let length = cells.lengths[position.length] as usize;
@@ -279,7 +288,7 @@ impl BatchCursor {
 
     /// The current row's values. Panics as [`BatchCursor::value`].
     pub fn values(&self) -> impl Iterator<Item = ValueRef<'_>> {
-        (0..self.batch.width()).map(|column| self.value(column))
+        (0..self.batch.borrow().width()).map(|column| self.value(column))
     }
 }
 

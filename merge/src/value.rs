@@ -83,7 +83,7 @@ impl ValueRef<'_> {
     }
 
     /// Bytes that the value takes outside its enum when it is owned.
-    pub(crate) fn heap_bytes(self) -> usize {
+    pub fn heap_bytes(self) -> usize {
         match self {
             ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
             ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, thread};
 
 use clap::Args;
 use serde::Deserialize;
-use souk_vendor_node::Settings;
+use souk_vendor_node::{KEPT_BYTES_MAX, Settings};
 
 use super::{address, file, listen};
 use crate::{failure::Failure, stop::StopSignals};
@@ -16,7 +16,7 @@ use crate::{failure::Failure, stop::StopSignals};
 pub(crate) struct NodeArguments {
     #[command(flatten)]
     raw: RawNode,
-    /// A TOML file with the same settings: `id`, `listen`, `data`, `threads`, `open_shards_max`
+    /// A TOML file with the same settings: `id`, `listen`, `data`, `threads`, `open_shards_max`, `kept_bytes_max`
     #[arg(long, env = "SOUK_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Stop when stdin ends: for a parent process
@@ -43,6 +43,9 @@ struct RawNode {
     /// Most shards held open at a time [default: what the descriptor limit allows]
     #[arg(long, env = "SOUK_OPEN_SHARDS_MAX", value_name = "N")]
     open_shards_max: Option<usize>,
+    /// Most bytes of answers kept to be given again while their shards stand still; 0 keeps none [default: 67108864]
+    #[arg(long, env = "SOUK_KEPT_BYTES_MAX", value_name = "BYTES")]
+    kept_bytes_max: Option<u64>,
 }
 
 impl RawNode {
@@ -54,6 +57,7 @@ impl RawNode {
             data: self.data.or(below.data),
             threads: self.threads.or(below.threads),
             open_shards_max: self.open_shards_max.or(below.open_shards_max),
+            kept_bytes_max: self.kept_bytes_max.or(below.kept_bytes_max),
         }
     }
 
@@ -64,7 +68,8 @@ impl RawNode {
         let listen = address::checked_address(self.listen.as_deref().unwrap_or("127.0.0.1:7071"))?;
         let threads = at_least_one("threads", self.threads)?.unwrap_or_else(cores);
         let open_shards_max = at_least_one("open_shards_max", self.open_shards_max)?;
-        Ok((listen, Settings { id: address::checked_id(id)?, data, threads, open_shards_max }))
+        let kept_bytes_max = self.kept_bytes_max.unwrap_or(KEPT_BYTES_MAX);
+        Ok((listen, Settings { id: address::checked_id(id)?, data, threads, open_shards_max, kept_bytes_max }))
     }
 }
 

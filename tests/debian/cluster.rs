@@ -141,7 +141,13 @@ fn node(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> impl Future<Output = ()> + Send + 'static {
     let data = folder.join(&id);
-    let settings = souk_vendor_node::Settings { id, data, threads: 2, open_shards_max: None };
+    let settings = souk_vendor_node::Settings {
+        id,
+        data,
+        threads: 2,
+        open_shards_max: None,
+        kept_bytes_max: souk_vendor_node::KEPT_BYTES_MAX,
+    };
     async move { souk_vendor_node::run(listener, settings, shutdown).await.unwrap() }
 }
 

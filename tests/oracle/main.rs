@@ -5,6 +5,7 @@
 //! - `scatter`: each condition under which a SELECT may be scattered, with rows that would show it broken.
 //! - `keys`: routing, and what counts as the same key.
 //! - `scope`: requests that name a shard key.
+//! - `kept`: answers that are kept are never out of date.
 //! - `values`: borders of the five storage classes.
 //! - `refusals`: errors, bounds and what a client may not do.
 //! - `invariance`: generated schemas, rows and queries; `tally` counts what became of them.
@@ -17,6 +18,7 @@ mod fixture;
 mod gather;
 
 mod invariance;
+mod kept;
 mod keys;
 mod partitions;
 mod refusals;

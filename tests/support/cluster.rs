@@ -264,7 +264,13 @@ async fn start_node(
 ) -> (NodeAddress, JoinHandle<()>) {
     let id = format!("node-{}", index + 1);
     let data = folder.join(&id);
-    let settings = souk_vendor_node::Settings { id: id.clone(), data, threads: 2, open_shards_max: None };
+    let settings = souk_vendor_node::Settings {
+        id: id.clone(),
+        data,
+        threads: 2,
+        open_shards_max: None,
+        kept_bytes_max: souk_vendor_node::KEPT_BYTES_MAX,
+    };
     let (listener, address) = listen().await;
     let run = async move { souk_vendor_node::run(listener, settings, shutdown).await.expect("a node") };
     (NodeAddress { id, address }, tokio::spawn(run))

@@ -24,7 +24,13 @@ async fn main() {
     let rows = arguments.next().unwrap_or(200);
     let threads = arguments.next().unwrap_or(2) as usize;
     let data = tempfile::tempdir().unwrap();
-    let settings = Settings { id: "n".into(), data: data.path().into(), threads, open_shards_max: None };
+    let settings = Settings {
+        id: "n".into(),
+        data: data.path().into(),
+        threads,
+        open_shards_max: None,
+        kept_bytes_max: souk_vendor_node::KEPT_BYTES_MAX,
+    };
 
     let served = serve(settings.clone()).await;
     let mut client = served.client.clone();

@@ -4,7 +4,8 @@
 //!
 //! 1. [`run`] listens; `rpc` turns the message into a call and moves it off tokio's threads.
 //! 2. `node::Node` checks it against the folder's schema log and picks what to do; from here on all is synchronous.
-//! 3. `fragment` reads shards on a fixed pool of threads and merges their rows into one answer.
+//! 3. `fragment` gives the answer that is `kept`, when the `commits` of its shards stand still; else it reads shards on a fixed
+//!    pool of threads and merges their rows into one answer.
 //! 4. `shards` opens what is not open, and closes what was not used for longest.
 //! 5. `shard` lends a reader with a snapshot of the shard as it is now, or its one writer.
 //! 6. Rows go back as a stream of batches; its end is the summary of the shards that answered and failed.
@@ -21,8 +22,10 @@ mod node;
 mod ticket;
 
 mod fragment;
+mod kept;
 mod shards;
 
+mod commits;
 mod folder;
 mod schema;
 mod shard;
@@ -31,4 +34,4 @@ mod raw;
 
 pub use error::NodeError;
 pub use server::run;
-pub use settings::Settings;
+pub use settings::{KEPT_BYTES_MAX, Settings};

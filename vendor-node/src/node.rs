@@ -25,6 +25,7 @@ use crate::{
     error::{Failure, Fault},
     folder::Folder,
     fragment::{self, Fragment, Summary},
+    kept::Kept,
     schema::SchemaLog,
     shard::{self, Inserted, TableRows},
     shards::Shards,
@@ -43,6 +44,8 @@ pub(crate) struct Description {
     pub(crate) shards: Vec<u64>,
     pub(crate) shards_open: usize,
     pub(crate) memory_bytes: u64,
+    /// Bytes of answers that are kept.
+    pub(crate) kept_bytes: u64,
 }
 
 /// Rows for one shard: one transaction.
@@ -63,6 +66,7 @@ pub(crate) struct ShardOutcome {
 pub(crate) struct Node {
     folder: Arc<Folder>,
     shards: Shards,
+    kept: Kept,
     /// Walks shards for fragments.
     readers: ThreadPool,
     /// Makes, changes and closes files.
@@ -80,7 +84,8 @@ impl Node {
         let readers = pool("read", settings.threads)?;
         let writers = pool("write", WRITE_THREADS)?;
         let shards = Shards::new(Arc::clone(&folder), settings.open_shards_max);
-        Ok(Node { folder, shards, readers, writers, stopping: Arc::default(), administration: Mutex::default() })
+        let kept = Kept::new(settings.kept_bytes_max);
+        Ok(Node { folder, shards, kept, readers, writers, stopping: Arc::default(), administration: Mutex::default() })
     }
 
     /// The node's name.
@@ -117,6 +122,7 @@ impl Node {
             shards,
             shards_open: self.shards.count(),
             memory_bytes: resident_bytes(),
+            kept_bytes: self.kept.byte_size(),
         })
     }
 
@@ -147,6 +153,7 @@ impl Node {
         // A shard that was asked for before it was made must not be found in its old state.
         self.shards.close(id);
         shard::create(&place, schema)?;
+        self.shards.commits().of(id).add();
         Ok(true)
     }
 
@@ -201,7 +208,7 @@ impl Node {
         check_distinct(fragment.shards.iter().copied())?;
         let schema = self.folder.schema();
         schema.check_version(fragment.schema_version, self.folder.node())?;
-        fragment::run(fragment::Run::new(fragment, &schema, &self.shards, &self.readers), sink)
+        fragment::run(fragment::Run::new(fragment, &schema, &self.shards, &self.kept, &self.readers), sink)
     }
 }
 

@@ -15,7 +15,12 @@ pub struct Settings {
     pub threads: usize,
     /// Most shards held open at a time; none takes what the descriptor limit allows.
     pub open_shards_max: Option<usize>,
+    /// Most bytes of answers that are kept to be given again while no shard of theirs has changed; 0 keeps none.
+    pub kept_bytes_max: u64,
 }
+
+/// What a node keeps of answers when nobody says otherwise.
+pub const KEPT_BYTES_MAX: u64 = 64 << 20;
 
 impl Settings {
     pub(crate) fn check(&self) -> Result<(), NodeError> {

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use crate::{
+    commits::Commits,
     error::Fault,
     folder::Folder,
     shard::{OpenConnections, Shard, Trouble},
@@ -30,6 +31,7 @@ pub(crate) struct Shards {
     folder: Arc<Folder>,
     held: Mutex<LruCache<u64, Arc<Shard>>>,
     open: Arc<OpenConnections>,
+    commits: Commits,
     shards_max: usize,
     connections_max: usize,
 }
@@ -41,6 +43,7 @@ impl Shards {
             folder,
             held: Mutex::new(LruCache::unbounded()),
             open: Arc::default(),
+            commits: Commits::default(),
             shards_max: shards_max.unwrap_or(usize::MAX),
             connections_max: connections_max(),
         }
@@ -49,6 +52,11 @@ impl Shards {
     /// How many shards are open: for a moment more than the bound, when more than that are in use.
     pub(crate) fn count(&self) -> usize {
         self.held.lock().len()
+    }
+
+    /// What shards have committed, open or not.
+    pub(crate) fn commits(&self) -> &Commits {
+        &self.commits
     }
 
     /// Does something with a shard. When its file cannot be opened for want of descriptors, others are closed first.
@@ -68,7 +76,8 @@ impl Shards {
 
     fn get(&self, id: u64) -> Arc<Shard> {
         let mut held = self.held.lock();
-        let shard = Arc::clone(held.get_or_insert(id, || Arc::new(Shard::new(self.folder.place(id), &self.open))));
+        let open = || Arc::new(Shard::new(self.folder.place(id), &self.open, self.commits.of(id)));
+        let shard = Arc::clone(held.get_or_insert(id, open));
         let mut count = held.len().saturating_sub(self.shards_max);
         if self.open.count() >= self.connections_max {
             // One for what is about to be opened, one to get back below the bound.

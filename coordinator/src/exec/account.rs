@@ -17,12 +17,22 @@ use crate::plan::{Measured, Measurements, Place};
 pub(super) struct Account {
     /// Shards missing from the answer, each once.
     failed: BTreeMap<u64, ShardFailure>,
+    kept: u32,
     pub(super) trace: Trace,
+}
+
+/// What is said at the end of an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    /// The shards that are missing from it.
+    pub(crate) failed: Vec<ShardFailure>,
+    /// Readings of shards that were spared, since what they had given before still holds.
+    pub(crate) kept: u32,
 }
 
 impl Account {
     pub(super) fn new(trace: Trace) -> Account {
-        Account { failed: BTreeMap::new(), trace }
+        Account { failed: BTreeMap::new(), kept: 0, trace }
     }
 
     /// The account of a step, which is [taken over](Account::take) when it is done.
@@ -32,12 +42,14 @@ impl Account {
 
     pub(super) fn take(&mut self, step: Account) {
         self.failed.extend(step.failed);
+        self.kept += step.kept;
     }
 
     /// Notes what one call of every node of a step came to.
     pub(super) fn note(&mut self, sources: &[Source]) {
         let failures = sources.iter().flat_map(|source| &source.failed);
         self.failed.extend(failures.map(|failure| (failure.shard, failure.clone())));
+        self.kept += sources.iter().map(|source| source.kept).sum::<u32>();
         let measured = sources.iter().filter_map(|source| source.measured.clone());
         let call = measured.reduce(|mut call, other| {
             call.beside(other);
@@ -48,8 +60,8 @@ impl Account {
         }
     }
 
-    pub(super) fn into_failed(self) -> Vec<ShardFailure> {
-        self.failed.into_values().collect()
+    pub(super) fn into_ending(self) -> Ending {
+        Ending { failed: self.failed.into_values().collect(), kept: self.kept }
     }
 }
 

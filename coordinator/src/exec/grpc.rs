@@ -234,6 +234,7 @@ fn fragment_to_wire(request: FragmentRequest) -> Result<v1::RunFragmentRequest> 
             false => v1::FailureMode::Unspecified.into(),
         },
         slowest_max: u32::try_from(request.slowest_max).unwrap_or(u32::MAX),
+        keep: request.keep,
     })
 }
 
@@ -263,7 +264,7 @@ fn part_from_wire(node: &str, response: v1::RunFragmentResponse, shards: usize) 
                 rows: time.rows,
             });
             let slowest = slowest.collect();
-            Ok(FragmentPart::Summary(Summary { answered: summary.answered, failed, slowest }))
+            Ok(FragmentPart::Summary(Summary { answered: summary.answered, failed, slowest, kept: summary.kept }))
         }
         None => Err(Error::internal(format!("node `{node}` sent an empty message"))),
     }

@@ -41,6 +41,8 @@ pub(crate) struct FragmentRequest {
     pub(crate) partial: bool,
     /// When not 0, each shard is measured, and so many of the slowest are named.
     pub(crate) slowest_max: usize,
+    /// Whether the rows are the same as long as the shards stand still.
+    pub(crate) keep: bool,
 }
 
 /// A part of a node's answer; the summary comes last.
@@ -57,6 +59,8 @@ pub(crate) struct Summary {
     pub(crate) failed: Vec<ShardFailure>,
     /// When they were asked for.
     pub(crate) slowest: Vec<ShardTime>,
+    /// Shards that were not read, since what they had given before still holds.
+    pub(crate) kept: u32,
 }
 
 /// A shard that could not do what was asked.

@@ -9,9 +9,9 @@ use souk_proto::Reason;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::account::{Account, Trace};
+use super::account::{Account, Ending, Trace};
 use super::finish::encode_rows;
-use super::nodes::{FragmentRequest, Nodes, ShardFailure};
+use super::nodes::{FragmentRequest, Nodes};
 use super::output::{Bounds, Output};
 use super::source::Source;
 use crate::catalog::{Target, Twins};
@@ -31,8 +31,8 @@ const FIRST_BYTES_MAX: u64 = 16 << 20;
 #[derive(Debug)]
 pub(crate) enum Event {
     Rows(Batch),
-    /// Last, once: the shards that are missing from the answer.
-    End(Vec<ShardFailure>),
+    /// Last, once.
+    End(Ending),
 }
 
 /// Everything a plan needs to run.
@@ -44,6 +44,8 @@ pub(crate) struct Run {
     pub(crate) schema_version: u64,
     pub(crate) deadline: Instant,
     pub(crate) partial: bool,
+    /// Whether nodes may answer from what they have kept.
+    pub(crate) keep: bool,
     pub(crate) rows_max: u64,
     pub(crate) bytes_max: u64,
     pub(crate) merge_bytes_max: u64,
@@ -93,10 +95,10 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    async fn answer(&self, plan: Plan, output: &mut Output) -> Result<Vec<ShardFailure>> {
+    async fn answer(&self, plan: Plan, output: &mut Output) -> Result<Ending> {
         let mut account = Account::new(self.run.trace.clone());
         self.drive(plan, output, &mut account).await?;
-        Ok(account.into_failed())
+        Ok(account.into_ending())
     }
 
     async fn drive(&self, plan: Plan, output: &mut Output, account: &mut Account) -> Result<()> {
@@ -109,7 +111,7 @@ impl Driver {
             Plan::Spread(spread) => self.spread(*spread, output, account).await,
         }?;
         let (rows, bytes) = output.sent();
-        account.trace.add(Measured { rows, bytes, elapsed: started.elapsed(), slowest: Vec::new() });
+        account.trace.add(Measured { rows, bytes, elapsed: started.elapsed(), ..Measured::default() });
         Ok(())
     }
 
@@ -268,6 +270,7 @@ impl Driver {
             bytes_max: self.run.merge_bytes_max,
             scope,
             partial: self.run.partial,
+            keep: self.run.keep,
             slowest_max: if self.run.trace.is_on() { SLOWEST_MAX } else { 0 },
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Source {
     gave_rows: bool,
     /// Shards that are missing from the answer.
     pub(super) failed: Vec<ShardFailure>,
+    /// Shards that were not read.
+    pub(super) kept: u32,
     ended: bool,
     started: Instant,
     /// What the call took, when it is measured.
@@ -60,6 +62,7 @@ impl Source {
             parts,
             gave_rows: false,
             failed: Vec::new(),
+            kept: 0,
             ended: false,
             started,
             measured,
@@ -86,9 +89,11 @@ impl Source {
             Some(Ok(FragmentPart::Summary(summary))) => {
                 self.ended = true;
                 self.failed = summary.failed;
+                self.kept = summary.kept;
                 if let Some(measured) = &mut self.measured {
                     measured.elapsed = self.started.elapsed();
                     measured.slowest = summary.slowest;
+                    measured.kept = summary.kept;
                 }
                 match (self.partial, self.failed.first()) {
                     (false, Some(failure)) => Err(Error::new(failure.reason, failure.message.clone())),

@@ -51,6 +51,8 @@ pub(crate) struct Prepared {
     pub(crate) opaque: Option<String>,
     /// A function with another value at every call.
     pub(crate) random: Option<&'static str>,
+    /// Whether it gives the same rows as long as nothing is written: it calls neither the clock nor chance.
+    pub(crate) repeats: bool,
     /// How it is answered.
     pub(crate) best: Template,
     /// The most naive way: whole tables and the user's own text. What `verify` compares with.

@@ -16,10 +16,25 @@ use crate::sql::{
 /// Functions with another value at every call, so on every shard.
 const RANDOM: [&str; 2] = ["random", "randomblob"];
 
+/// Functions that may read the clock, be it because a row holds 'now'. The words of SQL are functions too.
+const CLOCK: [&str; 10] = [
+    "date",
+    "time",
+    "datetime",
+    "julianday",
+    "unixepoch",
+    "strftime",
+    "timediff",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+];
+
 /// Makes the templates of a statement.
 pub(crate) fn prepare(text: &str, statement: Statement, schema: &Schema) -> Prepared {
     let Statement { described, verdict } = statement;
     let random = RANDOM.into_iter().find(|name| described.reads.functions.contains(*name));
+    let repeats = !RANDOM.iter().chain(&CLOCK).any(|name| described.reads.functions.contains(*name));
     let (opaque, best) = match verdict {
         Verdict::Opaque(reason) => {
             let why = format!("souk cannot read it for certain ({reason})");
@@ -36,7 +51,7 @@ pub(crate) fn prepare(text: &str, statement: Statement, schema: &Schema) -> Prep
         columns_by(&described, schema, all),
         Pin::All,
     );
-    Prepared { columns: described.columns, parameters: described.parameters, opaque, random, best, whole }
+    Prepared { columns: described.columns, parameters: described.parameters, opaque, random, repeats, best, whole }
 }
 
 /// The columns of the indices that a statement goes by, by table.

@@ -84,8 +84,8 @@ fn responses(answer: Answer, format: v1::RowFormat) -> impl Stream<Item = Result
                 };
                 Some((Ok(response(part)), Some((answer, rows))))
             }
-            Some(Ok(Event::End(failed))) => {
-                let certificate = to_wire::certificate(&answer.facts, failed, rows);
+            Some(Ok(Event::End(ending))) => {
+                let certificate = to_wire::certificate(&answer.facts, ending, rows);
                 Some((Ok(response(v1::query_response::Part::Certificate(certificate))), None))
             }
             Some(Err(error)) => Some((Err(error.into()), None)),

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use souk_proto::v1;
 
-use crate::exec::ShardFailure;
+use crate::exec::{Ending, ShardFailure};
 use crate::session::{Explanation, Facts, Measured, Step, StepKind};
 
-pub(super) fn certificate(facts: &Facts, failed: Vec<ShardFailure>, rows: u64) -> v1::Certificate {
+pub(super) fn certificate(facts: &Facts, ending: Ending, rows: u64) -> v1::Certificate {
+    let Ending { failed, kept } = ending;
     let failed: Vec<_> = failed.into_iter().map(failure).collect();
     v1::Certificate {
         plan: facts.plan.to_owned(),
@@ -19,6 +20,7 @@ pub(super) fn certificate(facts: &Facts, failed: Vec<ShardFailure>, rows: u64) -
         schema_version: facts.schema_version,
         topology_epoch: facts.topology_epoch,
         elapsed_us: micros(facts.started.elapsed()),
+        kept,
     }
 }
 
@@ -40,7 +42,7 @@ pub(super) fn explanation(explanation: Explanation) -> v1::ExplainResponse {
         pruned: facts.pruned,
         opaque: opaque.unwrap_or_default(),
         root: Some(step(root)),
-        certificate: ran.map(|run| certificate(&facts, run.failed, run.rows)),
+        certificate: ran.map(|run| certificate(&facts, run.ending, run.rows)),
     }
 }
 
@@ -80,14 +82,14 @@ fn step_kind(kind: StepKind) -> v1::PlanStepKind {
 }
 
 fn measurement(measured: Measured) -> v1::StepMeasurement {
-    let Measured { rows, bytes, elapsed, slowest } = measured;
+    let Measured { rows, bytes, elapsed, kept, slowest } = measured;
     let slowest = slowest.into_iter().map(|time| v1::ShardTime {
         shard: time.shard,
         node: time.node,
         elapsed_us: micros(time.elapsed),
         rows: time.rows,
     });
-    v1::StepMeasurement { rows, bytes, elapsed_us: micros(elapsed), slowest: slowest.collect() }
+    v1::StepMeasurement { rows, bytes, elapsed_us: micros(elapsed), slowest: slowest.collect(), kept }
 }
 
 fn micros(time: Duration) -> u64 {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Answer, Facts, Planned, QueryRequest, Session, answered};
 use crate::error::{Error, Result};
-use crate::exec::{Event, ShardFailure, Trace};
+use crate::exec::{Ending, Event, Trace};
 use crate::plan::{Explained, Ran, Step, explain};
 
 /// How a SELECT is answered.
@@ -22,7 +22,7 @@ pub(crate) struct Explanation {
 /// What is left of a run whose rows were thrown away.
 pub(crate) struct Run {
     pub(crate) rows: u64,
-    pub(crate) failed: Vec<ShardFailure>,
+    pub(crate) ending: Ending,
 }
 
 impl Session {
@@ -37,12 +37,13 @@ impl Session {
         }
         let planning = started.elapsed();
         let trace = Trace::on();
-        let mut events = self.start(planned.plan.clone(), &planned.snapshot, started, options, trace.clone());
-        let mut run = Run { rows: 0, failed: Vec::new() };
+        let Planned { plan, prepared, snapshot, .. } = &planned;
+        let mut events = self.start(plan.clone(), snapshot, started, options, prepared.repeats, trace.clone());
+        let mut run = Run { rows: 0, ending: Ending::default() };
         while let Some(event) = events.recv().await {
             match event? {
                 Event::Rows(batch) => run.rows += batch.rows() as u64,
-                Event::End(failed) => run.failed = failed,
+                Event::End(ending) => run.ending = ending,
             }
         }
         let measurements = trace.measurements();
@@ -56,11 +57,13 @@ impl Session {
         root.to_string().lines().for_each(|line| batch.push_row([ValueRef::Text(line.as_bytes())]));
         let columns = vec![("plan".to_owned(), Some("TEXT".to_owned()))];
         // Without a run no shard is asked.
-        let (facts, failed) = match ran {
-            Some(run) => (facts, run.failed),
-            None => (Facts { plan: "explain", asked: 0, pruned: facts.asked + facts.pruned, ..facts }, Vec::new()),
+        let (facts, ending) = match ran {
+            Some(run) => (facts, run.ending),
+            None => {
+                (Facts { plan: "explain", asked: 0, pruned: facts.asked + facts.pruned, ..facts }, Ending::default())
+            }
         };
-        Ok(answered(columns, vec![batch], failed, facts, None))
+        Ok(answered(columns, vec![batch], ending, facts, None))
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::difference::{Difference, difference};
 use super::{Answer, Planned, QueryOptions, QueryRequest, Session, Way, answered};
 use crate::error::{Error, Result};
-use crate::exec::{Event, Trace};
+use crate::exec::{Ending, Event, Trace};
 
 /// Why two right answers may differ.
 const MAY_DIFFER: &str = "They may both be right where the statement leaves a choice (a LIMIT without a total order, bare columns beside an \
@@ -35,21 +35,22 @@ impl Session {
         }
         let whole = self.bound(known.clone(), Way::Whole)?;
         let best = self.bound(known, Way::Best)?;
-        let answer = self.held(&best, options).await?;
-        let naive = self.held(&whole, options).await.map_err(unverified)?;
+        let answer = self.held(&best, options, best.prepared.repeats).await?;
+        // Read anew: what was kept is to be verified too.
+        let naive = self.held(&whole, options, false).await.map_err(unverified)?;
         match difference(rows(&answer), rows(&naive)) {
-            None => Ok(answered(best.prepared.columns.clone(), answer, Vec::new(), best.facts, Some(turn))),
+            None => Ok(answered(best.prepared.columns.clone(), answer, Ending::default(), best.facts, Some(turn))),
             Some(difference) => Err(failed(best.facts.plan, &difference)),
         }
     }
 
     /// All rows of a plan.
-    async fn held(&self, planned: &Planned, options: QueryOptions) -> Result<Vec<Batch>> {
+    async fn held(&self, planned: &Planned, options: QueryOptions, keep: bool) -> Result<Vec<Batch>> {
         let bytes_max = self.cluster.limits.gather_bytes_max;
         let bytes_max = if options.bytes_max == 0 { bytes_max } else { options.bytes_max.min(bytes_max) };
         let options = QueryOptions { bytes_max, ..options };
         let Planned { plan, facts, snapshot, .. } = planned;
-        let mut events = self.start(plan.clone(), snapshot, facts.started, options, Trace::default());
+        let mut events = self.start(plan.clone(), snapshot, facts.started, options, keep, Trace::default());
         let mut batches = Vec::new();
         while let Some(event) = events.recv().await {
             match event? {

@@ -159,14 +159,18 @@ impl Expr {
 
     /// The same expression with every part that `replace` knows replaced, from the top down; subqueries stay as they are.
     pub(crate) fn rewrite<E>(&self, replace: &mut dyn FnMut(&Expr) -> Result<Option<Expr>, E>) -> Result<Expr, E> {
-        if let Some(other) = replace(self)? {
-            return Ok(other);
-        }
         let mut copy = self.clone();
-        for child in copy.children_mut() {
-            *child = child.rewrite(replace)?;
-        }
+        copy.rewrite_in_place(replace)?;
         Ok(copy)
+    }
+
+    /// Copied once, above: a copy at every level would make long chains quadratic.
+    fn rewrite_in_place<E>(&mut self, replace: &mut dyn FnMut(&Expr) -> Result<Option<Expr>, E>) -> Result<(), E> {
+        match replace(self)? {
+            Some(other) => *self = other,
+            None => self.children_mut().into_iter().try_for_each(|child| child.rewrite_in_place(replace))?,
+        }
+        Ok(())
     }
 
     fn children_mut(&mut self) -> Vec<&mut Expr> {

@@ -103,6 +103,7 @@ async fn table_rows(cluster: &Cluster, snapshot: &Snapshot, shard: u64, table: &
         scope: None,
         partial: false,
         slowest_max: 0,
+        keep: false,
     };
     let mut parts = cluster.nodes.run_fragment(node, request);
     let mut all = Vec::new();

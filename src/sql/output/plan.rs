@@ -44,9 +44,9 @@ fn target(target: &PlanTarget) -> Value {
 }
 
 fn measurement(measured: &StepMeasurement) -> Value {
-    let StepMeasurement { rows, bytes, elapsed_us, slowest } = measured;
+    let StepMeasurement { rows, bytes, elapsed_us, kept, slowest } = measured;
     let slowest: Vec<_> = slowest.iter().map(shard_time).collect();
-    json!({ "rows": rows, "bytes": bytes, "elapsed_us": elapsed_us, "slowest": slowest })
+    json!({ "rows": rows, "bytes": bytes, "elapsed_us": elapsed_us, "kept": kept, "slowest": slowest })
 }
 
 fn shard_time(time: &ShardTime) -> Value {
@@ -55,9 +55,9 @@ fn shard_time(time: &ShardTime) -> Value {
 }
 
 fn certificate(certificate: &Certificate) -> Value {
-    let Certificate { asked, answered, failed, rows, elapsed_us, .. } = certificate;
+    let Certificate { asked, answered, failed, rows, elapsed_us, kept, .. } = certificate;
     let failed: Vec<u64> = failed.iter().map(|failure| failure.shard).collect();
-    json!({ "asked": asked, "answered": answered, "failed": failed, "rows": rows, "elapsed_us": elapsed_us })
+    json!({ "asked": asked, "answered": answered, "failed": failed, "rows": rows, "elapsed_us": elapsed_us, "kept": kept })
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_one_object() {
-        let measured = StepMeasurement { rows: 2, bytes: 16, elapsed_us: 1500, slowest: vec![] };
+        let measured = StepMeasurement { rows: 2, bytes: 16, elapsed_us: 1500, ..StepMeasurement::default() };
         let finish = PlanStep { kind: PlanStepKind::Finish.into(), measured: Some(measured), ..PlanStep::default() };
         let root = PlanStep {
             kind: PlanStepKind::Scatter.into(),
@@ -82,7 +82,7 @@ mod tests {
             "{\"plan\":\"scatter\",\"asked\":9,\"pruned\":0,\"opaque\":null,\"root\":{\"kind\":\"scatter\",\"title\":\"why\",\
              \"notes\":[],\"sql\":null,\"targets\":[{\"node\":\"n1\",\"shards\":9,\"first_shards\":[1,2]}],\"measured\":null,\
              \"steps\":[{\"kind\":\"finish\",\"title\":\"\",\"notes\":[],\"sql\":null,\"targets\":[],\"measured\":{\"rows\":2,\
-             \"bytes\":16,\"elapsed_us\":1500,\"slowest\":[]},\"steps\":[]}]},\"certificate\":null}"
+             \"bytes\":16,\"elapsed_us\":1500,\"kept\":0,\"slowest\":[]},\"steps\":[]}]},\"certificate\":null}"
         );
         assert!(plan(&response, true).unwrap().lines().count() > 20);
     }

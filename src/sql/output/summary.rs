@@ -15,10 +15,13 @@ const FAILURES_SHOWN: usize = 10;
 
 /// For example `10 rows in 12.3 ms · scatter · asked 1000, answered 1000, pruned 0`.
 pub(crate) fn summary(certificate: &Certificate, elapsed: Duration) -> String {
-    let Certificate { plan, asked, answered, pruned, failed, rows, .. } = certificate;
+    let Certificate { plan, asked, answered, pruned, failed, rows, kept, .. } = certificate;
     let rows = counted(*rows, "row");
     let mut line =
         format!("{rows} in {} · {plan} · asked {asked}, answered {answered}, pruned {pruned}", time(elapsed));
+    if *kept > 0 {
+        line += &format!(", not read anew {kept}");
+    }
     if !failed.is_empty() {
         line += &format!(", failed {}", failed.len());
     }

@@ -18,12 +18,14 @@ use crate::{
 };
 
 /// Fewest shards that a thread takes at a time: less is not worth the handing over.
-const SHARDS_PER_JOB_MIN: usize = 4;
+pub(super) const SHARDS_PER_JOB_MIN: usize = 4;
 
 /// A merge in progress.
 pub(crate) trait Partial: Send + Sized {
     /// Takes a row of the shard at `position`; `Break` when no later row of that shard matters.
     fn take(&mut self, position: u32, row: &RowView<'_>) -> Result<ControlFlow<()>, Fault>;
+    /// Takes what came of the shard at `position` when it was folded alone.
+    fn take_batch(&mut self, position: u32, batch: &Batch) -> Result<(), Fault>;
     /// Takes over what came of later shards.
     fn merge(&mut self, later: Self) -> Result<(), Fault>;
     /// Bytes held, roughly.
@@ -119,6 +121,17 @@ impl Partial for TopRows<'_> {
         Ok(if top.offer(position, &values) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     }
 
+    fn take_batch(&mut self, position: u32, batch: &Batch) -> Result<(), Fault> {
+        let mut rows = batch.cursor();
+        while rows.advance() {
+            let top = self.top.get_or_insert_with(|| Top::new(self.order.to_vec(), self.limit, batch.width()));
+            if !top.offer(position, &rows.values().collect::<Vec<_>>()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn merge(&mut self, later: Self) -> Result<(), Fault> {
         match (&mut self.top, later.top) {
             (Some(top), Some(later)) => top.merge(later),
@@ -150,6 +163,14 @@ impl Partial for Grouped {
     fn take(&mut self, _position: u32, row: &RowView<'_>) -> Result<ControlFlow<()>, Fault> {
         self.0.fold_row(row.values()).map_err(state_fault)?;
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn take_batch(&mut self, _position: u32, batch: &Batch) -> Result<(), Fault> {
+        let mut rows = batch.cursor();
+        while rows.advance() {
+            self.0.fold_row(rows.values()).map_err(state_fault)?;
+        }
+        Ok(())
     }
 
     fn merge(&mut self, later: Self) -> Result<(), Fault> {

@@ -7,14 +7,18 @@
 //! - [`first`]: the first rows in shard order.
 //! - [`stream`]: all rows in shard order.
 //! - [`ordered`]: all rows, merged in order.
+//! - [`keep`]: an answer from what is kept, and what is kept of an answer.
+//! - [`refresh`]: an answer from what the shards gave that stand still, and from the others anew.
 //! - [`times`]: how long each shard took.
 
 mod budget;
 mod buffer;
 mod first;
 mod fold;
+mod keep;
 mod ordered;
 mod outlet;
+mod refresh;
 mod stream;
 mod times;
 
@@ -25,6 +29,7 @@ use souk_merge::{Batch, MergeSpec};
 
 use crate::{
     error::{Failure, Fault},
+    kept::Kept,
     schema::SchemaLog,
     shard::{Query, RowView, Scope, Statement, Visit},
     shards::Shards,
@@ -50,6 +55,8 @@ pub(crate) struct Fragment {
     pub(crate) scope: Option<Arc<Scope>>,
     /// Shards that fail are left out and reported.
     pub(crate) partial: bool,
+    /// The statement gives the same rows as long as the shards stand still.
+    pub(crate) keep: bool,
     /// When not 0, each shard is measured, and so many of the slowest are named.
     pub(crate) slowest_max: usize,
     pub(crate) ticket: Arc<Ticket>,
@@ -59,6 +66,8 @@ pub(crate) struct Fragment {
 #[derive(Debug)]
 pub(crate) struct Summary {
     pub(crate) answered: usize,
+    /// Of these, how many were not read, since what they had given before still holds.
+    pub(crate) kept: usize,
     pub(crate) failed: Vec<Failure>,
     /// The slowest first, when they were asked for.
     pub(crate) slowest: Vec<ShardTime>,
@@ -72,6 +81,7 @@ pub(crate) struct Run<'a> {
     pub(crate) fragment: &'a Fragment,
     pub(crate) schema: &'a SchemaLog,
     pub(crate) shards: &'a Shards,
+    pub(crate) kept: &'a Kept,
     pub(crate) pool: &'a ThreadPool,
     /// None when nobody asked for them.
     times: Option<Times>,
@@ -82,17 +92,18 @@ impl<'a> Run<'a> {
         fragment: &'a Fragment,
         schema: &'a SchemaLog,
         shards: &'a Shards,
+        kept: &'a Kept,
         pool: &'a ThreadPool,
     ) -> Run<'a> {
-        Run { fragment, schema, shards, pool, times: (fragment.slowest_max > 0).then(Times::default) }
+        Run { fragment, schema, shards, kept, pool, times: (fragment.slowest_max > 0).then(Times::default) }
     }
 }
 
 /// Runs a fragment and gives the merged rows to `sink`, on the caller's thread.
 pub(crate) fn run(run: Run<'_>, sink: &mut Sink<'_>) -> Result<Summary, Fault> {
-    let failed = merge(&run, sink)?;
+    let (failed, kept) = keep::answer(&run, sink)?;
     let slowest = run.times.map(|times| times.slowest(run.fragment.slowest_max)).unwrap_or_default();
-    Ok(Summary { answered: run.fragment.shards.len() - failed.len(), failed, slowest })
+    Ok(Summary { answered: run.fragment.shards.len() - failed.len(), kept, failed, slowest })
 }
 
 /// Gives the shards that failed.

@@ -30,6 +30,7 @@ pub(crate) fn fragment(request: v1::RunFragmentRequest, ticket: Arc<Ticket>) -> 
         scope: scoped,
         failure_mode,
         slowest_max,
+        keep,
     } = request;
     let parameters = parameters.into_iter().map(Value::try_from).collect::<Result<_, _>>().map_err(malformed)?;
     let merge = merge.ok_or(WireError::Missing("run_fragment.merge")).map_err(malformed)?;
@@ -42,7 +43,7 @@ pub(crate) fn fragment(request: v1::RunFragmentRequest, ticket: Arc<Ticket>) -> 
     let scope = scoped.map(scope).transpose()?.map(Arc::new);
     let statement = Statement { sql, parameters };
     let slowest_max = slowest_max as usize;
-    Ok(Fragment { shards, statement, merge, schema_version, bytes_max, scope, partial, slowest_max, ticket })
+    Ok(Fragment { shards, statement, merge, schema_version, bytes_max, scope, partial, keep, slowest_max, ticket })
 }
 
 fn scope(scope: v1::Scope) -> Result<Scope, Fault> {

@@ -11,7 +11,8 @@ use crate::{
 };
 
 pub(crate) fn description(description: Description) -> v1::DescribeResponse {
-    let Description { node, compile_options, schema_version, shards, shards_open, memory_bytes } = description;
+    let Description { node, compile_options, schema_version, shards, shards_open, memory_bytes, kept_bytes } =
+        description;
     v1::DescribeResponse {
         node,
         sqlite_version: rusqlite::version().to_owned(),
@@ -20,6 +21,7 @@ pub(crate) fn description(description: Description) -> v1::DescribeResponse {
         shards,
         shards_open: count(shards_open),
         memory_bytes,
+        kept_bytes,
     }
 }
 
@@ -28,9 +30,10 @@ pub(crate) fn batch(batch: Batch) -> v1::RunFragmentResponse {
 }
 
 pub(crate) fn summary(node: &str, summary: Summary) -> v1::RunFragmentResponse {
-    let Summary { answered, failed, slowest } = summary;
+    let Summary { answered, kept, failed, slowest } = summary;
     let slowest = slowest.into_iter().map(|time| shard_time(node, time)).collect();
-    let summary = v1::FragmentSummary { answered: count(answered), failed: failures(node, failed), slowest };
+    let (answered, kept) = (count(answered), count(kept));
+    let summary = v1::FragmentSummary { answered, failed: failures(node, failed), slowest, kept };
     part(v1::run_fragment_response::Part::Summary(summary))
 }
 

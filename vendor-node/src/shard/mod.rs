@@ -21,7 +21,7 @@ use std::{
     path::Path,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -37,7 +37,7 @@ pub(crate) use reader::{RowView, Statement, Visit, bindable};
 pub(crate) use scope::{Scope, ScopedTable};
 pub(crate) use writer::{Inserted, TableRows};
 
-use crate::{error::Fault, schema::SchemaLog, ticket::Ticket};
+use crate::{commits::ShardCommits, error::Fault, schema::SchemaLog, ticket::Ticket};
 use place::Phase;
 use reader::Reader;
 use writer::{WriteFault, Writer};
@@ -64,8 +64,7 @@ pub(crate) struct Shard {
     writer: Mutex<Option<Writer>>,
     place: Arc<Place>,
     open: Arc<OpenConnections>,
-    /// Counts the commits since the shard was opened. The node is the only writer: while it stands still, so does the file.
-    commits: AtomicU64,
+    commits: Arc<ShardCommits>,
     /// Held shared while a reader runs, exclusively when the log must start anew.
     running: RwLock<()>,
     /// Device and inode of the file that was opened.
@@ -76,13 +75,13 @@ pub(crate) struct Shard {
 
 impl Shard {
     /// A shard that is not open yet.
-    pub(crate) fn new(place: Place, open: &Arc<OpenConnections>) -> Shard {
+    pub(crate) fn new(place: Place, open: &Arc<OpenConnections>, commits: Arc<ShardCommits>) -> Shard {
         Shard {
             idle: Mutex::default(),
             writer: Mutex::default(),
             place: Arc::new(place),
             open: Arc::clone(open),
-            commits: AtomicU64::new(0),
+            commits,
             running: RwLock::default(),
             inode: OnceLock::new(),
             reading: AtomicUsize::new(0),
@@ -108,7 +107,7 @@ impl Shard {
         let _counted = Reading::new(self)?;
         let mut reader = self.take_reader(query.scope)?;
         // The counter first: a commit in between makes the snapshot newer than its number, never older.
-        let commits = self.commits.load(Ordering::Acquire);
+        let commits = self.commits.count();
         let version = reader.renew(commits).map_err(|error| self.place.sqlite(Phase::Open, &error))?;
         if version < query.schema.version() {
             self.keep(reader);
@@ -142,7 +141,7 @@ impl Shard {
     fn keep(&self, mut reader: Reader) {
         let mut idle = self.idle.lock();
         // Under the lock: a writer finds the reader here, or has counted its commit before.
-        if reader.is_behind(self.commits.load(Ordering::Acquire)) && reader.end_snapshot().is_err() {
+        if reader.is_behind(self.commits.count()) && reader.end_snapshot().is_err() {
             return;
         }
         idle.push(reader);
@@ -175,8 +174,9 @@ impl Shard {
             None => held.insert(Writer::open(&self.place, &self.open)?),
         };
         self.remember_inode()?;
+        let counted = CountOnDrop(&self.commits);
         let outcome = writer.catch_up(log).and_then(|()| body(writer));
-        self.commits.fetch_add(1, Ordering::Release);
+        drop(counted);
         self.end_idle_snapshots();
         match outcome {
             Ok(outcome) => {
@@ -245,6 +245,15 @@ impl Shard {
 fn inode(file: &Path) -> io::Result<(u64, u64)> {
     let found = fs::metadata(file)?;
     Ok((found.dev(), found.ino()))
+}
+
+/// Counts a commit when it is dropped, come of it what may: a count too many makes nobody wrong.
+struct CountOnDrop<'a>(&'a ShardCommits);
+
+impl Drop for CountOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.add();
+    }
 }
 
 /// A statement, and how it is to be run on any shard.

@@ -27,7 +27,13 @@ pub struct Served {
 }
 
 pub fn settings(data: &Path) -> Settings {
-    Settings { id: "n1".to_owned(), data: data.to_owned(), threads: 2, open_shards_max: None }
+    Settings {
+        id: "n1".to_owned(),
+        data: data.to_owned(),
+        threads: 2,
+        open_shards_max: None,
+        kept_bytes_max: souk_vendor_node::KEPT_BYTES_MAX,
+    }
 }
 
 pub async fn serve(settings: Settings) -> Served {

@@ -80,7 +80,11 @@ impl Step {
             write!(f, ": {}", self.title)?;
         }
         if let Some(measured) = &self.measured {
-            write!(f, " [{} rows, {} bytes, {}]", measured.rows, measured.bytes, Ms(measured.elapsed))?;
+            write!(f, " [{} rows, {} bytes, {}", measured.rows, measured.bytes, Ms(measured.elapsed))?;
+            match measured.kept {
+                0 => write!(f, "]")?,
+                kept => write!(f, ", {kept} shards not read]")?,
+            }
         }
         writeln!(f)?;
         self.notes.iter().try_for_each(|note| writeln!(f, "{indent}  {note}"))?;

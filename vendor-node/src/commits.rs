@@ -1,0 +1,112 @@
+//! How often each shard has committed since the node started. The node is the only writer: while a number stands still, so does
+//! the shard, open or not.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::RwLock;
+
+/// The commits of all shards of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Commits {
+    /// Of all shards together.
+    all: Arc<AtomicU64>,
+    /// A shard that was never written to or opened is not among them, and has none.
+    by_shard: RwLock<HashMap<u64, Arc<ShardCommits>>>,
+}
+
+/// The commits of one shard.
+#[derive(Debug)]
+pub(crate) struct ShardCommits {
+    count: AtomicU64,
+    all: Arc<AtomicU64>,
+}
+
+/// What some shards had committed at a moment, or a little before: what is read from then on is as new as this, or newer.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Of all shards of the node together. Later, when that moment is known to have been the same for these shards.
+    all: AtomicU64,
+    of_each: Box<[u64]>,
+}
+
+impl Commits {
+    /// The counter of a shard.
+    pub(crate) fn of(&self, shard: u64) -> Arc<ShardCommits> {
+        if let Some(known) = self.by_shard.read().get(&shard) {
+            return Arc::clone(known);
+        }
+        let new = || Arc::new(ShardCommits { count: AtomicU64::new(0), all: Arc::clone(&self.all) });
+        Arc::clone(self.by_shard.write().entry(shard).or_insert_with(new))
+    }
+
+    /// What these shards have committed now.
+    pub(crate) fn see(&self, shards: &[u64]) -> Seen {
+        // First: a commit in between is then one that was not seen.
+        let all = AtomicU64::new(self.all.load(Ordering::Acquire));
+        Seen { all, of_each: self.of_each(shards) }
+    }
+
+    fn of_each(&self, shards: &[u64]) -> Box<[u64]> {
+        let by_shard = self.by_shard.read();
+        shards.iter().map(|shard| by_shard.get(shard).map_or(0, |commits| commits.count())).collect()
+    }
+
+    /// Whether none of the shards, the same as were seen, has committed since.
+    pub(crate) fn stand_still(&self, shards: &[u64], seen: &Seen) -> bool {
+        let all = self.all.load(Ordering::Acquire);
+        if all == seen.all.load(Ordering::Acquire) {
+            return true;
+        }
+        let still = self.of_each(shards) == seen.of_each;
+        if still {
+            seen.all.store(all, Ordering::Release);
+        }
+        still
+    }
+}
+
+impl ShardCommits {
+    /// How many.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// One more, or perhaps one more: before anybody is told of it.
+    pub(crate) fn add(&self) {
+        self.count.fetch_add(1, Ordering::Release);
+        self.all.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Seen {
+    /// Of the shard at this position.
+    pub(crate) fn of_position(&self, position: usize) -> u64 {
+        self.of_each[position]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_stand_still_until_one_of_them_commits() {
+        let commits = Commits::default();
+        let seen = commits.see(&[1, 2]);
+        assert!(commits.stand_still(&[1, 2], &seen));
+        commits.of(3).add();
+        assert!(commits.stand_still(&[1, 2], &seen), "another shard's commit");
+        assert!(commits.stand_still(&[1, 2], &seen), "known at once the second time");
+        commits.of(2).add();
+        assert!(!commits.stand_still(&[1, 2], &seen));
+        let later = commits.see(&[1, 2]);
+        assert_eq!((later.of_position(0), later.of_position(1)), (0, 1));
+        assert!(commits.stand_still(&[1, 2], &later) && !commits.stand_still(&[1, 2], &seen));
+    }
+}

@@ -1,0 +1,89 @@
+//! An answer from what is kept, and what is kept of an answer.
+//!
+//! An answer that is asked for the first time is kept whole. When it is asked for again and a shard has committed since, what each
+//! shard gives is kept too, where the merge allows it: from then on only shards that have committed are read.
+
+use std::time::{Duration, Instant};
+
+use souk_merge::{Batch, MergeSpec};
+
+use super::{Run, Sink, budget::too_large, merge, refresh::refresh};
+use crate::{
+    error::{Failure, Fault},
+    kept::{Answer, ByShard, Question},
+};
+
+/// An answer of one shard that took less is not kept: to find it would cost as much.
+const WORTH_KEEPING: Duration = Duration::from_millis(1);
+
+/// Gives the answer; the shards that failed, and how many were not read.
+pub(crate) fn answer(run: &Run<'_>, sink: &mut Sink<'_>) -> Result<(Vec<Failure>, usize), Fault> {
+    let question = if run.kept.is_on() { Question::of(run.fragment) } else { None };
+    let Some(question) = question else { return Ok((merge(run, sink)?, 0)) };
+    let shards = &run.fragment.shards;
+    match run.kept.last(&question) {
+        Some(last) if run.shards.commits().stand_still(shards, &last.seen) => {
+            give(run, &last, sink)?;
+            Ok((Vec::new(), shards.len()))
+        }
+        Some(last) if last.by_shard != ByShard::TooLarge && merges_small(&run.fragment.merge) => {
+            Ok((Vec::new(), refresh(run, question, &last, sink)?))
+        }
+        Some(_) | None => Ok((anew(run, question, sink)?, 0)),
+    }
+}
+
+/// Whether shards give little: groups, or the first rows of an order.
+fn merges_small(merge: &MergeSpec) -> bool {
+    match merge {
+        MergeSpec::Groups { .. } => true,
+        MergeSpec::Rows { order, limit } => !order.is_empty() && limit.is_some(),
+    }
+}
+
+fn give(run: &Run<'_>, answer: &Answer, sink: &mut Sink<'_>) -> Result<(), Fault> {
+    let bytes: usize = answer.batches.iter().map(Batch::byte_size).sum();
+    if bytes as u64 > run.fragment.bytes_max {
+        return Err(too_large(run.fragment.bytes_max));
+    }
+    answer.batches.iter().try_for_each(|batch| {
+        run.fragment.ticket.check()?;
+        sink(batch.clone())
+    })
+}
+
+fn anew(run: &Run<'_>, question: Question, sink: &mut Sink<'_>) -> Result<Vec<Failure>, Fault> {
+    let started = Instant::now();
+    let seen = run.shards.commits().see(&run.fragment.shards);
+    let mut copy = Copy::new(run.kept.share_max());
+    let failed = merge(run, &mut |batch| sink(copy.take(batch)))?;
+    let worth = run.fragment.shards.len() > 1 || started.elapsed() >= WORTH_KEEPING;
+    if let (true, true, Some(batches)) = (worth, failed.is_empty(), copy.batches) {
+        run.kept.keep(question, Answer { seen, batches, by_shard: ByShard::Unknown });
+    }
+    Ok(failed)
+}
+
+/// A copy of what goes by, as long as it is small enough to be kept.
+pub(super) struct Copy {
+    pub(super) batches: Option<Vec<Batch>>,
+    bytes_left: usize,
+}
+
+impl Copy {
+    pub(super) fn new(bytes_max: usize) -> Copy {
+        Copy { batches: Some(Vec::new()), bytes_left: bytes_max }
+    }
+
+    /// Gives the batch back.
+    pub(super) fn take(&mut self, batch: Batch) -> Batch {
+        match self.bytes_left.checked_sub(batch.byte_size()) {
+            Some(left) => {
+                self.bytes_left = left;
+                self.batches.iter_mut().for_each(|batches| batches.push(batch.clone()));
+            }
+            None => self.batches = None,
+        }
+        batch
+    }
+}
