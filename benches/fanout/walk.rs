@@ -1,0 +1,98 @@
+//! The shards walked in this process, without a network between asking and answering: by one thread, which is *the loop*, or by
+//! as many as the machine has processors, which is *the floor*: no service over these files could be faster by much.
+//!
+//! Threads take shards a few at a time, so that none waits for another that the system has stopped.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use anyhow::{Context as _, anyhow};
+use souk_merge::{Batch, Value, ValueRef};
+
+use crate::{
+    file,
+    partial::Partial,
+    queries::{Merge, Query},
+    shards::Shards,
+};
+
+/// Shards that a thread takes at a time.
+const SHARDS_TAKEN: usize = 8;
+
+/// Shards and the threads that walk them. The asking thread is one of them.
+pub(crate) struct Walk {
+    shards: Arc<Shards>,
+    helpers: Vec<mpsc::Sender<Job>>,
+}
+
+/// A query on its way through the shards.
+#[derive(Clone)]
+struct Job {
+    query: &'static Query,
+    parameters: Arc<[Value]>,
+    /// Shards taken so far.
+    taken: Arc<AtomicUsize>,
+    answers: mpsc::Sender<anyhow::Result<Partial>>,
+}
+
+impl Walk {
+    /// Starts the threads, which end when this is dropped.
+    pub(crate) fn over(shards: &Arc<Shards>, threads: usize) -> Walk {
+        Walk { shards: Arc::clone(shards), helpers: (1..threads).map(|_| start_helper(shards)).collect() }
+    }
+
+    /// Asks each shard and merges by hand.
+    pub(crate) fn ask(&self, query: &'static Query, parameters: &[Value]) -> anyhow::Result<Vec<Batch>> {
+        if let Merge::OneShard = query.merge {
+            let place = self.shards.place(parameters)?;
+            return Ok(vec![self.shards.with(place, |shard| file::collect(shard, query.shard_sql, parameters))?]);
+        }
+        let (answers, others) = mpsc::channel();
+        let job = Job { query, parameters: parameters.into(), taken: Arc::default(), answers };
+        for helper in &self.helpers {
+            helper.send(job.clone()).map_err(|_| anyhow!("a thread of the floor is gone"))?;
+        }
+        let mut partial = job.walk(&self.shards)?;
+        for _ in &self.helpers {
+            partial.merge(others.recv().context("a thread of the floor is gone")??)?;
+        }
+        partial.finish()
+    }
+}
+
+fn start_helper(shards: &Arc<Shards>) -> mpsc::Sender<Job> {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    let shards = Arc::clone(shards);
+    thread::spawn(move || {
+        for job in jobs {
+            // Nobody listens any more when another thread failed.
+            let _ = job.answers.send(job.walk(&shards));
+        }
+    });
+    sender
+}
+
+impl Job {
+    /// Takes shards until none is left.
+    fn walk(&self, shards: &Shards) -> anyhow::Result<Partial> {
+        let mut partial = Partial::new(self.query.merge);
+        loop {
+            let first = self.taken.fetch_add(SHARDS_TAKEN, Ordering::Relaxed);
+            if first >= shards.count() {
+                partial.settle();
+                return Ok(partial);
+            }
+            for place in first..shards.count().min(first + SHARDS_TAKEN) {
+                let mut take = |row: &[ValueRef<'_>]| partial.take(place as u32, row);
+                let sql = self.query.shard_sql;
+                shards.with(place, |shard| file::visit(shard, sql, &self.parameters, &mut take))?;
+            }
+        }
+    }
+}
