@@ -88,7 +88,7 @@ impl Clients<'_> {
                 self.runtime.block_on(self.ask_souk(rate, query, clients))?;
             }
         }
-        eprintln!("{clients} clients");
+        eprintln!("clients: {clients}");
         Ok(all)
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Figures {
     pub(crate) walk: Times,
     pub(crate) one: Times,
     pub(crate) processors: Processors,
+    /// How souk answers it.
+    pub(crate) plan: String,
     /// Rows of the last answer.
     pub(crate) rows: usize,
 }
@@ -85,6 +87,7 @@ impl Figures {
             walk: Times::default(),
             one: Times::default(),
             processors: Processors::default(),
+            plan: String::new(),
             rows: 0,
         }
     }
@@ -156,6 +159,7 @@ impl Rounds<'_> {
             times.push_since(started);
             souk_first.push(answer.first);
             at_coordinator.push(answer.at_coordinator);
+            figures.plan = answer.plan;
             figures.rows = answer.batches.iter().map(|batch| batch.rows()).sum();
         }
         figures.processors.add(before, Processors::now(self.cluster)?);

@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     /// Seconds for which each number of clients asks; 0 leaves them out
     #[arg(long, default_value_t = 5)]
     pub(crate) seconds: u32,
-    /// Folder for report.md and report.json
+    /// Folder for report.md, report.json and p50.svg
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
     /// What cargo adds

@@ -39,6 +39,8 @@ pub(crate) struct Client(Channel);
 /// A whole answer.
 pub(crate) struct Answer {
     pub(crate) batches: Vec<Batch>,
+    /// `route`, `scatter` or `gather`.
+    pub(crate) plan: String,
     /// Until the first rows were there, or the end of an answer without any.
     pub(crate) first: Duration,
     /// What the coordinator took, as its certificate says.
@@ -116,6 +118,7 @@ impl Client {
         let certificate = certificate.context("the answer has no certificate")?;
         ensure!(certificate.answered == certificate.asked, "not all shards answered: {certificate:?}");
         let first = first.unwrap_or_else(|| started.elapsed());
-        Ok(Answer { batches, first, at_coordinator: Duration::from_micros(certificate.elapsed_us) })
+        let at_coordinator = Duration::from_micros(certificate.elapsed_us);
+        Ok(Answer { batches, plan: certificate.plan, first, at_coordinator })
     }
 }

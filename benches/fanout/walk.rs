@@ -1,7 +1,8 @@
 //! The shards walked in this process, without a network between asking and answering: by one thread, which is *the loop*, or by
 //! as many as the machine has processors, which is *the floor*: no service over these files could be faster by much.
 //!
-//! Threads take shards a few at a time, so that none waits for another that the system has stopped.
+//! Threads take shards a few at a time, and an answer waits only for those that have taken any: a thread that the system lets begin
+//! late costs nothing.
 
 use std::{
     sync::{
@@ -38,7 +39,14 @@ struct Job {
     parameters: Arc<[Value]>,
     /// Shards taken so far.
     taken: Arc<AtomicUsize>,
-    answers: mpsc::Sender<anyhow::Result<Partial>>,
+    answers: mpsc::Sender<anyhow::Result<Walked>>,
+}
+
+/// What a thread has.
+struct Walked {
+    partial: Partial,
+    /// The shards behind it.
+    shards: usize,
 }
 
 impl Walk {
@@ -58,9 +66,13 @@ impl Walk {
         for helper in &self.helpers {
             helper.send(job.clone()).map_err(|_| anyhow!("a thread of the floor is gone"))?;
         }
-        let mut partial = job.walk(&self.shards)?;
-        for _ in &self.helpers {
-            partial.merge(others.recv().context("a thread of the floor is gone")??)?;
+        let Walked { mut partial, mut shards } = job.walk(&self.shards)?;
+        // Without the sender in it, a thread that is gone is noticed.
+        drop(job);
+        while shards < self.shards.count() {
+            let other = others.recv().context("a thread of the floor is gone")??;
+            partial.merge(other.partial)?;
+            shards += other.shards;
         }
         partial.finish()
     }
@@ -71,7 +83,7 @@ fn start_helper(shards: &Arc<Shards>) -> mpsc::Sender<Job> {
     let shards = Arc::clone(shards);
     thread::spawn(move || {
         for job in jobs {
-            // Nobody listens any more when another thread failed.
+            // Nobody listens any more when others walked all shards, or one failed.
             let _ = job.answers.send(job.walk(&shards));
         }
     });
@@ -80,18 +92,19 @@ fn start_helper(shards: &Arc<Shards>) -> mpsc::Sender<Job> {
 
 impl Job {
     /// Takes shards until none is left.
-    fn walk(&self, shards: &Shards) -> anyhow::Result<Partial> {
-        let mut partial = Partial::new(self.query.merge);
+    fn walk(&self, shards: &Shards) -> anyhow::Result<Walked> {
+        let mut walked = Walked { partial: Partial::new(self.query.merge), shards: 0 };
         loop {
             let first = self.taken.fetch_add(SHARDS_TAKEN, Ordering::Relaxed);
             if first >= shards.count() {
-                partial.settle();
-                return Ok(partial);
+                walked.partial.settle();
+                return Ok(walked);
             }
             for place in first..shards.count().min(first + SHARDS_TAKEN) {
-                let mut take = |row: &[ValueRef<'_>]| partial.take(place as u32, row);
+                let mut take = |row: &[ValueRef<'_>]| walked.partial.take(place as u32, row);
                 let sql = self.query.shard_sql;
                 shards.with(place, |shard| file::visit(shard, sql, &self.parameters, &mut take))?;
+                walked.shards += 1;
             }
         }
     }

@@ -39,6 +39,7 @@ fn query(figures: &Figures) -> Value {
     json!({
         "name": figures.query.name,
         "sql": figures.query.sql,
+        "plan": figures.plan,
         "rows": figures.rows,
         "times": {
             "souk": times(souk), "souk_first_rows": times(souk_first), "at_coordinator": times(at_coordinator),

@@ -52,12 +52,12 @@ fn head(conditions: &Conditions) -> String {
 /// How long each query takes.
 fn times(all: &[Figures]) -> String {
     let mut table = Table::new(
-        "query | rows | souk: first rows p50 | p50 | p95 | p99 | floor p50 | p95 | p99 | loop p50 | p95 | p99 | one SQLite p50 \
+        "query | plan | rows | souk: first rows p50 | p50 | p95 | p99 | floor p50 | p95 | p99 | loop p50 | p95 | p99 | one SQLite p50 \
          | p95 | p99",
     );
     for figures in all {
-        let Figures { query, souk, souk_first, floor, walk, one, rows, .. } = figures;
-        let head = [query.name.to_owned(), rows.to_string(), number(souk_first.percentile_ms(50))];
+        let Figures { query, souk, souk_first, floor, walk, one, plan, rows, .. } = figures;
+        let head = [query.name.to_owned(), plan.clone(), rows.to_string(), number(souk_first.percentile_ms(50))];
         let times = [souk, floor, walk, one].map(|times| percentiles(times, [50, 95, 99]));
         table.row(head.into_iter().chain(times.into_iter().flatten()));
     }

@@ -3,11 +3,13 @@
 //! - [`conditions`]: where and with what it was measured.
 //! - [`markdown`]: the tables.
 //! - [`json`]: the same for programs.
+//! - [`plot`]: the medians as a drawing.
 //! - [`table`]: how a table looks.
 
 pub(crate) mod conditions;
 mod json;
 mod markdown;
+mod plot;
 mod table;
 
 use std::{fs, path::Path};
@@ -31,13 +33,13 @@ impl Report {
         markdown::markdown(self)
     }
 
-    /// Writes `report.md` and `report.json` into a folder.
+    /// Writes `report.md`, `report.json` and `p50.svg` into a folder.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let write = || -> anyhow::Result<()> {
             fs::create_dir_all(folder)?;
             fs::write(folder.join("report.md"), self.markdown())?;
             fs::write(folder.join("report.json"), serde_json::to_string_pretty(&json::json(self))?)?;
-            Ok(())
+            plot::medians_svg(&self.figures, &folder.join("p50.svg"))
         };
         write().with_context(|| format!("cannot write the report into `{}`", folder.display()))
     }
