@@ -48,7 +48,7 @@ use self::{
     rounds::{Figures, Rounds},
     settings::Settings,
     souk::Souk,
-    usage::ClusterMemory,
+    usage::{AFTER_QUERIES, ClusterMemory},
 };
 
 fn main() -> anyhow::Result<()> {
@@ -62,7 +62,8 @@ fn main() -> anyhow::Result<()> {
     let cluster = Cluster::start(data.folder(), settings.nodes)?;
     // One thread: the client is not what is measured. Dropped before the cluster is, and with it the connection.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut memory = ClusterMemory::at_start(&cluster)?;
+    let mut memory = ClusterMemory::default();
+    memory.look("at the start", &cluster)?;
     let contenders = Contenders::open(Souk::at(&runtime, cluster.address())?, &data)?;
     let (size, serial) = (data.size(), Serial::default());
     for query in &queries {
@@ -72,13 +73,15 @@ fn main() -> anyhow::Result<()> {
     let mut figures: Vec<Figures> = queries.into_iter().map(Figures::new).collect();
     let rounds = Rounds { cluster: &cluster, contenders: &contenders, size, runs: settings.runs, serial: &serial };
     rounds.measure(&mut figures)?;
+    memory.look(AFTER_QUERIES, &cluster)?;
     let clients =
         Clients { runtime: &runtime, address: cluster.address(), size, serial: &serial, seconds: settings.seconds };
     let throughput = if settings.seconds == 0 { Vec::new() } else { clients.measure(settings.clients)? };
     // Last, since other contenders' files are not written to.
     writes::measure(&rounds, &mut figures)?;
     let status = contenders.souk.connect()?.status()?;
-    memory.at_end(&cluster, status.nodes.iter().map(|node| node.shards_open).sum())?;
+    memory.look("at the end", &cluster)?;
+    memory.shards_open = status.nodes.iter().map(|node| node.shards_open).sum();
     let conditions = Conditions::now(settings, size, &status)?;
     let report = Report { conditions, figures, throughput, memory };
     print!("{}", report.markdown());

@@ -6,6 +6,9 @@ use anyhow::Context as _;
 
 use crate::process::Cluster;
 
+/// The moment when one client has asked everything: what a goal is about.
+pub(crate) const AFTER_QUERIES: &str = "after one client's queries";
+
 /// Memory of a process, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Memory {
@@ -15,12 +18,20 @@ pub(crate) struct Memory {
     pub(crate) pss: u64,
 }
 
-/// Memory of every process of the cluster.
+/// Memory of every process of the cluster, at some moments.
+#[derive(Default)]
 pub(crate) struct ClusterMemory {
-    /// Its name, and what it held at the start and at the end; the coordinator first.
-    pub(crate) processes: Vec<(String, Memory, Memory)>,
+    pub(crate) moments: Vec<Moment>,
     /// Shards that the nodes held open at the end.
     pub(crate) shards_open: u32,
+}
+
+/// What the processes hold at a moment.
+pub(crate) struct Moment {
+    /// Which moment: `at the start`.
+    pub(crate) when: &'static str,
+    /// By name; the coordinator first.
+    pub(crate) processes: Vec<(String, Memory)>,
 }
 
 impl Memory {
@@ -41,25 +52,18 @@ impl Add for Memory {
 }
 
 impl ClusterMemory {
-    /// At the start.
-    pub(crate) fn at_start(cluster: &Cluster) -> anyhow::Result<ClusterMemory> {
-        let processes = processes(cluster).map(|(name, process)| Ok((name, Memory::of(process)?, Memory::default())));
-        Ok(ClusterMemory { processes: processes.collect::<anyhow::Result<_>>()?, shards_open: 0 })
-    }
-
-    /// Looks again, at the end.
-    pub(crate) fn at_end(&mut self, cluster: &Cluster, shards_open: u32) -> anyhow::Result<()> {
-        self.shards_open = shards_open;
-        for ((_, _, end), (_, process)) in self.processes.iter_mut().zip(processes(cluster)) {
-            *end = Memory::of(process)?;
-        }
+    /// Looks now.
+    pub(crate) fn look(&mut self, when: &'static str, cluster: &Cluster) -> anyhow::Result<()> {
+        let processes = processes(cluster).map(|(name, process)| Ok((name, Memory::of(process)?)));
+        self.moments.push(Moment { when, processes: processes.collect::<anyhow::Result<_>>()? });
         Ok(())
     }
+}
 
-    /// All nodes together, at the start and at the end.
-    pub(crate) fn nodes(&self) -> (Memory, Memory) {
-        let nodes = self.processes.iter().skip(1);
-        nodes.fold(Default::default(), |(starts, ends), (_, start, end)| (starts + *start, ends + *end))
+impl Moment {
+    /// All nodes together.
+    pub(crate) fn nodes(&self) -> Memory {
+        self.processes.iter().skip(1).fold(Memory::default(), |sum, (_, node)| sum + *node)
     }
 }
 

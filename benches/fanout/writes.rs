@@ -18,7 +18,7 @@ pub(crate) const SHARDS_WRITTEN: usize = 10;
 
 const COUNT: &str = "SELECT COUNT(*) FROM marks";
 
-/// Measures every query: written to, counted, and asked with the same parameters as before.
+/// Measures every query: a few shards are written to, it is asked with the same parameters as before, and the writes are counted.
 pub(crate) fn measure(rounds: &Rounds<'_>, all: &mut [Figures]) -> anyhow::Result<()> {
     let souk = rounds.contenders.souk.connect()?;
     let mut marks = Marks { written: count(&souk)?, souk: &souk, serial: rounds.serial };
@@ -43,6 +43,8 @@ fn measure_query(rounds: &Rounds<'_>, marks: &mut Marks<'_>, figures: &mut Figur
         let started = Instant::now();
         last = Some(souk.ask(query.sql, &parameters)?.batches);
         figures.after_writes.push_since(started);
+        // Not before: counting makes every reader look at what was written.
+        marks.check()?;
     }
     check::unchanged(query, before, last.context("a query is run at least once")?)
 }
@@ -56,7 +58,7 @@ struct Marks<'a> {
 }
 
 impl Marks<'_> {
-    /// Writes a row to each of a few shards, and sees that all are counted.
+    /// Writes a row to each of a few shards.
     fn write(&mut self, rounds: &Rounds<'_>) -> anyhow::Result<()> {
         let number = self.serial.next();
         let mut batch = Batch::new(2);
@@ -64,6 +66,11 @@ impl Marks<'_> {
             batch.push_row([ValueRef::Integer(vendor as i64), ValueRef::Integer(number)]);
         }
         self.written += self.souk.load("marks", &["vendor_id", "n"], batch)?;
+        Ok(())
+    }
+
+    /// Sees that souk counts every row that was written.
+    fn check(&self) -> anyhow::Result<()> {
         let counted = count(self.souk)?;
         ensure!(counted == self.written, "{} rows were written, souk counts {counted}", self.written);
         Ok(())

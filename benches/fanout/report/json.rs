@@ -1,7 +1,5 @@
 //! The figures, for programs.
 
-use std::iter::zip;
-
 use serde_json::{Map, Value, json};
 
 use super::{Report, conditions::Conditions, markdown::processors_ms};
@@ -9,7 +7,7 @@ use crate::{
     clients::{Rate, Throughput},
     rounds::Figures,
     times::{Ratio, Times},
-    usage::{ClusterMemory, Memory},
+    usage::{ClusterMemory, Memory, Moment},
 };
 
 /// Everything.
@@ -81,12 +79,11 @@ fn rate(rate: &Rate) -> Value {
 }
 
 fn memory(memory: &ClusterMemory) -> Value {
-    let processes = memory.processes.iter().map(|(name, start, end)| {
-        let of_process =
-            zip(["at_start", "at_end"], [start, end]).map(|(when, memory)| (when.to_owned(), bytes(memory)));
-        (name.clone(), Value::Object(of_process.collect()))
+    let moments = memory.moments.iter().map(|Moment { when, processes }| {
+        let processes = processes.iter().map(|(name, memory)| (name.clone(), bytes(memory)));
+        ((*when).to_owned(), Value::Object(processes.collect()))
     });
-    json!({ "shards_open": memory.shards_open, "processes": Map::from_iter(processes) })
+    json!({ "shards_open": memory.shards_open, "moments": Map::from_iter(moments) })
 }
 
 fn bytes(memory: &Memory) -> Value {

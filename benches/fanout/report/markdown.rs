@@ -11,7 +11,7 @@ use crate::{
     clients::Throughput,
     rounds::{Figures, Processors},
     times::Times,
-    usage::{ClusterMemory, Memory},
+    usage::{AFTER_QUERIES, ClusterMemory, Memory, Moment},
     writes::SHARDS_WRITTEN,
 };
 
@@ -156,25 +156,29 @@ fn clients(all: &[Throughput]) -> String {
 
 /// What each process holds.
 fn memory_of_processes(memory: &ClusterMemory) -> String {
-    let mut table = Table::new("memory, MiB | PSS at the start | PSS at the end | RSS at the start | RSS at the end");
-    let mib = |bytes: u64| format!("{:.1}", bytes as f64 / f64::from(1 << 20));
-    let mut row = |name: &str, start: Memory, end: Memory| {
-        table.row([name.to_owned(), mib(start.pss), mib(end.pss), mib(start.rss), mib(end.rss)]);
+    let heads = memory.moments.iter().map(|moment| format!(" | PSS {} | RSS", moment.when)).collect::<String>();
+    let mut table = Table::new(&format!("memory, MiB{heads}"));
+    let mut row = |name: &str, of_moment: &dyn Fn(&Moment) -> Memory| {
+        let cells = memory.moments.iter().map(of_moment).flat_map(|Memory { rss, pss }| [pss, rss].map(mib));
+        table.row([name.to_owned()].into_iter().chain(cells));
     };
-    for (name, start, end) in &memory.processes {
-        row(name, *start, *end);
+    let names = memory.moments.first().map(|moment| moment.processes.as_slice()).unwrap_or_default();
+    for (place, (name, _)) in names.iter().enumerate() {
+        row(name, &|moment| moment.processes[place].1);
     }
-    let (start, end) = memory.nodes();
-    row("all nodes", start, end);
-    let kib = |bytes: u64| bytes as f64 / 1024.0 / f64::from(memory.shards_open);
-    format!(
-        "{table}\n{} shards open. A shard at the nodes: {:.0} KiB of PSS, of which {:.0} have come since the start, and {:.0} KiB \
-         of RSS.\n",
-        memory.shards_open,
-        kib(end.pss),
-        kib(end.pss.saturating_sub(start.pss)),
-        kib(end.rss)
-    )
+    row("all nodes", &Moment::nodes);
+    let shard = memory.moments.iter().map(|moment| moment.nodes()).flat_map(|Memory { rss, pss }| [pss, rss]);
+    let shard = shard.map(|bytes| format!("{:.0} KiB", kib_a_shard(bytes, memory)));
+    table.row(["nodes, a shard".to_owned()].into_iter().chain(shard));
+    format!("{table}\n{} shards open. RSS counts pages that processes share in each, PSS once.\n", memory.shards_open)
+}
+
+fn kib_a_shard(bytes: u64, memory: &ClusterMemory) -> f64 {
+    bytes as f64 / 1024.0 / f64::from(memory.shards_open)
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / f64::from(1 << 20))
 }
 
 /// Which goals hold.
@@ -189,8 +193,10 @@ fn goals(all: &[Figures], memory: &ClusterMemory) -> String {
             row(format!("{}: p50 < {goal} ms", query.name), format!("{} ms", number(p50)), p50 < goal);
         }
     }
-    let shard = memory.nodes().1.rss as f64 / 1024.0 / f64::from(memory.shards_open);
-    let goal = format!("memory a shard < {SHARD_KIB_GOAL} KiB (all RSS of the nodes)");
-    row(goal, format!("{shard:.0} KiB"), shard < SHARD_KIB_GOAL);
+    if let Some(moment) = memory.moments.iter().find(|moment| moment.when == AFTER_QUERIES) {
+        let shard = kib_a_shard(moment.nodes().rss, memory);
+        let goal = format!("memory a shard < {SHARD_KIB_GOAL} KiB (all RSS of the nodes, {AFTER_QUERIES})");
+        row(goal, format!("{shard:.0} KiB"), shard < SHARD_KIB_GOAL);
+    }
     table.to_string()
 }

@@ -19,7 +19,7 @@ const CONTENDERS: [(&str, RGBColor); 5] = [
     ("one SQLite", RGBColor(0x8c, 0x8c, 0x8c)),
 ];
 
-/// Draws `file`: a group of bars for each query, as high as the logarithm of the milliseconds.
+/// Draws `file`: a group of bars for each query, on a logarithmic scale.
 pub(crate) fn medians_svg(figures: &[Figures], file: &Path) -> anyhow::Result<()> {
     draw(figures, file).map_err(|error| anyhow!("cannot draw `{}`: {error}", file.display()))
 }
@@ -49,7 +49,12 @@ fn draw(figures: &[Figures], file: &Path) -> Result<(), Box<dyn std::error::Erro
         let key = move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled());
         chart.draw_series(bars)?.label(contender).legend(key);
     }
-    chart.configure_series_labels().background_style(WHITE).border_style(BLACK).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE)
+        .border_style(BLACK)
+        .draw()?;
     Ok(area.present()?)
 }
 
