@@ -25,6 +25,7 @@ impl Shards {
     /// Opens every file that is a vendor's.
     pub(crate) fn open(files: &[PathBuf]) -> anyhow::Result<Shards> {
         let hint = "its descriptors may be too few: raise `ulimit -n`";
+        rlimit::increase_nofile_limit(u64::MAX)?;
         let mut shards = Shards::default();
         for path in files {
             let shard = file::open(path).with_context(|| format!("`{}`: {hint}", path.display()))?;
