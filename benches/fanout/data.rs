@@ -8,19 +8,19 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use rusqlite::Connection;
-use souk_merge::Batch;
 use souk_proto::v1::{ExecuteRequest, LoadRequest, write_service_client::WriteServiceClient};
 use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{
-    peers,
+    file, load,
     process::Cluster,
     rows::{SCHEMA, Size, TABLES, plain},
+    souk,
 };
 
 /// Changes when the rows do.
-const VERSION: u32 = 1;
+const VERSION: u32 = 3;
 
 /// The data on disk.
 pub(crate) struct Data {
@@ -78,7 +78,7 @@ impl Data {
         for number in 1..=nodes {
             for file in databases(&self.folder.join(format!("n{number}/shards")))? {
                 let name = file.file_name().context("a file has a name")?;
-                fs::copy(&file, self.folder.join("loop").join(name))?;
+                copy(&file, &self.folder.join("loop").join(name))?;
             }
         }
         self.fill_one_sqlite()?;
@@ -94,12 +94,18 @@ impl Data {
         }
         for vendor in 1..=self.size.vendors {
             for (table, batch) in TABLES.iter().zip(self.size.vendor(vendor).batches()) {
-                peers::insert(&connection, table.name, &table.columns, batch)?;
+                file::insert(&connection, table.name, &table.columns, batch)?;
             }
         }
         connection.execute_batch("COMMIT")?;
         Ok(())
     }
+}
+
+/// Copies a shard file. The copy is only read: without a log it takes one descriptor, and a process can have so many only.
+fn copy(file: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::copy(file, to)?;
+    Ok(Connection::open(to)?.execute_batch("PRAGMA journal_mode = DELETE")?)
 }
 
 /// Every `*.db` below a folder, sorted.
@@ -119,36 +125,30 @@ fn databases(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// Makes the tables and loads every row through the public interface; gives how many.
 async fn fill(address: &str, size: Size) -> anyhow::Result<u64> {
-    let mut client = WriteServiceClient::connect(format!("http://{address}")).await?;
+    let channel = souk::endpoint(address)?.connect().await?;
+    let mut client = WriteServiceClient::new(channel.clone());
     for sql in SCHEMA.map(str::to_owned) {
         client.execute(ExecuteRequest { sql, parameters: Vec::new() }).await?;
     }
     let (sender, requests) = mpsc::channel(4);
-    let maker = tokio::task::spawn_blocking(move || {
-        let mut first_row = 0;
-        for vendor in 1..=size.vendors {
-            for (table, batch) in TABLES.iter().zip(size.vendor(vendor).batches()) {
-                let rows = batch.rows() as u64;
-                if sender.blocking_send(request(table.name, &table.columns, batch, first_row)).is_err() {
-                    return;
-                }
-                first_row += rows;
-            }
-        }
-    });
-    let mut responses = client.load(ReceiverStream::new(requests)).await?.into_inner();
-    let mut loaded = 0;
-    while let Some(response) = responses.message().await? {
-        ensure!(response.rejected.is_empty(), "rejected: {:?}", response.rejected.first());
-        loaded = response.loaded;
-    }
+    let maker = tokio::task::spawn_blocking(move || make_rows(size, &sender));
+    let loaded = load::load(channel, ReceiverStream::new(requests)).await?;
     maker.await?;
     let made = size.vendors * (size.products + size.orders());
     ensure!(loaded == made, "{made} rows were sent, {loaded} were loaded");
     Ok(loaded)
 }
 
-fn request(table: &str, columns: &[&str], batch: Batch, first_row: u64) -> LoadRequest {
-    let columns = columns.iter().map(|column| (*column).to_owned()).collect();
-    LoadRequest { table: table.to_owned(), columns, batch: Some(batch.into()), first_row }
+/// Sends every row, as long as somebody listens.
+fn make_rows(size: Size, sender: &mpsc::Sender<LoadRequest>) {
+    let mut first_row = 0;
+    for vendor in 1..=size.vendors {
+        for (table, batch) in TABLES.iter().zip(size.vendor(vendor).batches()) {
+            let rows = batch.rows() as u64;
+            if sender.blocking_send(load::request(table.name, &table.columns, batch, first_row)).is_err() {
+                return;
+            }
+            first_row += rows;
+        }
+    }
 }

@@ -6,10 +6,9 @@ use anyhow::ensure;
 use souk_merge::{Batch, Collation, Value, compare_values};
 
 use crate::{
-    peers::{Loop, OneSqlite},
-    queries::{Merge, Query},
+    contenders::Contenders,
+    queries::{Merge, Parameters, Query, Serial},
     rows::Size,
-    souk::Souk,
 };
 
 /// Times that a query with parameters is compared.
@@ -18,19 +17,41 @@ const PARAMETERS_COMPARED: u64 = 20;
 /// How far two sums of reals may be apart, of their size: SQLite's own depends on the order of the rows.
 const REAL_TOLERANCE: f64 = 1e-12;
 
-/// Compares the answers of souk and the loop with that of one SQLite.
-pub(crate) fn check(query: &Query, size: Size, souk: &Souk<'_>, walk: &Loop, one: &OneSqlite) -> anyhow::Result<()> {
-    let times = if query.parameters == crate::queries::Parameters::None { 1 } else { PARAMETERS_COMPARED };
+/// Compares the answers of souk and of the walks with that of one SQLite.
+pub(crate) fn check(
+    query: &'static Query,
+    size: Size,
+    contenders: &Contenders<'_>,
+    serial: &Serial,
+) -> anyhow::Result<()> {
+    let times = if query.parameters == Parameters::None { 1 } else { PARAMETERS_COMPARED };
     for run in 0..times {
-        let parameters = query.parameters.of_run(size, run);
-        let expected = one.ask(query, &parameters)?.into_rows();
+        let parameters = query.parameters(size, run, serial);
+        let expected = rows(contenders.one.ask(query, &parameters)?);
         ensure!(!expected.is_empty(), "{}: {parameters:?} finds nothing", query.name);
-        let answer = souk.connect()?.ask(query.sql, &parameters)?.batches;
-        compare(query, "souk", &expected, answer.into_iter().flat_map(Batch::into_rows).collect(), query.order)?;
+        let answer = contenders.souk.connect()?.ask(query.sql, &parameters)?.batches;
+        compare(query, "souk", &expected, rows(answer), query.order)?;
         let order = query.order.filter(|_| is_top(query));
-        compare(query, "the loop", &expected, walk.ask(query, &parameters)?.into_rows(), order)?;
+        for (name, walk) in [("the floor", &contenders.floor), ("the loop", &contenders.walk)] {
+            compare(query, name, &expected, rows(walk.ask(query, &parameters)?), order)?;
+        }
     }
     Ok(())
+}
+
+/// The answer has the same rows as before, to the last bit.
+pub(crate) fn unchanged(query: &Query, before: Vec<Batch>, now: Vec<Batch>) -> anyhow::Result<()> {
+    let [before, now] = [before, now].map(|batches| {
+        let mut rows = rows(batches);
+        rows.sort_by(|a, b| compare_rows(a, b));
+        rows
+    });
+    ensure!(before == now, "{}: souk's answer has changed", query.name);
+    Ok(())
+}
+
+fn rows(batches: Vec<Batch>) -> Vec<Vec<Value>> {
+    batches.into_iter().flat_map(Batch::into_rows).collect()
 }
 
 fn is_top(query: &Query) -> bool {

@@ -1,9 +1,11 @@
 //! The rows: the same for the same size, on every machine.
 
+use std::collections::BTreeSet;
+
 use souk_merge::{Batch, Value, ValueRef};
 
 /// `SHARD KEY` is souk's own; [`plain`] takes it away.
-pub(crate) const SCHEMA: [&str; 4] = [
+pub(crate) const SCHEMA: [&str; 5] = [
     "CREATE TABLE products(
   id INTEGER NOT NULL,
   vendor_id INTEGER NOT NULL,
@@ -28,6 +30,8 @@ pub(crate) const SCHEMA: [&str; 4] = [
   created_at TEXT NOT NULL,
   PRIMARY KEY (vendor_id, id)
 ) SHARD KEY (vendor_id)",
+    // Written to between queries: the other tables stay as they are.
+    "CREATE TABLE marks(vendor_id INTEGER NOT NULL, n INTEGER NOT NULL) SHARD KEY (vendor_id)",
 ];
 
 /// A table and its columns in the order in which rows are made.
@@ -38,7 +42,7 @@ pub(crate) struct Table {
 
 const COLUMNS: usize = 8;
 
-/// In the order of [`Vendor::batches`].
+/// The tables that hold rows from the start, in the order of [`Vendor::batches`].
 pub(crate) const TABLES: [Table; 2] = [
     Table { name: "products", columns: ["id", "vendor_id", "sku", "name", "category", "price", "rating", "stock"] },
     Table {
@@ -143,6 +147,16 @@ impl Size {
         let numbers = (self.vendors * self.products / 10).max(self.products);
         let first = Random::new(SEED ^ (vendor << 32)).below(numbers);
         format!("SKU-{:07}", (first + id) % numbers)
+    }
+
+    /// Some different vendors; others for each run.
+    pub(crate) fn some_vendors(self, run: u64, count: usize) -> BTreeSet<u64> {
+        let mut random = Random::new(run);
+        let mut vendors = BTreeSet::new();
+        while vendors.len() < count.min(self.vendors as usize) {
+            vendors.insert(random.below(self.vendors) + 1);
+        }
+        vendors
     }
 
     /// A vendor and the number of an article that it sells; another for each run.

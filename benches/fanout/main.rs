@@ -1,0 +1,89 @@
+//! What queries cost over many shards: souk beside a walk over the same files in one process, and beside one SQLite file.
+//!
+//! `cargo bench --bench fanout -- [--shards 1000] [--nodes 4] [--rows 200] [--queries Q2,Q6] [--runs 60] [--clients 64] [--seconds 5]
+//! [--out DIR]`. The figures and what they mean are in `docs/performance.md`.
+//!
+//! 1. [`settings`]: what is wanted.
+//! 2. [`rows`], [`load`], [`data`]: the data, made once and kept under `target/bench-data`.
+//! 3. [`process`]: nodes and a coordinator, each a process.
+//! 4. [`queries`]: what is asked.
+//! 5. [`contenders`]: who answers: [`souk`]; the floor and the loop ([`file`], [`shards`], [`partial`], [`walk`]); [`one`].
+//! 6. [`check`]: the answers are the same.
+//! 7. [`rounds`], [`times`], [`usage`]: times, processor time and memory.
+//! 8. [`clients`], [`echo`]: many clients at a time, beside a service that does nothing.
+//! 9. [`writes`]: asking again after writes.
+//! 10. [`report`]: the tables.
+
+mod check;
+mod clients;
+mod contenders;
+mod data;
+mod echo;
+mod file;
+mod load;
+mod one;
+mod partial;
+mod process;
+mod queries;
+mod report;
+mod rounds;
+mod rows;
+mod settings;
+mod shards;
+mod souk;
+mod times;
+mod usage;
+mod walk;
+mod writes;
+
+use clap::Parser as _;
+
+use self::{
+    clients::Clients,
+    contenders::Contenders,
+    data::Data,
+    process::Cluster,
+    queries::Serial,
+    report::{Report, conditions::Conditions},
+    rounds::{Figures, Rounds},
+    settings::Settings,
+    souk::Souk,
+    usage::{AFTER_QUERIES, ClusterMemory},
+};
+
+fn main() -> anyhow::Result<()> {
+    // `cargo test --all-targets` runs benches too, without this flag and without optimisation.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return Ok(());
+    }
+    let settings = Settings::parse();
+    let queries = settings.queries()?;
+    let data = Data::take(settings.shards, settings.nodes, settings.rows)?;
+    let cluster = Cluster::start(data.folder(), settings.nodes)?;
+    // One thread: the client is not what is measured. Dropped before the cluster is, and with it the connection.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut memory = ClusterMemory::default();
+    memory.look("at the start", &cluster)?;
+    let contenders = Contenders::open(Souk::at(&runtime, cluster.address())?, &data)?;
+    let (size, serial) = (data.size(), Serial::default());
+    for query in &queries {
+        check::check(query, size, &contenders, &serial)?;
+    }
+    eprintln!("all answers agree; measuring");
+    let mut figures: Vec<Figures> = queries.into_iter().map(Figures::new).collect();
+    let rounds = Rounds { cluster: &cluster, contenders: &contenders, size, runs: settings.runs, serial: &serial };
+    rounds.measure(&mut figures)?;
+    memory.look(AFTER_QUERIES, &cluster)?;
+    let clients =
+        Clients { runtime: &runtime, address: cluster.address(), size, serial: &serial, seconds: settings.seconds };
+    let throughput = if settings.seconds == 0 { Vec::new() } else { clients.measure(settings.clients)? };
+    // Last, since other contenders' files are not written to.
+    writes::measure(&rounds, &mut figures)?;
+    let status = contenders.souk.connect()?.status()?;
+    memory.look("at the end", &cluster)?;
+    memory.shards_open = status.nodes.iter().map(|node| node.shards_open).sum();
+    let conditions = Conditions::now(settings, size, &status)?;
+    let report = Report { conditions, figures, throughput, memory };
+    print!("{}", report.markdown());
+    report.conditions.settings.out.as_deref().map_or(Ok(()), |folder| report.write(folder))
+}

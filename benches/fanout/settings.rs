@@ -1,0 +1,51 @@
+//! What is measured.
+
+use std::path::PathBuf;
+
+use anyhow::ensure;
+use clap::{Parser, value_parser};
+
+use crate::queries::{ALL, Query};
+
+/// What is measured.
+#[derive(Debug, Clone, Parser)]
+pub(crate) struct Settings {
+    /// Shards, one vendor each
+    #[arg(long, default_value_t = 1000, value_parser = value_parser!(u32).range(1..))]
+    pub(crate) shards: u32,
+    /// Node processes
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u32).range(1..=64))]
+    pub(crate) nodes: u32,
+    /// Products of a vendor, and half as many orders
+    #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(2..))]
+    pub(crate) rows: u32,
+    /// Only these queries, for example Q2,Q6
+    #[arg(long, value_delimiter = ',')]
+    queries: Vec<String>,
+    /// Timed runs of each query at each contender
+    #[arg(long, default_value_t = 60, value_parser = value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Clients at a time, at most
+    #[arg(long, default_value_t = 64, value_parser = value_parser!(u32).range(1..=1024))]
+    pub(crate) clients: u32,
+    /// Seconds for which each number of clients asks; 0 leaves them out
+    #[arg(long, default_value_t = 5)]
+    pub(crate) seconds: u32,
+    /// Folder for report.md, report.json and p50.svg
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// What cargo adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Settings {
+    /// The queries to be measured.
+    pub(crate) fn queries(&self) -> anyhow::Result<Vec<&'static Query>> {
+        for name in &self.queries {
+            ensure!(ALL.iter().any(|query| query.is(name)), "there is no query `{name}`");
+        }
+        let wanted = |query: &Query| self.queries.is_empty() || self.queries.iter().any(|name| query.is(name));
+        Ok(ALL.iter().filter(|query| wanted(query)).collect())
+    }
+}
