@@ -51,6 +51,20 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn unsigned(&mut self) -> Result<u128, StateError> {
+        /// Bytes whose bits fit 64: nearly all numbers are as short.
+        const SHORT_BYTES: usize = 9;
+        let mut number = 0u64;
+        for (index, byte) in self.rest.iter().take(SHORT_BYTES).enumerate() {
+            number |= u64::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                self.rest = &self.rest[index + 1..];
+                return Ok(u128::from(number));
+            }
+        }
+        self.long_unsigned()
+    }
+
+    fn long_unsigned(&mut self) -> Result<u128, StateError> {
         let mut number = 0u128;
         for shift in (0..128).step_by(7) {
             let byte = self.byte()?;
