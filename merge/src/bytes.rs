@@ -32,24 +32,28 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], StateError> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(StateError::Malformed)?;
         self.rest = rest;
         Ok(taken)
     }
 
+    #[inline]
     pub(crate) fn byte(&mut self) -> Result<u8, StateError> {
         let (byte, rest) = self.rest.split_first().ok_or(StateError::Malformed)?;
         self.rest = rest;
         Ok(*byte)
     }
 
+    #[inline]
     pub(crate) fn eight(&mut self) -> Result<[u8; 8], StateError> {
         let (eight, rest) = self.rest.split_first_chunk().ok_or(StateError::Malformed)?;
         self.rest = rest;
         Ok(*eight)
     }
 
+    #[inline]
     pub(crate) fn unsigned(&mut self) -> Result<u128, StateError> {
         /// Bytes whose bits fit 64: nearly all numbers are as short.
         const SHORT_BYTES: usize = 9;
@@ -80,12 +84,14 @@ impl<'a> Reader<'a> {
         Err(StateError::Malformed)
     }
 
+    #[inline]
     pub(crate) fn signed(&mut self) -> Result<i128, StateError> {
         let number = self.unsigned()?;
         Ok((number >> 1) as i128 ^ -((number & 1) as i128))
     }
 
     /// An unsigned number that must fit `T`.
+    #[inline]
     pub(crate) fn number<T: TryFrom<u128>>(&mut self) -> Result<T, StateError> {
         T::try_from(self.unsigned()?).map_err(|_| StateError::Malformed)
     }

@@ -195,6 +195,7 @@ fn is_at(kept: &[u8], value: ValueRef<'_>, entry: &[u8], collation: Collation) -
 }
 
 /// The first value of a set's entries, its number, and the bytes that both take.
+#[inline]
 fn read_entry(entries: &[u8]) -> Result<(ValueRef<'_>, Number, usize), StateError> {
     let mut reader = Reader::new(entries);
     let (value, number) = match reader.byte()? {
@@ -213,6 +214,7 @@ fn read_entry(entries: &[u8]) -> Result<(ValueRef<'_>, Number, usize), StateErro
     Ok((value, number, entries.len() - reader.rest().len()))
 }
 
+#[inline]
 fn read_number(class: u8, reader: &mut Reader<'_>) -> Result<Number, StateError> {
     match class {
         CLASS_INTEGER => i64::try_from(reader.signed()?).map(Number::Integer).map_err(|_| StateError::Malformed),
