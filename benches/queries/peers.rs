@@ -102,7 +102,11 @@ impl Loop {
         for (source, shard) in (0..).zip(&self.shards) {
             visit(shard, sql, parameters, &mut |row| {
                 let top = top.get_or_insert_with(|| Top::new(vec![key], limit, row.len()));
-                Ok(if top.offer(source, row) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+                Ok(if top.offer(source, |column| row[column]) {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                })
             })?;
         }
         Ok(top.map_or_else(|| Batch::new(0), Top::into_batch))

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
-use souk_merge::{Batch, Collation, Groups, SortKey, StateError, StateKind, Top, ValueRef};
+use souk_merge::{Batch, Collation, Groups, SortKey, StateError, StateKind, Top};
 use souk_proto::Reason;
 
 use super::{
@@ -115,8 +115,11 @@ impl<'a> TopRows<'a> {
 impl Partial for TopRows<'_> {
     fn take(&mut self, position: u32, row: &RowView<'_>) -> Result<ControlFlow<()>, Fault> {
         let top = self.top.get_or_insert_with(|| Top::new(self.order.to_vec(), self.limit, row.width()));
-        let values: Vec<ValueRef<'_>> = row.values().collect();
-        Ok(if top.offer(position, &values) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        Ok(if top.offer(position, |column| row.value(column)) {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        })
     }
 
     fn merge(&mut self, later: Self) -> Result<(), Fault> {
