@@ -39,7 +39,7 @@ impl Partial {
             Partial::Rows(batches) => push(batches, row),
             Partial::Top { key, limit, top } => {
                 let top = top.get_or_insert_with(|| Top::new(vec![*key], *limit, row.len()));
-                if !top.offer(shard, row) {
+                if !top.offer(shard, |column| row[column]) {
                     return Ok(ControlFlow::Break(()));
                 }
             }

@@ -40,6 +40,8 @@ pub struct Column {
 pub struct Batch {
     columns: Vec<Column>,
     rows: usize,
+    /// What all columns hold: counted as cells come, for it is asked after every row.
+    bytes: usize,
 }
 
 /// A batch whose parts do not fit together.
@@ -53,34 +55,41 @@ pub struct BatchError {
 }
 
 impl Column {
-    fn push(&mut self, value: ValueRef<'_>) {
-        let kind = match value {
-            _ if value.is_null() => ValueKind::Null,
-            ValueRef::Null => ValueKind::Null,
+    /// Adds a cell; gives the bytes that it takes.
+    pub(crate) fn push(&mut self, value: ValueRef<'_>) -> usize {
+        let (kind, bytes) = match value {
+            _ if value.is_null() => (ValueKind::Null, 0),
+            ValueRef::Null => (ValueKind::Null, 0),
             ValueRef::Integer(integer) => {
                 self.integers.push(integer);
-                ValueKind::Integer
+                (ValueKind::Integer, 8)
             }
             ValueRef::Real(real) => {
                 self.reals.push(real);
-                ValueKind::Real
+                (ValueKind::Real, 8)
             }
-            ValueRef::Text(bytes) => {
-                self.push_bytes(bytes);
-                ValueKind::Text
-            }
-            ValueRef::Blob(bytes) => {
-                self.push_bytes(bytes);
-                ValueKind::Blob
-            }
+            ValueRef::Text(bytes) => (ValueKind::Text, self.push_bytes(bytes)),
+            ValueRef::Blob(bytes) => (ValueKind::Blob, self.push_bytes(bytes)),
         };
         self.kinds.push(kind as u8);
+        1 + bytes
     }
 
-    fn push_bytes(&mut self, bytes: &[u8]) {
+    fn push_bytes(&mut self, bytes: &[u8]) -> usize {
         let length = u32::try_from(bytes.len()).expect("SQLite values are under 2 GiB");
         self.lengths.push(length);
         self.data.extend_from_slice(bytes);
+        4 + bytes.len()
+    }
+
+    /// Adds all cells of another column.
+    fn append(&mut self, more: &Column) {
+        let Column { kinds, integers, reals, data, lengths } = more;
+        self.kinds.extend_from_slice(kinds);
+        self.integers.extend_from_slice(integers);
+        self.reals.extend_from_slice(reals);
+        self.data.extend_from_slice(data);
+        self.lengths.extend_from_slice(lengths);
     }
 
     /// Bytes held: one a cell, and what the cells take.
@@ -119,7 +128,7 @@ impl Column {
 impl Batch {
     /// No rows of `width` columns.
     pub fn new(width: usize) -> Batch {
-        Batch { columns: vec![Column::default(); width], rows: 0 }
+        Batch { columns: vec![Column::default(); width], rows: 0, bytes: 0 }
     }
 
     /// A batch from its columns, checked: kinds, counts and lengths fit together, so that no read of it can fail.
@@ -134,7 +143,18 @@ impl Batch {
         for (index, column) in columns.iter().enumerate() {
             column.check(index, rows)?;
         }
-        Ok(Batch { columns, rows })
+        Ok(Batch::of(columns, rows))
+    }
+
+    /// A batch of columns that fit together.
+    pub(crate) fn of(columns: Vec<Column>, rows: usize) -> Batch {
+        let bytes = columns.iter().map(Column::byte_size).sum();
+        Batch { columns, rows, bytes }
+    }
+
+    /// The columns.
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
     }
 
     /// The columns, by value.
@@ -157,9 +177,9 @@ impl Batch {
         self.rows == 0
     }
 
-    /// Bytes held by all cells.
+    /// Bytes held by all cells: kept while cells come in, so asking is free.
     pub fn byte_size(&self) -> usize {
-        self.columns.iter().map(Column::byte_size).sum()
+        self.bytes
     }
 
     /// Adds a row, which must give exactly [`Batch::width`] values. A NaN becomes NULL, as in SQLite.
@@ -170,18 +190,33 @@ impl Batch {
     pub fn push_row<'a>(&mut self, row: impl IntoIterator<Item = ValueRef<'a>>) {
         let mut row = row.into_iter();
         for column in &mut self.columns {
-            column.push(row.next().expect("a row has as many values as its batch has columns"));
+            self.bytes += column.push(row.next().expect("a row has as many values as its batch has columns"));
         }
         debug_assert!(row.next().is_none(), "a row has no more values than its batch has columns");
         self.rows += 1;
     }
 
-    /// Adds a column at the end, which must give exactly [`Batch::rows`] values.
-    pub(crate) fn push_column<'a>(&mut self, values: impl IntoIterator<Item = ValueRef<'a>>) {
-        let mut column = Column::default();
-        values.into_iter().for_each(|value| column.push(value));
-        debug_assert_eq!(column.kinds.len(), self.rows, "a column has one value a row");
-        self.columns.push(column);
+    /// Adds all rows of another batch, column by column.
+    ///
+    /// # Panics
+    ///
+    /// When the other has not as many columns.
+    pub fn append(&mut self, more: &Batch) {
+        assert_eq!(more.width(), self.width(), "rows are added to rows of as many columns");
+        for (column, more) in self.columns.iter_mut().zip(&more.columns) {
+            column.append(more);
+        }
+        self.rows += more.rows;
+        self.bytes += more.bytes;
+    }
+
+    /// Adds columns at the end, each of exactly [`Batch::rows`] cells.
+    pub(crate) fn push_columns(&mut self, columns: Vec<Column>) {
+        for column in columns {
+            debug_assert_eq!(column.kinds.len(), self.rows, "a column has one value a row");
+            self.bytes += column.byte_size();
+            self.columns.push(column);
+        }
     }
 
     /// The last row's value in `column`.
@@ -200,6 +235,7 @@ impl Batch {
     /// Keeps the first `width` columns.
     pub fn truncate_columns(&mut self, width: usize) {
         self.columns.truncate(width);
+        self.bytes = self.columns.iter().map(Column::byte_size).sum();
     }
 
     /// A cursor before the first row of a batch that stays where it is.
@@ -338,6 +374,21 @@ mod tests {
             let again = Batch::from_columns(batch.clone().into_columns(), rows.len());
             prop_assert_eq!(again.as_ref(), Ok(&batch));
             prop_assert_eq!(batch.into_rows(), rows);
+        }
+
+        #[test]
+        fn batches_appended_are_the_batch_of_all_rows(rows in rows(3, 20), cuts in cuts()) {
+            let mut all = Batch::new(3);
+            split(&rows, &cuts).iter().for_each(|piece| all.append(&batch_of(3, piece)));
+            prop_assert_eq!(all, batch_of(3, &rows));
+        }
+
+        #[test]
+        fn bytes_are_those_of_the_columns_left(rows in rows(3, 20), width in 0usize..4) {
+            let mut batch = batch_of(3, &rows);
+            batch.truncate_columns(width);
+            let again = Batch::from_columns(batch.clone().into_columns(), if width == 0 { 0 } else { rows.len() });
+            prop_assert_eq!(again.map(|again| again.byte_size()), Ok(batch.byte_size()));
         }
 
         #[test]

@@ -32,25 +32,43 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], StateError> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(StateError::Malformed)?;
         self.rest = rest;
         Ok(taken)
     }
 
+    #[inline]
     pub(crate) fn byte(&mut self) -> Result<u8, StateError> {
         let (byte, rest) = self.rest.split_first().ok_or(StateError::Malformed)?;
         self.rest = rest;
         Ok(*byte)
     }
 
+    #[inline]
     pub(crate) fn eight(&mut self) -> Result<[u8; 8], StateError> {
         let (eight, rest) = self.rest.split_first_chunk().ok_or(StateError::Malformed)?;
         self.rest = rest;
         Ok(*eight)
     }
 
+    #[inline]
     pub(crate) fn unsigned(&mut self) -> Result<u128, StateError> {
+        /// Bytes whose bits fit 64: nearly all numbers are as short.
+        const SHORT_BYTES: usize = 9;
+        let mut number = 0u64;
+        for (index, byte) in self.rest.iter().take(SHORT_BYTES).enumerate() {
+            number |= u64::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                self.rest = &self.rest[index + 1..];
+                return Ok(u128::from(number));
+            }
+        }
+        self.long_unsigned()
+    }
+
+    fn long_unsigned(&mut self) -> Result<u128, StateError> {
         let mut number = 0u128;
         for shift in (0..128).step_by(7) {
             let byte = self.byte()?;
@@ -66,12 +84,14 @@ impl<'a> Reader<'a> {
         Err(StateError::Malformed)
     }
 
+    #[inline]
     pub(crate) fn signed(&mut self) -> Result<i128, StateError> {
         let number = self.unsigned()?;
         Ok((number >> 1) as i128 ^ -((number & 1) as i128))
     }
 
     /// An unsigned number that must fit `T`.
+    #[inline]
     pub(crate) fn number<T: TryFrom<u128>>(&mut self) -> Result<T, StateError> {
         T::try_from(self.unsigned()?).map_err(|_| StateError::Malformed)
     }

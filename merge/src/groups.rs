@@ -2,9 +2,12 @@
 //!
 //! DISTINCT is groups without states: the key columns are the row, and of equal rows the first stays.
 
-use std::collections::HashMap;
-
-use crate::{Batch, Collation, Finish, StateError, StateKind, Value, ValueRef, order::encode_key, state::State};
+use crate::{
+    Batch, Collation, Column, Finish, StateError, StateKind, ValueRef,
+    keys::{Keys, Place},
+    order::encode_key,
+    state::State,
+};
 
 /// Groups being merged, in the order of first appearance.
 ///
@@ -15,7 +18,7 @@ pub struct Groups {
     collations: Vec<Collation>,
     kinds: Vec<StateKind>,
     /// The place of each group, by its encoded key.
-    places: HashMap<Box<[u8]>, usize>,
+    places: Keys,
     /// The key values of each group.
     keys: Batch,
     /// The states of all groups: those of group i start at `i * kinds.len()`.
@@ -25,9 +28,6 @@ pub struct Groups {
     byte_size: usize,
 }
 
-/// A boxed key, its place, and a byte of control in a table that is half empty at worst.
-const PLACE_BYTES: usize = 2 * (size_of::<(Box<[u8]>, usize)>() + 1);
-
 impl Groups {
     /// No rows yet. Without keys there is one group already, with the states of no rows.
     pub fn new(keys: Vec<Collation>, states: Vec<StateKind>) -> Groups {
@@ -35,13 +35,14 @@ impl Groups {
             keys: Batch::new(keys.len()),
             collations: keys,
             kinds: states,
-            places: HashMap::new(),
+            places: Keys::default(),
             states: Vec::new(),
             key: Vec::new(),
             byte_size: 0,
         };
         if groups.collations.is_empty() {
-            groups.add_group(&[]);
+            groups.places.find_or_add(&[]);
+            groups.add_new_group(&[]);
         }
         groups
     }
@@ -72,16 +73,28 @@ impl Groups {
     ///
     /// As [`Groups::fold_row`]; [`StateError::Malformed`] also when the two have other keys or states.
     pub fn merge(&mut self, later: Groups) -> Result<(), StateError> {
-        let Groups { collations, kinds, places: _, keys, states, key: _, byte_size: _ } = later;
-        if collations != self.collations || kinds != self.kinds {
+        if later.collations != self.collations || later.kinds != self.kinds {
             return Err(StateError::Malformed);
         }
+        if self.keys.is_empty() && !self.collations.is_empty() {
+            *self = later;
+            return Ok(());
+        }
+        let Groups { places, keys, states, .. } = later;
         let mut states = states.into_iter();
         let mut rows = keys.into_cursor();
-        while rows.advance() {
-            let place = self.find_or_add(&mut rows.values())?;
-            for (index, state) in self.states_of(place).zip(&mut states) {
-                self.change(index, |kept| kept.merge(state))?;
+        for key in places.iter() {
+            rows.advance();
+            match self.places.find_or_add(key) {
+                Place::Added(_) => {
+                    self.states.extend(states.by_ref().take(self.kinds.len()));
+                    self.add_group(key.len(), rows.values());
+                }
+                Place::Known(place) => {
+                    for (index, state) in self.states_of(place).zip(&mut states) {
+                        self.change(index, |kept| kept.merge(state))?;
+                    }
+                }
             }
         }
         Ok(())
@@ -93,10 +106,16 @@ impl Groups {
     }
 
     /// All groups: the keys, then one state a column.
-    pub fn into_batch(self) -> Batch {
-        let width = self.kinds.len();
-        let values = self.states.into_iter().map(State::into_value).collect::<Vec<_>>();
-        with_columns(self.keys, width, &values)
+    pub fn into_batch(mut self) -> Batch {
+        let mut columns = vec![Column::default(); self.kinds.len()];
+        let mut blob = Vec::new();
+        for states in self.states.chunks(columns.len().max(1)) {
+            for (column, state) in columns.iter_mut().zip(states) {
+                column.push(state.value(&mut blob));
+            }
+        }
+        self.keys.push_columns(columns);
+        self.keys
     }
 
     /// All groups: the keys, then what becomes of each state.
@@ -105,15 +124,19 @@ impl Groups {
     ///
     /// [`StateError::IntegerOverflow`] as SQLite's SUM; [`StateError::Malformed`] when a state does not finish this way
     /// or there is not one finish a state.
-    pub fn finish(self, finishes: &[Finish]) -> Result<Batch, StateError> {
-        let width = self.kinds.len();
-        if finishes.len() != width {
+    pub fn finish(mut self, finishes: &[Finish]) -> Result<Batch, StateError> {
+        if finishes.len() != self.kinds.len() {
             return Err(StateError::Malformed);
         }
-        let finished =
-            self.states.into_iter().zip(finishes.iter().cycle()).map(|(state, finish)| state.finish(*finish));
-        let values = finished.collect::<Result<Vec<_>, _>>()?;
-        Ok(with_columns(self.keys, width, &values))
+        let mut columns = vec![Column::default(); finishes.len()];
+        let mut states = self.states.into_iter();
+        for _ in 0..self.keys.rows() {
+            for ((column, finish), state) in columns.iter_mut().zip(finishes).zip(&mut states) {
+                column.push(state.finish(*finish)?.as_ref());
+            }
+        }
+        self.keys.push_columns(columns);
+        Ok(self.keys)
     }
 
     /// The place of the group whose key values come next in `row`.
@@ -134,23 +157,29 @@ impl Groups {
             *value = row.next().ok_or(StateError::Malformed)?;
             encode_key(*value, *collation, &mut self.key);
         }
-        match self.places.get(self.key.as_slice()) {
-            Some(place) => Ok(*place),
-            None => Ok(self.add_group(values)),
+        match self.places.find_or_add(&self.key) {
+            Place::Known(place) => Ok(place),
+            Place::Added(place) => {
+                self.add_new_group(values);
+                Ok(place)
+            }
         }
     }
 
-    /// Adds a group with the key in `self.key`, which stands for `values`.
-    fn add_group(&mut self, values: &[ValueRef<'_>]) -> usize {
-        let place = self.places.len();
-        let first_state = self.states.len();
-        self.places.insert(self.key.as_slice().into(), place);
-        self.keys.push_row(values.iter().copied());
+    /// Adds the group of the key in `self.key`, which stands for `values`, with the states of no rows.
+    fn add_new_group(&mut self, values: &[ValueRef<'_>]) {
         self.states.extend(self.kinds.iter().map(|kind| State::new(*kind)));
-        let key_bytes: usize = values.iter().map(|value| 1 + 8 + value.heap_bytes()).sum();
+        self.add_group(self.key.len(), values.iter().copied());
+    }
+
+    /// Adds a group whose key, of so many bytes when encoded, and whose states were just added.
+    fn add_group<'a>(&mut self, key_bytes: usize, values: impl Iterator<Item = ValueRef<'a>>) {
+        let values_bytes = self.keys.byte_size();
+        self.keys.push_row(values);
+        let values_bytes = self.keys.byte_size() - values_bytes;
+        let first_state = self.states.len() - self.kinds.len();
         let state_bytes: usize = self.states[first_state..].iter().map(State::byte_size).sum();
-        self.byte_size += PLACE_BYTES + self.key.len() + key_bytes + state_bytes;
-        place
+        self.byte_size += Keys::BYTES_PER_KEY + key_bytes + values_bytes + state_bytes;
     }
 
     fn states_of(&self, place: usize) -> std::ops::Range<usize> {
@@ -171,20 +200,12 @@ impl Groups {
     }
 }
 
-/// The keys with `width` more columns, whose values come row by row.
-fn with_columns(mut keys: Batch, width: usize, values: &[Value]) -> Batch {
-    for column in 0..width {
-        keys.push_column(values.iter().skip(column).step_by(width).map(Value::as_ref));
-    }
-    keys
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{SetBuilder, Sum, testing::*};
+    use crate::{SetBuilder, Sum, Value, testing::*};
 
     fn groups_of(keys: &[Collation], states: &[StateKind], rows: &[Vec<Value>]) -> Groups {
         let mut groups = Groups::new(keys.to_vec(), states.to_vec());

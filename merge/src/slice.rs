@@ -1,6 +1,6 @@
 //! OFFSET and LIMIT over a stream of batches.
 
-use crate::Batch;
+use crate::{Batch, Pieces};
 
 /// Drops the first `offset` rows of a stream and keeps no more than `limit` of the rest.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ impl Slice {
         let kept = self.limit.unwrap_or(u64::MAX).min(rows - dropped);
         self.offset -= dropped;
         self.limit = self.limit.map(|limit| limit - kept);
-        if kept == rows { batch } else { copy(batch, dropped, kept) }
+        if kept == rows { batch } else { copy(&batch, dropped, kept) }
     }
 
     /// Whether nothing will stay of any later batch.
@@ -33,17 +33,11 @@ impl Slice {
     }
 }
 
-fn copy(batch: Batch, dropped: u64, kept: u64) -> Batch {
-    let mut slice = Batch::new(batch.width());
-    let mut rows = batch.into_cursor();
-    let mut row = 0;
-    while row < dropped + kept && rows.advance() {
-        if row >= dropped {
-            slice.push_row(rows.values());
-        }
-        row += 1;
-    }
-    slice
+fn copy(batch: &Batch, dropped: u64, kept: u64) -> Batch {
+    let mut pieces = Pieces::new(batch);
+    // Neither is more than the rows of the batch.
+    pieces.skip(dropped as usize);
+    pieces.take(kept as usize)
 }
 
 #[cfg(test)]

@@ -42,6 +42,10 @@ pub enum StateError {
 }
 
 const VERSION: u8 = 1;
+
+/// Room for nearly every blob.
+const BLOB_BYTES: usize = 32;
+
 const FLAG_REAL: u8 = 1;
 const FLAG_POSITIVE_INFINITY: u8 = 2;
 const FLAG_NEGATIVE_INFINITY: u8 = 4;
@@ -79,6 +83,13 @@ impl Sum {
     ///
     /// A version byte, flags, the count, the sum of the integers, the sum of the reals. Equal sums have equal blobs.
     pub fn encode(&self) -> Vec<u8> {
+        let mut blob = Vec::with_capacity(BLOB_BYTES);
+        self.encode_into(&mut blob);
+        blob
+    }
+
+    /// Appends the blob.
+    pub(crate) fn encode_into(&self, blob: &mut Vec<u8>) {
         let mut flags = 0;
         for (set, flag) in [
             (self.real, FLAG_REAL),
@@ -87,11 +98,10 @@ impl Sum {
         ] {
             flags |= if set { flag } else { 0 };
         }
-        let mut blob = vec![VERSION, flags];
-        put_unsigned(u128::from(self.count), &mut blob);
-        put_signed(self.integers, &mut blob);
-        self.reals.encode(&mut blob);
-        blob
+        blob.extend_from_slice(&[VERSION, flags]);
+        put_unsigned(u128::from(self.count), blob);
+        put_signed(self.integers, blob);
+        self.reals.encode(blob);
     }
 
     /// The state from its blob. Other bytes are [`StateError::Malformed`], never a panic.

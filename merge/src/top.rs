@@ -35,26 +35,22 @@ impl Top {
         Top { order: order.into(), limit, width, rows: BinaryHeap::new(), arrivals: 0, byte_size: 0 }
     }
 
-    /// Offers a row of `width` values. False: neither this row nor any later row of a source that is sorted by the
-    /// order can enter. True says only that the row entered; a later one may still push it out.
-    ///
-    /// # Panics
-    ///
-    /// When the row lacks a column of the order.
-    pub fn offer(&mut self, source: u32, row: &[ValueRef<'_>]) -> bool {
-        debug_assert_eq!(row.len(), self.width, "a row has as many values as there are columns");
+    /// Offers a row by what it holds in a column; only of a row that enters are all columns read. False: neither this
+    /// row nor any later row of a source that is sorted by the order can enter. True says only that the row entered; a
+    /// later one may still push it out.
+    pub fn offer<'r>(&mut self, source: u32, row: impl Fn(usize) -> ValueRef<'r>) -> bool {
         let arrival = self.arrivals;
         self.arrivals += 1;
         let enters = match self.rows.peek() {
             _ if self.limit > self.rows.len() as u64 => true,
             Some(worst) => {
-                let ordering = compare_rows(&self.order, |column| row[column], |column| worst.values[column].as_ref());
+                let ordering = compare_rows(&self.order, &row, |column| worst.values[column].as_ref());
                 ordering.then((source, arrival).cmp(&(worst.source, worst.arrival))).is_lt()
             }
             None => false,
         };
         if enters {
-            let values = row.iter().copied().map(ValueRef::to_owned).collect();
+            let values = (0..self.width).map(|column| row(column).to_owned()).collect();
             self.insert(Row { order: Arc::clone(&self.order), source, arrival, values });
         }
         enters
@@ -133,8 +129,7 @@ mod tests {
     }
 
     fn offer(top: &mut Top, source: u32, row: &[Value]) -> bool {
-        let row: Vec<ValueRef<'_>> = row.iter().map(Value::as_ref).collect();
-        top.offer(source, &row)
+        top.offer(source, |column| row[column].as_ref())
     }
 
     #[test]

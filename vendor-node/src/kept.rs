@@ -52,7 +52,15 @@ pub(crate) enum ByShard {
     Unknown,
     /// It takes too much.
     TooLarge,
-    Known(Box<[Arc<Batch>]>),
+    /// In blocks of neighbouring shards.
+    Known(Box<[Arc<Block>]>),
+}
+
+/// What some neighbouring shards gave, merged and each by itself.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Block {
+    pub(crate) merged: Batch,
+    pub(crate) by_shard: Box<[Arc<Batch>]>,
 }
 
 impl Kept {
@@ -133,13 +141,24 @@ impl Hash for Question {
     }
 }
 
+fn held(batch: &Batch) -> usize {
+    size_of::<Batch>() + batch.byte_size()
+}
+
+impl Block {
+    pub(crate) fn byte_size(&self) -> usize {
+        let Block { merged, by_shard } = self;
+        let by_shard: usize = by_shard.iter().map(|batch| held(batch) + 4 * size_of::<usize>()).sum();
+        held(merged) + by_shard
+    }
+}
+
 impl Answer {
     fn byte_size(&self) -> usize {
         let Answer { seen: _, batches, by_shard } = self;
-        let held = |batch: &Batch| size_of::<Batch>() + batch.byte_size();
         let by_shard: usize = match by_shard {
             ByShard::Unknown | ByShard::TooLarge => 0,
-            ByShard::Known(batches) => batches.iter().map(|batch| held(batch) + size_of::<Arc<Batch>>()).sum(),
+            ByShard::Known(blocks) => blocks.iter().map(|block| block.byte_size()).sum(),
         };
         OVERHEAD_BYTES + batches.iter().map(held).sum::<usize>() + by_shard
     }

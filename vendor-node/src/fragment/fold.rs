@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
-use souk_merge::{Batch, Collation, Groups, SortKey, StateError, StateKind, Top, ValueRef};
+use souk_merge::{Batch, Collation, Groups, SortKey, StateError, StateKind, Top};
 use souk_proto::Reason;
 
 use super::{
@@ -18,13 +18,13 @@ use crate::{
 };
 
 /// Fewest shards that a thread takes at a time: less is not worth the handing over.
-pub(super) const SHARDS_PER_JOB_MIN: usize = 4;
+const SHARDS_PER_JOB_MIN: usize = 4;
 
 /// A merge in progress.
 pub(crate) trait Partial: Send + Sized {
     /// Takes a row of the shard at `position`; `Break` when no later row of that shard matters.
     fn take(&mut self, position: u32, row: &RowView<'_>) -> Result<ControlFlow<()>, Fault>;
-    /// Takes what came of the shard at `position` when it was folded alone.
+    /// Takes what came of one or more shards when they were folded alone; `position` is theirs among such.
     fn take_batch(&mut self, position: u32, batch: &Batch) -> Result<(), Fault>;
     /// Takes over what came of later shards.
     fn merge(&mut self, later: Self) -> Result<(), Fault>;
@@ -117,15 +117,18 @@ impl<'a> TopRows<'a> {
 impl Partial for TopRows<'_> {
     fn take(&mut self, position: u32, row: &RowView<'_>) -> Result<ControlFlow<()>, Fault> {
         let top = self.top.get_or_insert_with(|| Top::new(self.order.to_vec(), self.limit, row.width()));
-        let values: Vec<ValueRef<'_>> = row.values().collect();
-        Ok(if top.offer(position, &values) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        Ok(if top.offer(position, |column| row.value(column)) {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        })
     }
 
     fn take_batch(&mut self, position: u32, batch: &Batch) -> Result<(), Fault> {
         let mut rows = batch.cursor();
         while rows.advance() {
             let top = self.top.get_or_insert_with(|| Top::new(self.order.to_vec(), self.limit, batch.width()));
-            if !top.offer(position, &rows.values().collect::<Vec<_>>()) {
+            if !top.offer(position, |column| rows.value(column)) {
                 break;
             }
         }

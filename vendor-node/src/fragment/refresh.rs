@@ -1,4 +1,7 @@
 //! An answer from what the shards gave that have not committed since, and from the others anew.
+//!
+//! Shards are merged in blocks, and blocks into the answer. Only shards that have committed are read, and only their blocks are merged
+//! again: what a commit costs depends little on how many shards there are.
 
 use std::sync::Arc;
 
@@ -8,15 +11,18 @@ use souk_merge::{Batch, MergeSpec};
 use super::{
     Run, Sink,
     budget::{Budget, Held},
-    fold::{Grouped, Partial, SHARDS_PER_JOB_MIN, TopRows},
+    fold::{Grouped, Partial, TopRows},
     keep::Copy,
     outlet::Outlet,
 };
 use crate::{
     commits::Seen,
     error::Fault,
-    kept::{Answer, ByShard, Question},
+    kept::{Answer, Block, ByShard, Question},
 };
+
+/// Shards of a block: about the root of how many a node may have, so that merging one again and merging all blocks cost alike.
+const BLOCK_SHARDS: usize = 16;
 
 /// Gives the answer and keeps it in place of the last one; how many shards were not read.
 pub(super) fn refresh(run: &Run<'_>, question: Question, last: &Answer, sink: &mut Sink<'_>) -> Result<usize, Fault> {
@@ -24,103 +30,121 @@ pub(super) fn refresh(run: &Run<'_>, question: Question, last: &Answer, sink: &m
     let mut copy = Copy::new(run.kept.share_max());
     let mut sink = |batch| sink(copy.take(batch));
     let mut outlet = Outlet::new(&mut sink, run.fragment.bytes_max);
-    let known = |position| known(last, &seen, position);
-    let Gathered { by_shard, kept } = match &run.fragment.merge {
-        MergeSpec::Groups { keys, states } => gather(run, || Grouped::new(keys, states), known, &mut outlet)?,
+    let Gathered { blocks, kept, bytes } = match &run.fragment.merge {
+        MergeSpec::Groups { keys, states } => gather(run, &|| Grouped::new(keys, states), last, &seen, &mut outlet)?,
         MergeSpec::Rows { order, limit } => {
             let limit = limit.unwrap_or(u64::MAX);
-            gather(run, || TopRows::new(order, limit), known, &mut outlet)?
+            gather(run, &|| TopRows::new(order, limit), last, &seen, &mut outlet)?
         }
     };
     outlet.finish()?;
-    let bytes: usize = by_shard.iter().map(|batch| batch.byte_size()).sum();
-    let by_shard = if bytes > run.kept.share_max() { ByShard::TooLarge } else { ByShard::Known(by_shard.into()) };
+    let by_shard = if bytes > run.kept.share_max() { ByShard::TooLarge } else { ByShard::Known(blocks.into()) };
     if let Some(batches) = copy.batches {
         run.kept.keep(question, Answer { seen, batches, by_shard });
     }
     Ok(kept)
 }
 
-/// What the shard at this position gave, if that still holds.
-fn known(last: &Answer, seen: &Seen, position: usize) -> Option<Arc<Batch>> {
-    match &last.by_shard {
-        ByShard::Known(batches) if last.seen.of_position(position) == seen.of_position(position) => {
-            Some(Arc::clone(&batches[position]))
-        }
-        _ => None,
-    }
-}
-
 /// What all shards gave.
 struct Gathered {
-    by_shard: Vec<Arc<Batch>>,
-    /// How many of them were not read.
+    blocks: Vec<Arc<Block>>,
+    bytes: usize,
+    /// How many shards were not read.
     kept: usize,
 }
 
 fn gather<P: Partial>(
     run: &Run<'_>,
-    empty: impl Fn() -> P + Sync,
-    known: impl Fn(usize) -> Option<Arc<Batch>> + Sync,
+    empty: &(impl Fn() -> P + Sync),
+    last: &Answer,
+    seen: &Seen,
     outlet: &mut Outlet<'_, '_>,
 ) -> Result<Gathered, Fault> {
     let budget = Budget::new(run.fragment.bytes_max);
-    let start = || Folded { partial: empty(), by_shard: Vec::new(), bytes: 0, kept: 0, held: budget.holder() };
-    let folded = run.pool.install(|| {
-        let shards = run.fragment.shards.par_iter().enumerate().with_min_len(SHARDS_PER_JOB_MIN);
-        let folded = shards.try_fold(start, |folded, (position, shard)| match known(position) {
-            Some(batch) => folded.take(run, position, batch, true),
-            None => {
-                let batch = alone(run, empty(), position, *shard)?;
-                folded.take(run, position, Arc::new(batch), false)
-            }
-        });
-        folded.try_reduce(start, Folded::merge)
+    let refreshed: Vec<Refreshed<'_>> = run.pool.install(|| {
+        let blocks = run.fragment.shards.par_chunks(BLOCK_SHARDS).enumerate();
+        let refresh = |(number, shards): (usize, &[u64])| {
+            let first = number * BLOCK_SHARDS;
+            Places { run, first, shards, last, seen }.refresh(empty, &budget)
+        };
+        blocks.map(refresh).collect::<Result<_, Fault>>()
     })?;
-    outlet.push_batch(folded.partial.into_batch())?;
-    Ok(Gathered { by_shard: folded.by_shard, kept: folded.kept })
-}
-
-/// What one shard gives.
-fn alone<P: Partial>(run: &Run<'_>, mut partial: P, position: usize, shard: u64) -> Result<Batch, Fault> {
-    let position = place(position)?;
-    run.read(shard, &mut |row| partial.take(position, row))?;
-    Ok(partial.into_batch())
-}
-
-fn place(position: usize) -> Result<u32, Fault> {
-    u32::try_from(position).map_err(|_| Fault::invalid("more than 2^32 shards"))
-}
-
-/// What came of some consecutive shards.
-struct Folded<'b, P> {
-    partial: P,
-    by_shard: Vec<Arc<Batch>>,
-    /// Of `by_shard`.
-    bytes: usize,
-    kept: usize,
-    held: Held<'b>,
-}
-
-impl<P: Partial> Folded<'_, P> {
-    fn take(mut self, run: &Run<'_>, position: usize, batch: Arc<Batch>, is_kept: bool) -> Result<Self, Fault> {
+    let mut all = empty();
+    for (number, refreshed) in refreshed.iter().enumerate() {
         run.fragment.ticket.check()?;
-        self.partial.take_batch(place(position)?, &batch)?;
-        self.kept += usize::from(is_kept);
-        self.bytes += batch.byte_size();
-        self.by_shard.push(batch);
-        self.held.set(self.bytes + self.partial.byte_size())?;
-        Ok(self)
+        let number = u32::try_from(number).map_err(|_| Fault::invalid("more than 2^32 blocks of shards"))?;
+        all.take_batch(number, &refreshed.block.merged)?;
+    }
+    outlet.push_batch(all.into_batch())?;
+    let kept = refreshed.iter().map(|refreshed| refreshed.kept).sum();
+    let blocks: Vec<Arc<Block>> = refreshed.into_iter().map(|refreshed| refreshed.block).collect();
+    Ok(Gathered { bytes: blocks.iter().map(|block| block.byte_size()).sum(), blocks, kept })
+}
+
+/// A block as it is now.
+struct Refreshed<'b> {
+    block: Arc<Block>,
+    /// How many of its shards were not read.
+    kept: usize,
+    _held: Held<'b>,
+}
+
+/// Some neighbouring shards of a fragment, and what is known of them.
+struct Places<'a> {
+    run: &'a Run<'a>,
+    /// The position of the first.
+    first: usize,
+    shards: &'a [u64],
+    last: &'a Answer,
+    seen: &'a Seen,
+}
+
+impl Places<'_> {
+    fn refresh<'b, P: Partial>(&self, empty: &impl Fn() -> P, budget: &'b Budget) -> Result<Refreshed<'b>, Fault> {
+        let known: Vec<Option<&Arc<Batch>>> = (0..self.shards.len()).map(|place| self.known(place)).collect();
+        let kept = known.iter().flatten().count();
+        let block = match self.block() {
+            Some(block) if kept == self.shards.len() => Arc::clone(block),
+            _ => Arc::new(self.merge(empty, &known)?),
+        };
+        let mut held = budget.holder();
+        held.set(block.byte_size())?;
+        Ok(Refreshed { block, kept, _held: held })
     }
 
-    fn merge(mut self, later: Self) -> Result<Self, Fault> {
-        let Folded { partial, by_shard, bytes, kept, held } = later;
-        self.partial.merge(partial)?;
-        self.by_shard.extend(by_shard);
-        self.bytes += bytes;
-        self.kept += kept;
-        drop(held);
-        self.held.set(self.bytes + self.partial.byte_size())?;
-        Ok(self)
+    /// The block as it was.
+    fn block(&self) -> Option<&Arc<Block>> {
+        match &self.last.by_shard {
+            ByShard::Known(blocks) => blocks.get(self.first / BLOCK_SHARDS),
+            ByShard::Unknown | ByShard::TooLarge => None,
+        }
+    }
+
+    /// What a shard gave, if that still holds.
+    fn known(&self, place: usize) -> Option<&Arc<Batch>> {
+        let position = self.first + place;
+        let stands_still = self.last.seen.of_position(position) == self.seen.of_position(position);
+        self.block().filter(|_| stands_still).map(|block| &block.by_shard[place])
+    }
+
+    fn merge<P: Partial>(&self, empty: &impl Fn() -> P, known: &[Option<&Arc<Batch>>]) -> Result<Block, Fault> {
+        let mut merged = empty();
+        let mut by_shard = Vec::with_capacity(self.shards.len());
+        for ((place, shard), known) in (0u32..).zip(self.shards).zip(known) {
+            self.run.fragment.ticket.check()?;
+            let batch = match known {
+                Some(batch) => Arc::clone(batch),
+                None => Arc::new(self.read(*shard, empty())?),
+            };
+            merged.take_batch(place, &batch)?;
+            by_shard.push(batch);
+        }
+        Ok(Block { merged: merged.into_batch(), by_shard: by_shard.into() })
+    }
+
+    /// What one shard gives.
+    fn read<P: Partial>(&self, shard: u64, mut partial: P) -> Result<Batch, Fault> {
+        self.run.read(shard, &mut |row| partial.take(0, row))?;
+        Ok(partial.into_batch())
     }
 }

@@ -28,8 +28,9 @@ use super::{
 };
 use crate::{error::Fault, raw, ticket::Ticket};
 
-/// Prepared statements kept a reader.
-const STATEMENTS_KEPT: usize = 8;
+/// Prepared statements kept a reader: a dashboard of a dozen queries finds all of its own. What is not used takes
+/// nothing.
+const STATEMENTS_KEPT: usize = 16;
 
 /// Instructions of SQLite's machine between two looks at the ticket.
 const OPS_PER_LOOK: i32 = 1000;
@@ -60,15 +61,20 @@ impl RowView<'_> {
         self.width
     }
 
-    /// The values.
-    pub(crate) fn values(&self) -> impl Iterator<Item = ValueRef<'_>> {
-        (0..self.width).map(|column| match self.row.get_ref_unwrap(column) {
+    /// The value in a column, which must be one of the row's.
+    pub(crate) fn value(&self, column: usize) -> ValueRef<'_> {
+        match self.row.get_ref_unwrap(column) {
             SqlValue::Null => ValueRef::Null,
             SqlValue::Integer(integer) => ValueRef::Integer(integer),
             SqlValue::Real(real) => ValueRef::Real(real),
             SqlValue::Text(bytes) => ValueRef::Text(bytes),
             SqlValue::Blob(bytes) => ValueRef::Blob(bytes),
-        })
+        }
+    }
+
+    /// The values.
+    pub(crate) fn values(&self) -> impl Iterator<Item = ValueRef<'_>> {
+        (0..self.width).map(|column| self.value(column))
     }
 }
 
