@@ -219,14 +219,17 @@ impl Writer<'_> {
         ];
         let kinds = PAIRS[[0, 0, 1, 1, 1, 2, 2, 3][self.random.below(8)]];
         let fits = |(_, kind): &&(String, Kind)| kinds.contains(kind);
-        let all: Vec<String> = new.columns.iter().filter(fits).map(|(name, _)| new.column(name)).collect();
-        let (there, _) = self.only_own(|writer| writer.pick_column(kinds))?;
+        let all: Vec<(String, Kind)> =
+            new.columns.iter().filter(fits).map(|(name, kind)| (new.column(name), *kind)).collect();
+        let (there, kind_there) = self.only_own(|writer| writer.pick_column(kinds))?;
         if all.is_empty() {
             return None;
         }
-        let here = self.random.pick(&all).clone();
+        let (here, kind_here) = self.random.pick(&all).clone();
         let compare = *self.random.pick(&["=", "=", "=", "IS", "="]);
-        Some(match self.random.percent(50) {
+        // The left side's collation compares: a text that stands for others must not meet another one.
+        let here_first = self.random.percent(50) && kind_there != Kind::Folded || kind_here == Kind::Folded;
+        Some(match here_first {
             true => leaf(format!("{here} {compare} {there}")),
             false => leaf(format!("{there} {compare} {here}")),
         })

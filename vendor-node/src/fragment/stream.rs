@@ -1,8 +1,8 @@
 //! All rows in shard order, without holding them all.
 //!
-//! The pool reads a bounded window of shards ahead, each job no more than [`AHEAD_BYTES`]. A shard that holds more is
-//! left alone and read by the call's own thread when its turn comes, row by row into the client's hands: a client that
-//! does not read stops that cursor, and never a thread of the pool.
+//! The pool reads a bounded window of shards ahead, each job no more than [`AHEAD_BYTES`]: what a job leaves unread is the next
+//! job. A shard that holds more is left alone and read by the call's own thread when its turn comes, row by row into the client's
+//! hands: a client that does not read stops that cursor, and never a thread of the pool.
 
 use std::{
     collections::VecDeque,
@@ -19,8 +19,11 @@ use crate::error::{Failure, Fault};
 /// Bytes that one job reads ahead.
 const AHEAD_BYTES: u64 = 1 << 20;
 
-/// Shards that one job reads.
-const SHARDS_PER_JOB: usize = 4;
+/// Most shards that one job reads. Handing a job over costs as much as reading some shards that give nothing.
+const SHARDS_PER_JOB_MAX: usize = 64;
+
+/// Jobs a thread that a fragment is cut into, at least: none should wait long for another.
+const JOBS_PER_THREAD_MIN: usize = 4;
 
 /// Jobs ahead of the shard that is being sent, a thread.
 const JOBS_AHEAD_PER_THREAD: usize = 2;
@@ -47,17 +50,26 @@ pub(crate) fn stream(run: &Run<'_>, outlet: &mut Outlet<'_, '_>) -> Result<Vec<F
 
 fn send_all<'s>(run: &'s Run<'s>, scope: &Scope<'s>, outlet: &mut Outlet<'_, '_>) -> Result<Vec<Failure>, Fault> {
     let mut failed = Vec::new();
-    let mut jobs = run.fragment.shards.chunks(SHARDS_PER_JOB);
+    let threads = run.pool.current_num_threads();
+    let shards = run.fragment.shards.len().div_ceil(threads * JOBS_PER_THREAD_MIN).clamp(1, SHARDS_PER_JOB_MAX);
+    let mut jobs = run.fragment.shards.chunks(shards);
     let mut ahead: VecDeque<Job<'s>> = VecDeque::new();
-    let window = JOBS_AHEAD_PER_THREAD * run.pool.current_num_threads();
+    let window = JOBS_AHEAD_PER_THREAD * threads;
     loop {
-        ahead.extend(jobs.by_ref().take(window - ahead.len()).map(|shards| Job::start(run, scope, shards)));
+        let room = window.saturating_sub(ahead.len());
+        ahead.extend(jobs.by_ref().take(room).map(|shards| Job::start(run, scope, shards)));
         let Some(job) = ahead.pop_front() else {
             return Ok(failed);
         };
-        for (shard, ahead) in job.outcomes()? {
-            if let Err(fault) = send(run, shard, ahead, outlet) {
-                failed.push(run.forgive(shard, fault)?);
+        let shards = job.shards;
+        let outcomes = job.outcomes()?;
+        let (read, left) = shards.split_at(outcomes.len());
+        if !left.is_empty() {
+            ahead.push_front(Job::start(run, scope, left));
+        }
+        for (shard, ahead) in read.iter().zip(outcomes) {
+            if let Err(fault) = send(run, *shard, ahead, outlet) {
+                failed.push(run.forgive(*shard, fault)?);
             }
         }
     }
@@ -66,6 +78,7 @@ fn send_all<'s>(run: &'s Run<'s>, scope: &Scope<'s>, outlet: &mut Outlet<'_, '_>
 /// Some shards that are being read.
 struct Job<'s> {
     shards: &'s [u64],
+    /// Of the first of them, of one at least.
     outcomes: Receiver<Vec<Ahead>>,
 }
 
@@ -79,25 +92,40 @@ impl<'s> Job<'s> {
         Job { shards, outcomes }
     }
 
-    fn outcomes(self) -> Result<impl Iterator<Item = (u64, Ahead)>, Fault> {
-        let outcomes = self.outcomes.recv().map_err(|_| Fault::internal("a thread that read shards died"))?;
-        Ok(self.shards.iter().copied().zip(outcomes))
+    fn outcomes(self) -> Result<Vec<Ahead>, Fault> {
+        self.outcomes.recv().map_err(|_| Fault::internal("a thread that read shards died"))
     }
 }
 
+/// What came of the first shards, until they hold as much as a job may.
 fn read_ahead(run: &Run<'_>, shards: &[u64]) -> Vec<Ahead> {
     let budget = Budget::new(AHEAD_BYTES);
     let mut held = Vec::new();
-    let mut read = |shard: u64| match Buffer::read(run, shard, u64::MAX, &budget) {
-        Ok(buffer) => {
-            let (batches, bytes) = buffer.into_batches();
-            held.push(bytes);
-            Ahead::Rows(batches)
+    let mut outcomes = Vec::with_capacity(shards.len());
+    let mut bytes = 0;
+    for shard in shards {
+        // Counted here too: the budget is not told of every few bytes.
+        if bytes >= AHEAD_BYTES {
+            break;
         }
-        Err(fault) if fault.reason == Reason::TooLarge => Ahead::TooLarge,
-        Err(fault) => Ahead::Failed(fault),
-    };
-    shards.iter().map(|shard| read(*shard)).collect()
+        match Buffer::read(run, *shard, u64::MAX, &budget) {
+            Ok(buffer) => {
+                let (batches, share) = buffer.into_batches();
+                bytes += batches.iter().map(|batch| batch.byte_size() as u64).sum::<u64>();
+                held.push(share);
+                outcomes.push(Ahead::Rows(batches));
+            }
+            Err(fault) if fault.reason == Reason::TooLarge => {
+                // Alone it may yet fit.
+                if outcomes.is_empty() {
+                    outcomes.push(Ahead::TooLarge);
+                }
+                break;
+            }
+            Err(fault) => outcomes.push(Ahead::Failed(fault)),
+        }
+    }
+    outcomes
 }
 
 fn send(run: &Run<'_>, shard: u64, ahead: Ahead, outlet: &mut Outlet<'_, '_>) -> Result<(), Fault> {
