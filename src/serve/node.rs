@@ -43,7 +43,7 @@ struct RawNode {
     /// Most shards held open at a time [default: what the descriptor limit allows]
     #[arg(long, env = "SOUK_OPEN_SHARDS_MAX", value_name = "N")]
     open_shards_max: Option<usize>,
-    /// Most bytes of answers kept to be given again while their shards stand still; 0 keeps none [default: 67108864]
+    /// Most bytes of answers kept to be given again while their shards stand still; 0 keeps none [default: 33554432]
     #[arg(long, env = "SOUK_KEPT_BYTES_MAX", value_name = "BYTES")]
     kept_bytes_max: Option<u64>,
 }

@@ -20,7 +20,7 @@ pub struct Settings {
 }
 
 /// What a node keeps of answers when nobody says otherwise.
-pub const KEPT_BYTES_MAX: u64 = 64 << 20;
+pub const KEPT_BYTES_MAX: u64 = 32 << 20;
 
 impl Settings {
     pub(crate) fn check(&self) -> Result<(), NodeError> {

@@ -20,7 +20,7 @@ pub(crate) fn summary(certificate: &Certificate, elapsed: Duration) -> String {
     let mut line =
         format!("{rows} in {} · {plan} · asked {asked}, answered {answered}, pruned {pruned}", time(elapsed));
     if *kept > 0 {
-        line += &format!(", not read anew {kept}");
+        line += &format!(", kept {kept}");
     }
     if !failed.is_empty() {
         line += &format!(", failed {}", failed.len());
@@ -84,6 +84,8 @@ mod tests {
         let line = summary(&certificate(), Duration::from_micros(12_345));
         assert_eq!(line, "10 rows in 12.3 ms · scatter · asked 1000, answered 1000, pruned 0");
         assert_eq!(failures(&certificate()), "");
+        let kept = summary(&Certificate { kept: 988, ..certificate() }, Duration::from_micros(900));
+        assert_eq!(kept, "10 rows in 0.9 ms · scatter · asked 1000, answered 1000, pruned 0, kept 988");
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Step {
             write!(f, " [{} rows, {} bytes, {}", measured.rows, measured.bytes, Ms(measured.elapsed))?;
             match measured.kept {
                 0 => write!(f, "]")?,
-                kept => write!(f, ", {kept} shards not read]")?,
+                kept => write!(f, ", kept {kept}]")?,
             }
         }
         writeln!(f)?;
