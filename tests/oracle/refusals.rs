@@ -4,7 +4,7 @@ use souk_merge::Value;
 use souk_proto::{Reason, v1};
 
 use crate::fixture::market;
-use crate::support::{Layout, Options, Oracle, named, none, null, positional, text};
+use crate::support::{Layout, Options, Oracle, Table, named, none, null, positional, text};
 
 struct Market(Oracle);
 
@@ -218,6 +218,29 @@ fn only_reading_and_only_rows() {
         assert!(is_right, "{sql}: {reason:?} {message}");
     }
     market.is_alive();
+}
+
+/// SQLite alone takes most of a second to compile it: forty tables, each tied to the next nine by every pair of indexed columns.
+fn slow_to_compile() -> String {
+    let tables: Vec<String> = (0..40).map(|table| format!("t AS x{table}")).collect();
+    let pairs = (0..40).flat_map(|left| (left + 1..40.min(left + 10)).map(move |right| (left, right)));
+    let ties = pairs.flat_map(|(left, right)| {
+        [("a", "b"), ("b", "c"), ("c", "a")].map(|(own, other)| format!("x{left}.{own}=x{right}.{other}"))
+    });
+    format!("SELECT 1 FROM {} WHERE {}", tables.join(", "), ties.collect::<Vec<_>>().join(" AND "))
+}
+
+#[test]
+fn compiling_ends_at_the_deadline() {
+    let table = Table::sharded("CREATE TABLE t(k INTEGER, a, b, c)", "k", "VALUES (1, 1, 1, 1)");
+    let indices = ["CREATE INDEX i1 ON t(a, b, c)", "CREATE INDEX i2 ON t(b, c, a)", "CREATE INDEX i3 ON t(c, a, b)"];
+    let oracle = Oracle::new(&[Layout::Ring(2)], &[table], &indices);
+    let cluster = &oracle.clusters[0].1;
+    let options = Options { query: v1::QueryOptions { deadline_ms: 50, ..Default::default() }, ..Default::default() };
+    let failure = cluster.query_with(&slow_to_compile(), &none(), options).expect_err("it takes longer");
+    assert_eq!(failure.reason, Some(Reason::Deadline), "{failure:?}");
+    assert!(failure.message.contains("compiled"), "{failure:?}");
+    oracle.exact(["SELECT count(*) FROM t"]);
 }
 
 #[test]
