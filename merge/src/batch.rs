@@ -238,6 +238,17 @@ impl Batch {
         self.bytes = self.columns.iter().map(Column::byte_size).sum();
     }
 
+    /// Gives back room that no cell takes: for batches that are kept.
+    pub fn shrink_to_fit(&mut self) {
+        for Column { kinds, integers, reals, data, lengths } in &mut self.columns {
+            kinds.shrink_to_fit();
+            integers.shrink_to_fit();
+            reals.shrink_to_fit();
+            data.shrink_to_fit();
+            lengths.shrink_to_fit();
+        }
+    }
+
     /// A cursor before the first row of a batch that stays where it is.
     pub fn cursor(&self) -> BatchCursor<&Batch> {
         let positions = vec![Position::default(); self.width()];

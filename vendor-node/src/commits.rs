@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Commits {
 pub(crate) struct ShardCommits {
     count: AtomicU64,
     all: Arc<AtomicU64>,
+    /// Whether a commit failed of which nobody can say whether it happened: the log may yet bring it when it is read again.
+    in_doubt: AtomicBool,
 }
 
 /// What some shards had committed at a moment, or a little before: what is read from then on is as new as this, or newer.
@@ -41,7 +43,8 @@ impl Commits {
         if let Some(known) = self.by_shard.read().get(&shard) {
             return Arc::clone(known);
         }
-        let new = || Arc::new(ShardCommits { count: AtomicU64::new(0), all: Arc::clone(&self.all) });
+        let (count, in_doubt) = (AtomicU64::new(0), AtomicBool::new(false));
+        let new = || Arc::new(ShardCommits { count, all: Arc::clone(&self.all), in_doubt });
         Arc::clone(self.by_shard.write().entry(shard).or_insert_with(new))
     }
 
@@ -75,6 +78,18 @@ impl ShardCommits {
     /// How many.
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
+    }
+
+    /// A commit failed, and whether it happened is unknown.
+    pub(crate) fn doubt(&self) {
+        self.in_doubt.store(true, Ordering::Release);
+    }
+
+    /// The shard is about to be opened.
+    pub(crate) fn reopen(&self) {
+        if self.in_doubt.load(Ordering::Acquire) {
+            self.add();
+        }
     }
 
     /// One more, or perhaps one more: before anybody is told of it.

@@ -7,15 +7,18 @@ use std::{
 };
 
 use moka::sync::Cache;
-use souk_merge::{Batch, MergeSpec, Value};
+use souk_merge::{Batch, Column, MergeSpec, Value};
 
 use crate::{commits::Seen, fragment::Fragment, shard::Scope};
 
 /// What an answer takes beside its rows: its question, its counters and its place.
 const OVERHEAD_BYTES: usize = 1 << 10;
 
-/// The largest part of the whole that one answer may take: one in so many.
-const SHARE_MAX: u64 = 8;
+/// The largest part of the whole that one answer may take: one in so many. Calls hold as much while they compute an answer.
+const SHARE_MAX: u64 = 16;
+
+/// What a column of a batch takes beside its cells: five buffers, and what an allocator takes for those that are not empty.
+const COLUMN_BYTES: usize = size_of::<Column>() + 48;
 
 /// Bytes of parameters above which an answer is not kept: they would be kept with it.
 const PARAMETER_BYTES_MAX: usize = 64 << 10;
@@ -64,7 +67,7 @@ pub(crate) struct Block {
 }
 
 impl Kept {
-    /// No answers yet, and never more than so many bytes of them.
+    /// No answers yet, and no more than so many bytes of them; for a moment, what was computed last beside them.
     pub(crate) fn new(bytes_max: u64) -> Kept {
         let weigh = |question: &Question, answer: &Arc<Answer>| {
             u32::try_from(question.byte_size() + answer.byte_size()).unwrap_or(u32::MAX)
@@ -87,9 +90,11 @@ impl Kept {
         self.answers.get(question)
     }
 
-    /// Keeps an answer in place of an older one.
+    /// Keeps an answer in place of another one.
     pub(crate) fn keep(&self, question: Question, answer: Answer) {
         self.answers.insert(question, Arc::new(answer));
+        // Else what is too much would go some time later.
+        self.answers.run_pending_tasks();
     }
 
     /// Bytes that are kept now, about.
@@ -142,7 +147,7 @@ impl Hash for Question {
 }
 
 fn held(batch: &Batch) -> usize {
-    size_of::<Batch>() + batch.byte_size()
+    size_of::<Batch>() + batch.width() * COLUMN_BYTES + batch.byte_size()
 }
 
 impl Block {

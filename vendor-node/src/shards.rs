@@ -116,7 +116,7 @@ impl Shards {
 
 /// Takes so many of the least recently used shards that nobody uses. Under the lock nobody else can begin to.
 ///
-/// Used shards are never taken: two of the same file would not count each other's commits.
+/// Used shards are never taken: two of the same file would not end each other's snapshots, nor know each other's log.
 fn take_unused(held: &mut LruCache<u64, Arc<Shard>>, count: usize) -> Vec<Arc<Shard>> {
     let unused = held.iter().rev().filter(|(_, shard)| Arc::strong_count(shard) == 1).map(|(id, _)| *id);
     let unused: Vec<u64> = unused.take(count).collect();

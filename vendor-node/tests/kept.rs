@@ -143,6 +143,26 @@ async fn what_is_kept_is_bounded_in_bytes() {
     served.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_that_give_more_than_may_be_kept_are_read_anew() {
+    let data = TempDir::new().unwrap();
+    let (served, oracle) = market(&data, SHARDS, 60).await;
+    served.stop().await;
+    // Room for the sixty groups of all shards together, and not for sixty of each.
+    let mut served = serve(Settings { kept_bytes_max: 80 << 10, ..settings(data.path()) }).await;
+    let merge = MergeSpec::Groups { keys: vec![Collation::Binary], states: vec![StateKind::Count] };
+    let ask = asked("SELECT id, count(*) FROM products GROUP BY 1", merge);
+    for number in 0..4 {
+        let row = write(&mut served, 3, 1000 + number).await;
+        oracle.insert("products", &COLUMNS, &row);
+        for kept in [0, 12] {
+            let given = rows(&mut served, ask.clone()).await;
+            assert_eq!(given, (oracle.rows("SELECT id, count(*) FROM products GROUP BY 1 ORDER BY min(rowid)"), kept));
+        }
+    }
+    served.stop().await;
+}
+
 /// Everybody asks the same and writes rows of a shard of its own: what one has written must be in the answer that it gets next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_row_that_was_acknowledged_is_in_every_later_answer() {

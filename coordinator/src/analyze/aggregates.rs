@@ -35,7 +35,8 @@ pub(crate) fn is_aggregate(function: &Function) -> bool {
     }
 }
 
-/// Whether a SELECT with this ORDER BY groups its rows. An aggregate in the WINDOW clause counts when a call uses a window of it.
+/// Whether a SELECT with this ORDER BY groups its rows. An aggregate in the WINDOW clause counts when there is a window call:
+/// SQLite resolves the windows that calls use, and one too many only makes a plan more careful.
 pub(crate) fn is_aggregated(select: &Select, order: &[OrderTerm]) -> bool {
     !select.group.is_empty()
         || select.having.is_some()

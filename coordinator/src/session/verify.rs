@@ -35,17 +35,17 @@ impl Session {
         }
         let whole = self.bound(known.clone(), Way::Whole)?;
         let best = self.bound(known, Way::Best)?;
-        let answer = self.held(&best, options, best.prepared.repeats).await?;
+        let (answer, ending) = self.held(&best, options, best.prepared.repeats).await?;
         // Read anew: what was kept is to be verified too.
-        let naive = self.held(&whole, options, false).await.map_err(unverified)?;
+        let (naive, _) = self.held(&whole, options, false).await.map_err(unverified)?;
         match difference(rows(&answer), rows(&naive)) {
-            None => Ok(answered(best.prepared.columns.clone(), answer, Ending::default(), best.facts, Some(turn))),
+            None => Ok(answered(best.prepared.columns.clone(), answer, ending, best.facts, Some(turn))),
             Some(difference) => Err(failed(best.facts.plan, &difference)),
         }
     }
 
-    /// All rows of a plan.
-    async fn held(&self, planned: &Planned, options: QueryOptions, keep: bool) -> Result<Vec<Batch>> {
+    /// All rows of a plan, and what is said at their end.
+    async fn held(&self, planned: &Planned, options: QueryOptions, keep: bool) -> Result<(Vec<Batch>, Ending)> {
         let bytes_max = self.cluster.limits.gather_bytes_max;
         let bytes_max = if options.bytes_max == 0 { bytes_max } else { options.bytes_max.min(bytes_max) };
         let options = QueryOptions { bytes_max, ..options };
@@ -55,7 +55,7 @@ impl Session {
         while let Some(event) = events.recv().await {
             match event? {
                 Event::Rows(batch) => batches.push(batch),
-                Event::End(_) => return Ok(batches),
+                Event::End(ending) => return Ok((batches, ending)),
             }
         }
         Err(Error::internal("the executor ended without an answer"))

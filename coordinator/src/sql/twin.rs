@@ -62,9 +62,15 @@ pub(crate) struct Described {
     pub(super) program: Program,
 }
 
-/// The bytecode of a statement, an instruction a line.
+/// The bytecode of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Program(String);
+pub(super) struct Program {
+    /// Instruction after instruction. Texts stand behind their lengths, so that none can pass for an instruction.
+    instructions: String,
+    /// The root pages of what it opens. The authorizer does not hear of a table of which a statement reads nothing but the
+    /// columns that USING or NATURAL name.
+    opened: Vec<i64>,
+}
 
 impl Twin {
     /// An empty database in which `script` has been run.
@@ -108,8 +114,8 @@ impl Twin {
         let readonly = statement.readonly();
         drop(statement);
         let program = self.program(text).map_err(SqlError::from_sqlite)?;
-        for root in program.opened() {
-            let Some(Root { table, indexed }) = self.roots.get(&root) else {
+        for root in &program.opened {
+            let Some(Root { table, indexed }) = self.roots.get(root) else {
                 // `sqlite_schema` is no table of the schema.
                 reads.schema = true;
                 continue;
@@ -124,22 +130,16 @@ impl Twin {
     pub(super) fn program(&self, text: &str) -> Result<Program, rusqlite::Error> {
         let mut statement = self.connection.prepare(&format!("EXPLAIN {text}"))?;
         let mut rows = statement.raw_query();
-        let mut program = String::new();
-        let mut push = |operand: ValueRef<'_>| match operand {
-            ValueRef::Text(operand) => program.push_str(&String::from_utf8_lossy(operand)),
-            // Nothing fails to be written into a string.
-            ValueRef::Integer(operand) => drop(write!(program, " {operand}")),
-            _ => {}
-        };
+        let mut program = Program { instructions: String::new(), opened: Vec::new() };
         while let Some(row) = rows.next()? {
-            for column in [1, 2, 3, 4, 6] {
-                push(row.get_ref(column)?);
+            for column in 1..=6 {
+                program.push(row.get_ref(column)?);
             }
-            push(ValueRef::Text(b" "));
-            push(row.get_ref(5)?);
-            push(ValueRef::Text(b"\n"));
+            if row.get_ref(1)? == ValueRef::Text(b"OpenRead") {
+                program.opened.push(row.get(3)?);
+            }
         }
-        Ok(Program(program))
+        Ok(program)
     }
 
     /// From now on statements are interrupted when `stop` says so.
@@ -154,10 +154,16 @@ impl Twin {
 }
 
 impl Program {
-    /// The root pages of what it opens. The authorizer does not hear of a table of which a statement reads nothing but the
-    /// columns that USING or NATURAL name.
-    fn opened(&self) -> impl Iterator<Item = i64> {
-        self.0.lines().filter_map(|line| line.strip_prefix("OpenRead ")?.split(' ').nth(1)?.parse().ok())
+    /// The opcode or an operand.
+    fn push(&mut self, operand: ValueRef<'_>) {
+        // Nothing fails to be written into a string.
+        let _ = match operand {
+            ValueRef::Integer(operand) => write!(self.instructions, "{operand} "),
+            ValueRef::Text(operand) => {
+                write!(self.instructions, "{}:{} ", operand.len(), String::from_utf8_lossy(operand))
+            }
+            _ => write!(self.instructions, "- "),
+        };
     }
 }
 
@@ -274,6 +280,15 @@ mod tests {
         }
         let schema = twin.describe("SELECT count(*) FROM sqlite_schema NATURAL JOIN sqlite_schema AS s");
         assert!(schema.expect("the schema may be read").reads.schema);
+    }
+
+    #[test]
+    fn a_literal_passes_for_no_instruction() {
+        let twin = Twin::new(["CREATE TABLE t(a); CREATE TABLE u(b)"]).expect("twin");
+        let reads =
+            twin.describe("SELECT '\nOpenRead 0 3 0 0\n', ' 8:OpenRead 0 9 0 ' FROM t").expect("a SELECT").reads;
+        assert!(!reads.schema, "nothing of the schema is read");
+        assert_eq!(reads.tables.keys().collect::<Vec<_>>(), ["t"]);
     }
 
     #[test]

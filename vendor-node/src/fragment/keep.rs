@@ -7,7 +7,12 @@ use std::time::{Duration, Instant};
 
 use souk_merge::{Batch, MergeSpec};
 
-use super::{Run, Sink, budget::too_large, merge, refresh::refresh};
+use super::{
+    Run, Sink,
+    budget::too_large,
+    merge,
+    refresh::{Refreshed, refresh},
+};
 use crate::{
     error::{Failure, Fault},
     kept::{Answer, ByShard, Question},
@@ -26,10 +31,17 @@ pub(crate) fn answer(run: &Run<'_>, sink: &mut Sink<'_>) -> Result<(Vec<Failure>
             give(run, &last, sink)?;
             Ok((Vec::new(), shards.len()))
         }
-        Some(last) if last.by_shard != ByShard::TooLarge && merges_small(&run.fragment.merge) => {
-            Ok((Vec::new(), refresh(run, question, &last, sink)?))
-        }
-        Some(_) | None => Ok((anew(run, question, sink)?, 0)),
+        Some(last) if last.by_shard == ByShard::TooLarge => Ok((anew(run, question, ByShard::TooLarge, sink)?, 0)),
+        Some(last) if merges_small(&run.fragment.merge) => match refresh(run, &last, sink)? {
+            Some(Refreshed { answer, kept }) => {
+                if let Some(answer) = answer {
+                    run.kept.keep(question, answer);
+                }
+                Ok((Vec::new(), kept))
+            }
+            None => Ok((anew(run, question, ByShard::TooLarge, sink)?, 0)),
+        },
+        Some(_) | None => Ok((anew(run, question, ByShard::Unknown, sink)?, 0)),
     }
 }
 
@@ -52,14 +64,15 @@ fn give(run: &Run<'_>, answer: &Answer, sink: &mut Sink<'_>) -> Result<(), Fault
     })
 }
 
-fn anew(run: &Run<'_>, question: Question, sink: &mut Sink<'_>) -> Result<Vec<Failure>, Fault> {
+/// Reads every shard; `by_shard` is what is known of keeping what each gives.
+fn anew(run: &Run<'_>, question: Question, by_shard: ByShard, sink: &mut Sink<'_>) -> Result<Vec<Failure>, Fault> {
     let started = Instant::now();
     let seen = run.shards.commits().see(&run.fragment.shards);
     let mut copy = Copy::new(run.kept.share_max());
     let failed = merge(run, &mut |batch| sink(copy.take(batch)))?;
     let worth = run.fragment.shards.len() > 1 || started.elapsed() >= WORTH_KEEPING;
     if let (true, true, Some(batches)) = (worth, failed.is_empty(), copy.batches) {
-        run.kept.keep(question, Answer { seen, batches, by_shard: ByShard::Unknown });
+        run.kept.keep(question, Answer { seen, batches, by_shard });
     }
     Ok(failed)
 }

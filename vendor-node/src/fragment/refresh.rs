@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use souk_merge::{Batch, MergeSpec};
+use souk_proto::Reason;
 
 use super::{
     Run, Sink,
@@ -18,37 +19,50 @@ use super::{
 use crate::{
     commits::Seen,
     error::Fault,
-    kept::{Answer, Block, ByShard, Question},
+    kept::{Answer, Block, ByShard},
 };
 
 /// Shards of a block: about the root of how many a node may have, so that merging one again and merging all blocks cost alike.
 const BLOCK_SHARDS: usize = 16;
 
-/// Gives the answer and keeps it in place of the last one; how many shards were not read.
-pub(super) fn refresh(run: &Run<'_>, question: Question, last: &Answer, sink: &mut Sink<'_>) -> Result<usize, Fault> {
+/// An answer that was given.
+pub(super) struct Refreshed {
+    /// To be kept, unless it takes too much.
+    pub(super) answer: Option<Answer>,
+    /// How many shards were not read.
+    pub(super) kept: usize,
+}
+
+/// Gives the answer; none, and nothing is given, when what the shards give is too much to be kept.
+pub(super) fn refresh(run: &Run<'_>, last: &Answer, sink: &mut Sink<'_>) -> Result<Option<Refreshed>, Fault> {
     let seen = run.shards.commits().see(&run.fragment.shards);
+    let gathered = match &run.fragment.merge {
+        MergeSpec::Groups { keys, states } => gather(run, &|| Grouped::new(keys, states), last, &seen),
+        MergeSpec::Rows { order, limit } => {
+            gather(run, &|| TopRows::new(order, limit.unwrap_or(u64::MAX)), last, &seen)
+        }
+    };
+    let Gathered { merged, blocks, kept } = match gathered {
+        Ok(gathered) => gathered,
+        Err(fault) if fault.reason == Reason::TooLarge => return Ok(None),
+        Err(fault) => return Err(fault),
+    };
     let mut copy = Copy::new(run.kept.share_max());
     let mut sink = |batch| sink(copy.take(batch));
     let mut outlet = Outlet::new(&mut sink, run.fragment.bytes_max);
-    let Gathered { blocks, kept, bytes } = match &run.fragment.merge {
-        MergeSpec::Groups { keys, states } => gather(run, &|| Grouped::new(keys, states), last, &seen, &mut outlet)?,
-        MergeSpec::Rows { order, limit } => {
-            let limit = limit.unwrap_or(u64::MAX);
-            gather(run, &|| TopRows::new(order, limit), last, &seen, &mut outlet)?
-        }
-    };
+    outlet.push_batch(merged)?;
     outlet.finish()?;
+    // Counted here too: the budget is not told of every few bytes.
+    let bytes: usize = blocks.iter().map(|block| block.byte_size()).sum();
     let by_shard = if bytes > run.kept.share_max() { ByShard::TooLarge } else { ByShard::Known(blocks.into()) };
-    if let Some(batches) = copy.batches {
-        run.kept.keep(question, Answer { seen, batches, by_shard });
-    }
-    Ok(kept)
+    let answer = copy.batches.map(|batches| Answer { seen, batches, by_shard });
+    Ok(Some(Refreshed { answer, kept }))
 }
 
 /// What all shards gave.
 struct Gathered {
+    merged: Batch,
     blocks: Vec<Arc<Block>>,
-    bytes: usize,
     /// How many shards were not read.
     kept: usize,
 }
@@ -58,10 +72,10 @@ fn gather<P: Partial>(
     empty: &(impl Fn() -> P + Sync),
     last: &Answer,
     seen: &Seen,
-    outlet: &mut Outlet<'_, '_>,
 ) -> Result<Gathered, Fault> {
-    let budget = Budget::new(run.fragment.bytes_max);
-    let refreshed: Vec<Refreshed<'_>> = run.pool.install(|| {
+    // What cannot be kept is not worth holding: without it the shards' rows would be merged as they come.
+    let budget = Budget::new(run.fragment.bytes_max.min(run.kept.share_max() as u64));
+    let current: Vec<Current<'_>> = run.pool.install(|| {
         let blocks = run.fragment.shards.par_chunks(BLOCK_SHARDS).enumerate();
         let refresh = |(number, shards): (usize, &[u64])| {
             let first = number * BLOCK_SHARDS;
@@ -70,19 +84,19 @@ fn gather<P: Partial>(
         blocks.map(refresh).collect::<Result<_, Fault>>()
     })?;
     let mut all = empty();
-    for (number, refreshed) in refreshed.iter().enumerate() {
+    let mut held = budget.holder();
+    for (number, current) in (0u32..).zip(&current) {
         run.fragment.ticket.check()?;
-        let number = u32::try_from(number).map_err(|_| Fault::invalid("more than 2^32 blocks of shards"))?;
-        all.take_batch(number, &refreshed.block.merged)?;
+        all.take_batch(number, &current.block.merged)?;
+        held.set(all.byte_size())?;
     }
-    outlet.push_batch(all.into_batch())?;
-    let kept = refreshed.iter().map(|refreshed| refreshed.kept).sum();
-    let blocks: Vec<Arc<Block>> = refreshed.into_iter().map(|refreshed| refreshed.block).collect();
-    Ok(Gathered { bytes: blocks.iter().map(|block| block.byte_size()).sum(), blocks, kept })
+    let kept = current.iter().map(|current| current.kept).sum();
+    let blocks = current.into_iter().map(|current| current.block).collect();
+    Ok(Gathered { merged: all.into_batch(), blocks, kept })
 }
 
 /// A block as it is now.
-struct Refreshed<'b> {
+struct Current<'b> {
     block: Arc<Block>,
     /// How many of its shards were not read.
     kept: usize,
@@ -100,16 +114,16 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
-    fn refresh<'b, P: Partial>(&self, empty: &impl Fn() -> P, budget: &'b Budget) -> Result<Refreshed<'b>, Fault> {
+    fn refresh<'b, P: Partial>(&self, empty: &impl Fn() -> P, budget: &'b Budget) -> Result<Current<'b>, Fault> {
         let known: Vec<Option<&Arc<Batch>>> = (0..self.shards.len()).map(|place| self.known(place)).collect();
         let kept = known.iter().flatten().count();
+        let mut held = budget.holder();
         let block = match self.block() {
             Some(block) if kept == self.shards.len() => Arc::clone(block),
-            _ => Arc::new(self.merge(empty, &known)?),
+            _ => Arc::new(self.merge(empty, &known, &mut held)?),
         };
-        let mut held = budget.holder();
         held.set(block.byte_size())?;
-        Ok(Refreshed { block, kept, _held: held })
+        Ok(Current { block, kept, _held: held })
     }
 
     /// The block as it was.
@@ -127,24 +141,40 @@ impl Places<'_> {
         self.block().filter(|_| stands_still).map(|block| &block.by_shard[place])
     }
 
-    fn merge<P: Partial>(&self, empty: &impl Fn() -> P, known: &[Option<&Arc<Batch>>]) -> Result<Block, Fault> {
+    fn merge<P: Partial>(
+        &self,
+        empty: &impl Fn() -> P,
+        known: &[Option<&Arc<Batch>>],
+        held: &mut Held<'_>,
+    ) -> Result<Block, Fault> {
         let mut merged = empty();
-        let mut by_shard = Vec::with_capacity(self.shards.len());
+        let mut by_shard: Vec<Arc<Batch>> = Vec::with_capacity(self.shards.len());
+        let mut bytes = 0;
         for ((place, shard), known) in (0u32..).zip(self.shards).zip(known) {
             self.run.fragment.ticket.check()?;
             let batch = match known {
                 Some(batch) => Arc::clone(batch),
-                None => Arc::new(self.read(*shard, empty())?),
+                None => Arc::new(self.read(*shard, empty(), bytes + merged.byte_size(), held)?),
             };
             merged.take_batch(place, &batch)?;
+            bytes += batch.byte_size();
+            held.set(bytes + merged.byte_size())?;
             by_shard.push(batch);
         }
-        Ok(Block { merged: merged.into_batch(), by_shard: by_shard.into() })
+        let mut merged = merged.into_batch();
+        merged.shrink_to_fit();
+        Ok(Block { merged, by_shard: by_shard.into() })
     }
 
-    /// What one shard gives.
-    fn read<P: Partial>(&self, shard: u64, mut partial: P) -> Result<Batch, Fault> {
-        self.run.read(shard, &mut |row| partial.take(0, row))?;
-        Ok(partial.into_batch())
+    /// What one shard gives, beside so many bytes that are held already.
+    fn read<P: Partial>(&self, shard: u64, mut partial: P, bytes: usize, held: &mut Held<'_>) -> Result<Batch, Fault> {
+        self.run.read(shard, &mut |row| {
+            let flow = partial.take(0, row)?;
+            held.set(bytes + partial.byte_size())?;
+            Ok(flow)
+        })?;
+        let mut batch = partial.into_batch();
+        batch.shrink_to_fit();
+        Ok(batch)
     }
 }

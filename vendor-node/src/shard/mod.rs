@@ -76,6 +76,7 @@ pub(crate) struct Shard {
 impl Shard {
     /// A shard that is not open yet.
     pub(crate) fn new(place: Place, open: &Arc<OpenConnections>, commits: Arc<ShardCommits>) -> Shard {
+        commits.reopen();
         Shard {
             idle: Mutex::default(),
             writer: Mutex::default(),
@@ -188,6 +189,7 @@ impl Shard {
             }
             Err(WriteFault { fault, close }) => {
                 if close {
+                    self.commits.doubt();
                     *held = None;
                 }
                 Err(fault.into())
