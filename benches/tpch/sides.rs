@@ -30,7 +30,7 @@ pub(crate) struct Sides {
 impl Sides {
     /// Makes both sides and fills them. What goes wrong here panics, as in a test.
     pub(crate) fn fill(scale: f64, nodes: u32, shards: u32) -> Sides {
-        let souk = Cluster::start(nodes as usize, PlacementPolicy::Ring { shards });
+        let souk = Cluster::start_forgetful(nodes as usize, PlacementPolicy::Ring { shards });
         let sides = Sides { souk, sqlite: Plain::new() };
         for table in &TABLES {
             let started = Instant::now();

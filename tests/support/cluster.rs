@@ -94,6 +94,24 @@ impl Cluster {
 
     /// As [`Cluster::start_with`], in a folder that the caller keeps: what a cluster left there is there again.
     pub fn start_in(folder: &Path, nodes: usize, placement: PlacementPolicy, limits: Limits) -> Cluster {
+        Cluster::start_keeping(folder, nodes, placement, limits, souk_vendor_node::KEPT_BYTES_MAX)
+    }
+
+    /// Starts a cluster whose nodes keep no answers: for measuring what it takes to make them.
+    pub fn start_forgetful(nodes: usize, placement: PlacementPolicy) -> Cluster {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut cluster = Cluster::start_keeping(folder.path(), nodes, placement, Limits::default(), 0);
+        cluster.folder = Some(folder);
+        cluster
+    }
+
+    fn start_keeping(
+        folder: &Path,
+        nodes: usize,
+        placement: PlacementPolicy,
+        limits: Limits,
+        kept_bytes_max: u64,
+    ) -> Cluster {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let (stop, stopped) = watch::channel(false);
@@ -101,7 +119,7 @@ impl Cluster {
         let address = runtime.block_on(async {
             let mut addresses = Vec::new();
             for index in 0..nodes {
-                let (address, task) = start_node(index, folder, wait_for(stopped.clone())).await;
+                let (address, task) = start_node(index, folder, kept_bytes_max, wait_for(stopped.clone())).await;
                 addresses.push(address);
                 tasks.push(task);
             }
@@ -260,17 +278,13 @@ async fn listen() -> (TcpListener, String) {
 async fn start_node(
     index: usize,
     folder: &Path,
+    kept_bytes_max: u64,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> (NodeAddress, JoinHandle<()>) {
     let id = format!("node-{}", index + 1);
     let data = folder.join(&id);
-    let settings = souk_vendor_node::Settings {
-        id: id.clone(),
-        data,
-        threads: 2,
-        open_shards_max: None,
-        kept_bytes_max: souk_vendor_node::KEPT_BYTES_MAX,
-    };
+    let settings =
+        souk_vendor_node::Settings { id: id.clone(), data, threads: 2, open_shards_max: None, kept_bytes_max };
     let (listener, address) = listen().await;
     let run = async move { souk_vendor_node::run(listener, settings, shutdown).await.expect("a node") };
     (NodeAddress { id, address }, tokio::spawn(run))

@@ -37,6 +37,18 @@ pub(crate) fn shrink_and_seal(connection: &Connection) -> rusqlite::Result<()> {
     codes.into_iter().try_for_each(check)
 }
 
+/// Bytes of pages that a connection's cache holds.
+pub(crate) fn cache_bytes(connection: &Connection) -> usize {
+    let (mut current, mut highest): (c_int, c_int) = (0, 0);
+    // SAFETY: the handle is open and ours; SQLite writes two integers and looks at nothing else.
+    let code = unsafe {
+        let handle = connection.handle();
+        ffi::sqlite3_db_status(handle, ffi::SQLITE_DBSTATUS_CACHE_USED, &mut current, &mut highest, 0)
+    };
+    debug_assert_eq!(code, ffi::SQLITE_OK, "the counter is one that SQLite knows");
+    usize::try_from(current).unwrap_or(0)
+}
+
 /// The state of an aggregate function.
 trait State: Default {
     /// Takes an argument that is not NULL.
@@ -249,6 +261,14 @@ mod tests {
         wanted.add(Value::Blob(Box::default()).as_ref(), Number::Real(0.0));
         wanted.add(Value::text("").as_ref(), Number::Real(0.0));
         assert_eq!(given, wanted.finish());
+    }
+
+    #[test]
+    fn a_cache_grows_with_what_is_read() {
+        let connection = connection();
+        let before = cache_bytes(&connection);
+        connection.execute_batch("CREATE TABLE t(a); INSERT INTO t VALUES (zeroblob(100000))").unwrap();
+        assert!(cache_bytes(&connection) >= before + 100_000);
     }
 
     #[test]

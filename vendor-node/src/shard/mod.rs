@@ -140,6 +140,9 @@ impl Shard {
 
     /// Keeps a reader for the next call, or closes one when enough are kept.
     fn keep(&self, mut reader: Reader) {
+        if let Err(error) = reader.rest() {
+            tracing::warn!(shard = self.place.shard, %error, "a reader keeps its memory");
+        }
         let mut idle = self.idle.lock();
         // Under the lock: a writer finds the reader here, or has counted its commit before.
         if reader.is_behind(self.commits.count()) && reader.end_snapshot().is_err() {

@@ -35,8 +35,12 @@ const STATEMENTS_KEPT: usize = 16;
 /// Instructions of SQLite's machine between two looks at the ticket.
 const OPS_PER_LOOK: i32 = 1000;
 
-/// Page cache of a reader, in KiB. Pages beyond it come from the system's cache.
-const CACHE_KIB: i32 = 96;
+/// Page cache of a reader while it runs, in KiB: joins and walks of an index come back to the same pages. Pages beyond it come from the
+/// system's cache.
+const CACHE_KIB: i32 = 2048;
+
+/// Bytes of its page cache that an idle reader keeps: a small shard whole, of a large one nothing.
+const CACHE_BYTES_KEPT: usize = 96 << 10;
 
 /// A SELECT with its parameters.
 #[derive(Debug)]
@@ -161,6 +165,11 @@ impl Reader {
             return Ok(());
         }
         self.trusted(|connection| connection.execute_batch("COMMIT"))
+    }
+
+    /// Gives back the pages of a shard that is too large for them to be kept.
+    pub(crate) fn rest(&self) -> rusqlite::Result<()> {
+        if raw::cache_bytes(&self.connection) <= CACHE_BYTES_KEPT { Ok(()) } else { self.connection.release_memory() }
     }
 
     /// Runs a statement over the snapshot.
