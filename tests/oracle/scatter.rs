@@ -253,6 +253,14 @@ fn windows_partition_by_the_shard_key() {
         "SELECT id, sum(price) OVER (w ORDER BY id) FROM products WINDOW w AS (PARTITION BY vendor_id)",
         "SELECT vendor_id, stock, rank() OVER (PARTITION BY vendor_id ORDER BY stock) FROM products GROUP BY vendor_id, stock",
     ]);
+    // A COLLATE inside of a window, a FILTER or an aggregate's ORDER BY is not that of the call's result.
+    market.exact([
+        "SELECT group_concat(grade, '-') OVER (PARTITION BY vendor_id ORDER BY name COLLATE NOCASE, id) FROM products ORDER BY 1",
+        "SELECT max(grade || '') OVER (PARTITION BY vendor_id ORDER BY name COLLATE NOCASE, id) FROM products ORDER BY 1",
+        "SELECT vendor_id, group_concat(grade, '' ORDER BY name COLLATE NOCASE, id) AS g FROM products GROUP BY vendor_id ORDER BY g",
+        "SELECT vendor_id, max(grade || '') FILTER (WHERE name COLLATE NOCASE > 'a') AS g FROM products GROUP BY vendor_id ORDER BY g",
+        "SELECT vendor_id, max(grade COLLATE BINARY) AS g FROM products GROUP BY vendor_id ORDER BY g, 1",
+    ]);
     // Rows without a partner come with a NULL key from every shard.
     market.never_wrong([
         "SELECT s.vendor_id, count(*) OVER (PARTITION BY s.vendor_id) FROM products AS p LEFT JOIN sales AS s ON s.vendor_id = p.vendor_id AND s.product_id = p.id",

@@ -3,12 +3,17 @@
 use souk_merge::Collation;
 
 use super::Context;
-use crate::sql::{Affinity, Body, Column, Expr, Query, SourceKind, UnaryOp};
+use crate::sql::{Affinity, Arguments, Body, Column, Expr, Function, Query, SourceKind, UnaryOp};
 
-/// The collation that a COLLATE inside the expression gives it.
+/// The collation that a COLLATE inside the expression gives it. Of a call only its arguments count, not what they are sorted by, its
+/// FILTER or its window.
 pub(crate) fn explicit_collation(expr: &Expr) -> Option<Collation> {
     match expr {
         Expr::Collate(_, name) => Collation::by_name(name),
+        Expr::Function(Function { arguments: Arguments::List { list, .. }, .. }) => {
+            list.iter().find_map(explicit_collation)
+        }
+        Expr::Function(Function { arguments: Arguments::Star, .. }) => None,
         other => other.children().into_iter().find_map(explicit_collation),
     }
 }
