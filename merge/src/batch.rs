@@ -274,11 +274,11 @@ impl Batch {
 
 /// Where the next cell of a column lies.
 #[derive(Debug, Clone, Copy, Default)]
-struct Position {
-    integer: usize,
-    real: usize,
-    length: usize,
-    data: usize,
+pub(crate) struct Position {
+    pub(crate) integer: usize,
+    pub(crate) real: usize,
+    pub(crate) length: usize,
+    pub(crate) data: usize,
 }
 
 /// Reads a batch row by row, without copying a cell: one of its own, or one that is lent.

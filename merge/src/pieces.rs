@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Batch, Column};
+use crate::{Batch, Column, batch::Position};
 
 /// Cuts a batch into pieces from its front on. A row is never looked at by itself.
 #[derive(Debug)]
@@ -12,15 +12,6 @@ pub struct Pieces<'a> {
     row: usize,
     /// Where its cells are, for each column.
     positions: Vec<Position>,
-}
-
-/// Where the next cells of a column lie.
-#[derive(Debug, Clone, Copy, Default)]
-struct Position {
-    integer: usize,
-    real: usize,
-    length: usize,
-    data: usize,
 }
 
 impl<'a> Pieces<'a> {
