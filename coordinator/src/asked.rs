@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use souk_merge::Value;
 use souk_proto::Reason;
 
-use crate::analyze::{Constant, Pin};
+use crate::analyze::{Constant, Need, Pin, Test};
 use crate::catalog::{Snapshot, Topology, ring_key};
 use crate::error::{Error, Result};
-use crate::plan::{Asked, ReadSet, Scope, ShardedTable, Template};
+use crate::plan::{Asked, BoundNeed, BoundTest, ReadSet, Scope, ShardedTable, Template};
 use crate::sql::{Affinity, Evaluator};
+
+/// Values that a node compares a shard's statistics with, for one column.
+const NEED_VALUES_MAX: usize = 100;
 
 /// The shards that a statement must ask, with these parameters and this explicit key.
 pub(crate) fn asked(
@@ -45,10 +48,7 @@ fn pinned_keys(pin: &Pin, parameters: &[Value], evaluator: &Evaluator) -> Result
         Pin::Keys { constants, affinity, nulls } => {
             let mut keys = BTreeSet::new();
             for constant in constants {
-                let value = match constant {
-                    Constant::Parameter(number) => parameters.get(number - 1).cloned().unwrap_or_default(),
-                    Constant::Literal(sql) => evaluator.value(sql, &[])?,
-                };
+                let value = value_of(constant, parameters, evaluator)?.unwrap_or_default();
                 if *nulls || value != Value::Null {
                     let stored = evaluator.stored(value, *affinity)?;
                     keys.insert(ring_key(stored.as_ref()).canonical_bytes());
@@ -68,6 +68,38 @@ fn pinned_keys(pin: &Pin, parameters: &[Value], evaluator: &Evaluator) -> Result
             Ok(a.zip(b).map(|(a, b)| a.union(&b).cloned().collect()))
         }
     }
+}
+
+/// The value of a constant; none of a parameter that is not the user's.
+fn value_of(constant: &Constant, parameters: &[Value], evaluator: &Evaluator) -> Result<Option<Value>> {
+    Ok(match constant {
+        Constant::Parameter(number) => parameters.get(number - 1).cloned(),
+        Constant::Literal(sql) => Some(evaluator.value(sql, &[])?),
+    })
+}
+
+/// What a shard must hold to give any row, with these parameters. What says too little to be worth its way is left out.
+pub(crate) fn bound_needs(needs: &[Need], parameters: &[Value], evaluator: &Evaluator) -> Result<Vec<BoundNeed>> {
+    let bound = needs.iter().map(|need| bound_need(need, parameters, evaluator));
+    Ok(bound.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+fn bound_need(need: &Need, parameters: &[Value], evaluator: &Evaluator) -> Result<Option<BoundNeed>> {
+    let Need { column, affinity, test } = need;
+    let compared = |constant: &Constant| match value_of(constant, parameters, evaluator)? {
+        Some(value) => Ok::<_, Error>(Some(evaluator.stored(value, *affinity)?)),
+        None => Ok(None),
+    };
+    let test = match test {
+        Test::Among(constants) if constants.len() > NEED_VALUES_MAX => None,
+        Test::Among(constants) => {
+            let values = constants.iter().map(compared).collect::<Result<Option<Vec<Value>>>>()?;
+            values.map(|values| BoundTest::Among(values.into_iter().filter(|value| *value != Value::Null).collect()))
+        }
+        Test::AtLeast(bound) => compared(bound)?.map(BoundTest::AtLeast),
+        Test::AtMost(bound) => compared(bound)?.map(BoundTest::AtMost),
+    };
+    Ok(test.map(|test| BoundNeed { column: column.clone(), test }))
 }
 
 /// The shard of an explicit key. On a shard of its own the text needs no fence.

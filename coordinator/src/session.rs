@@ -12,7 +12,7 @@ use souk_proto::Reason;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::asked::{asked, pinned};
+use crate::asked::{asked, bound_needs, pinned};
 use crate::catalog::Snapshot;
 use crate::cluster::{Cluster, Turn};
 use crate::error::{Error, Result};
@@ -235,7 +235,9 @@ impl Session {
         let first =
             spread.first.iter().map(|first| self.bindings(&first.template, parameters.to_vec(), None, snapshot));
         let first = first.collect::<Result<_>>()?;
-        Ok(SpreadBindings { asked, limit, offset, now, first })
+        let needs = spread.parts.iter().map(|part| bound_needs(&part.needs, parameters, evaluator));
+        let needs = needs.collect::<Result<_>>()?;
+        Ok(SpreadBindings { asked, limit, offset, now, first, needs })
     }
 
     fn deadline(&self, asked_ms: u32) -> Duration {

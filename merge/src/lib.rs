@@ -46,7 +46,7 @@ mod testing;
 
 pub use batch::{Batch, BatchCursor, BatchError, Column, ValueKind};
 pub use groups::Groups;
-pub use order::{Collation, SortKey, compare_rows, compare_values, encode_key};
+pub use order::{Collation, SortKey, compare_by_key, compare_rows, compare_values, encode_key};
 pub use ordered::{OrderedMerge, Step, Unsorted};
 pub use pieces::Pieces;
 pub use set::{Number, SetBuilder};

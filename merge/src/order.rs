@@ -81,7 +81,8 @@ pub fn compare_rows<'a, 'b>(
     Ordering::Equal
 }
 
-fn compare_by_key(key: &SortKey, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
+/// The order of two values of a key's column.
+pub fn compare_by_key(key: &SortKey, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
     match (a.is_null(), b.is_null()) {
         (true, true) => Ordering::Equal,
         (true, false) if key.nulls_last => Ordering::Greater,

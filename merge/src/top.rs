@@ -56,6 +56,13 @@ impl Top {
         enters
     }
 
+    /// The first value and the source of the worst row kept: no row behind it can enter any more. None while any row can.
+    pub fn bar(&self) -> Option<(ValueRef<'_>, u32)> {
+        let (first, worst) = (self.order.first()?, self.rows.peek()?);
+        let full = self.limit <= self.rows.len() as u64;
+        full.then(|| (worst.values[first.column].as_ref(), worst.source))
+    }
+
     /// Takes the rows of another over; their sources must differ.
     pub fn merge(&mut self, other: Top) {
         self.arrivals = self.arrivals.max(other.arrivals);

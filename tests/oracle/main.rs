@@ -6,6 +6,7 @@
 //! - `keys`: routing, and what counts as the same key.
 //! - `scope`: requests that name a shard key.
 //! - `kept`: answers that are kept are never out of date.
+//! - `pruned`: shards that are left out by statistics hold nothing that matters.
 //! - `values`: borders of the five storage classes.
 //! - `refusals`: errors, bounds and what a client may not do.
 //! - `invariance`: generated schemas, rows and queries; `tally` counts what became of them.
@@ -21,6 +22,7 @@ mod invariance;
 mod kept;
 mod keys;
 mod partitions;
+mod pruned;
 mod refusals;
 mod scatter;
 mod scope;

@@ -24,6 +24,7 @@ mod ticket;
 mod fragment;
 mod kept;
 mod shards;
+mod statistics;
 
 mod commits;
 mod folder;

@@ -29,11 +29,15 @@ use crate::{
     schema::SchemaLog,
     shard::{self, Inserted, TableRows},
     shards::Shards,
+    statistics::Statistics,
     ticket::Ticket,
 };
 
 /// Threads that write: they wait for the disk more than they compute, and must not keep reads waiting.
 const WRITE_THREADS: usize = 8;
+
+/// What summaries of columns may take beside the answers that are kept: one in so many of their bytes.
+const STATISTICS_SHARE: u64 = 4;
 
 /// Who a node is.
 #[derive(Debug)]
@@ -67,6 +71,7 @@ pub(crate) struct Node {
     folder: Arc<Folder>,
     shards: Shards,
     kept: Kept,
+    statistics: Statistics,
     /// Walks shards for fragments.
     readers: ThreadPool,
     /// Makes, changes and closes files.
@@ -85,7 +90,17 @@ impl Node {
         let writers = pool("write", WRITE_THREADS)?;
         let shards = Shards::new(Arc::clone(&folder), settings.open_shards_max);
         let kept = Kept::new(settings.kept_bytes_max);
-        Ok(Node { folder, shards, kept, readers, writers, stopping: Arc::default(), administration: Mutex::default() })
+        let statistics = Statistics::new(settings.kept_bytes_max / STATISTICS_SHARE);
+        Ok(Node {
+            folder,
+            shards,
+            kept,
+            statistics,
+            readers,
+            writers,
+            stopping: Arc::default(),
+            administration: Mutex::default(),
+        })
     }
 
     /// The node's name.
@@ -208,7 +223,8 @@ impl Node {
         check_distinct(fragment.shards.iter().copied())?;
         let schema = self.folder.schema();
         schema.check_version(fragment.schema_version, self.folder.node())?;
-        fragment::run(fragment::Run::new(fragment, &schema, &self.shards, &self.kept, &self.readers), sink)
+        let Node { shards, kept, statistics, readers, .. } = self;
+        fragment::run(fragment::Run::new(fragment, &schema, shards, kept, statistics, readers), sink)
     }
 }
 

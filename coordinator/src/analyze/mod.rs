@@ -2,12 +2,16 @@
 //!
 //! - [`aggregates`]: which calls aggregate.
 //! - [`types`]: collation and affinity of expressions, as SQLite derives them.
+//! - [`shape`]: the sources of a SELECT and what filters them.
 //! - [`pins`]: which shard keys the predicates pin.
+//! - [`needs`]: what must be stored for any row to come.
 //! - [`place`]: whether rows lie shard by shard, and which columns tell the shard.
 
 mod aggregates;
+mod needs;
 mod pins;
 mod place;
+mod shape;
 mod types;
 
 use std::collections::HashMap;
@@ -15,6 +19,7 @@ use std::collections::HashMap;
 use crate::sql::{Cte, Node, Query, Schema, Source, SourceId, SourceKind, TableInfo, walk_query};
 
 pub(crate) use aggregates::{aggregates_outside, is_aggregate, is_aggregated, own_windows};
+pub(crate) use needs::{Need, Stored, Test, needs, stored_column};
 pub(crate) use pins::{Constant, Pin, pins};
 pub(crate) use place::{Place, place_of_body, rows_lie_by_shard};
 pub(crate) use types::{affinity_of, collation_of, explicit_collation, is_typed};

@@ -5,10 +5,8 @@
 //! be missing. NULL is special: a side that an outer join may fill with NULLs is not pinned by `IS NULL`.
 
 use super::Context;
-use crate::sql::{
-    Affinity, BinaryOp, Body, Column, Expr, From, JoinConstraint, JoinKind, Literal, OrderKey, Query, Select, Source,
-    SourceId, SourceKind, UnaryOp,
-};
+use super::shape::{Predicate, Shape};
+use crate::sql::{Affinity, BinaryOp, Body, Column, Expr, Literal, OrderKey, Query, Select, SourceKind, UnaryOp};
 
 /// A key in the words of the statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,17 +67,6 @@ struct Pinned {
     pin: Pin,
 }
 
-/// A predicate and the sources that it may pin.
-struct Scoped<'a> {
-    predicate: Predicate<'a>,
-    sources: Vec<SourceId>,
-}
-
-enum Predicate<'a> {
-    Expr(&'a Expr),
-    Equal(&'a Column, &'a Column),
-}
-
 struct Finder<'a, 'f> {
     context: &'a Context<'a>,
     found: &'f mut Vec<Pin>,
@@ -108,14 +95,7 @@ impl Finder<'_, '_> {
     }
 
     fn select(&mut self, select: &Select, query: &Query, outer: &[Pinned]) {
-        let mut shape = Shape::default();
-        if let Some(from) = &select.from {
-            shape.add(from, false);
-        }
-        if let Some(filter) = &select.filter {
-            let all = shape.sources.iter().map(|(source, _)| source.id).collect();
-            shape.add_predicate(filter, all);
-        }
+        let shape = Shape::of(select);
         let own = self.pin_sources(&shape, outer);
         self.found.extend(own.iter().map(|pinned| pinned.pin.clone()));
         let in_sight: Vec<Pinned> = own.into_iter().chain(outer.iter().cloned()).collect();
@@ -191,80 +171,8 @@ fn hand_on(shape: &Shape<'_>, pinned: &mut [Pinned], outer: &[Pinned]) -> bool {
     false
 }
 
-impl<'a> Predicate<'a> {
-    /// The column that this predicate makes equal to `column`.
-    fn equal_to(&self, column: &Column) -> Option<&'a Column> {
-        let (a, b) = match self {
-            Predicate::Equal(a, b) => (*a, *b),
-            Predicate::Expr(Expr::Binary(BinaryOp::Eq, a, b)) => match (a.as_ref(), b.as_ref()) {
-                (Expr::Column(a), Expr::Column(b)) => (a, b),
-                _ => return None,
-            },
-            Predicate::Expr(_) => return None,
-        };
-        if a == column {
-            Some(b)
-        } else if b == column {
-            Some(a)
-        } else {
-            None
-        }
-    }
-}
-
-/// The sources of a FROM clause and what filters them.
-#[derive(Default)]
-struct Shape<'a> {
-    /// Each source, and whether an outer join may fill it with NULLs.
-    sources: Vec<(&'a Source, bool)>,
-    predicates: Vec<Scoped<'a>>,
-    ons: Vec<&'a Expr>,
-}
-
-impl<'a> Shape<'a> {
-    /// Adds a FROM clause; gives the sources in it.
-    fn add(&mut self, from: &'a From, may_be_missing: bool) -> Vec<SourceId> {
-        let join = match from {
-            From::Source(source) => {
-                self.sources.push((source, may_be_missing));
-                return vec![source.id];
-            }
-            From::Join(join) => join,
-        };
-        let left = self.add(&join.left, may_be_missing || matches!(join.kind, JoinKind::Right | JoinKind::Full));
-        let right = self.add(&join.right, may_be_missing || matches!(join.kind, JoinKind::Left | JoinKind::Full));
-        let all: Vec<SourceId> = left.iter().chain(&right).copied().collect();
-        let filtered = match join.kind {
-            JoinKind::Inner | JoinKind::Cross => all.clone(),
-            JoinKind::Left => right,
-            JoinKind::Right => left,
-            JoinKind::Full => Vec::new(),
-        };
-        match &join.constraint {
-            JoinConstraint::None => {}
-            JoinConstraint::On(on) => {
-                self.ons.push(on);
-                self.add_predicate(on, filtered);
-            }
-            JoinConstraint::Using(columns) => {
-                for column in columns {
-                    let predicate = Predicate::Equal(&column.left, &column.right);
-                    self.predicates.push(Scoped { predicate, sources: filtered.clone() });
-                }
-            }
-        }
-        all
-    }
-
-    fn add_predicate(&mut self, predicate: &'a Expr, sources: Vec<SourceId>) {
-        for conjunct in predicate.conjuncts() {
-            self.predicates.push(Scoped { predicate: Predicate::Expr(conjunct), sources: sources.clone() });
-        }
-    }
-}
-
 /// The keys for which a predicate can be true.
-fn pin_of(predicate: &Expr, key: &Column, affinity: Affinity, nulls: bool) -> Pin {
+pub(super) fn pin_of(predicate: &Expr, key: &Column, affinity: Affinity, nulls: bool) -> Pin {
     let is_key = |expr: &Expr| matches!(expr, Expr::Column(column) if column == key);
     let keys = |constants: Vec<Constant>, nulls| Pin::Keys { constants, affinity, nulls };
     match predicate {
@@ -300,7 +208,7 @@ fn pin_of(predicate: &Expr, key: &Column, affinity: Affinity, nulls: bool) -> Pi
 }
 
 /// A literal or a parameter; anything else could carry an affinity or a collation of its own.
-fn constant(expr: &Expr) -> Option<Constant> {
+pub(super) fn constant(expr: &Expr) -> Option<Constant> {
     match expr {
         Expr::Literal(literal @ (Literal::Null | Literal::Number(_) | Literal::Text(_) | Literal::Blob(_))) => {
             Some(Constant::Literal(literal.to_string()))

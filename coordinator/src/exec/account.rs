@@ -18,6 +18,7 @@ pub(super) struct Account {
     /// Shards missing from the answer, each once.
     failed: BTreeMap<u64, ShardFailure>,
     kept: u32,
+    skipped: u32,
     pub(super) trace: Trace,
 }
 
@@ -28,11 +29,13 @@ pub(crate) struct Ending {
     pub(crate) failed: Vec<ShardFailure>,
     /// Readings of shards that were spared, since what they had given before still holds.
     pub(crate) kept: u32,
+    /// Readings that were spared, since statistics ruled the shard out.
+    pub(crate) skipped: u32,
 }
 
 impl Account {
     pub(super) fn new(trace: Trace) -> Account {
-        Account { failed: BTreeMap::new(), kept: 0, trace }
+        Account { failed: BTreeMap::new(), kept: 0, skipped: 0, trace }
     }
 
     /// The account of a step, which is [taken over](Account::take) when it is done.
@@ -43,6 +46,7 @@ impl Account {
     pub(super) fn take(&mut self, step: Account) {
         self.failed.extend(step.failed);
         self.kept += step.kept;
+        self.skipped += step.skipped;
     }
 
     /// Notes what one call of every node of a step came to.
@@ -50,6 +54,7 @@ impl Account {
         let failures = sources.iter().flat_map(|source| &source.failed);
         self.failed.extend(failures.map(|failure| (failure.shard, failure.clone())));
         self.kept += sources.iter().map(|source| source.kept).sum::<u32>();
+        self.skipped += sources.iter().map(|source| source.skipped).sum::<u32>();
         let measured = sources.iter().filter_map(|source| source.measured.clone());
         let call = measured.reduce(|mut call, other| {
             call.beside(other);
@@ -61,7 +66,7 @@ impl Account {
     }
 
     pub(super) fn into_ending(self) -> Ending {
-        Ending { failed: self.failed.into_values().collect(), kept: self.kept }
+        Ending { failed: self.failed.into_values().collect(), kept: self.kept, skipped: self.skipped }
     }
 }
 

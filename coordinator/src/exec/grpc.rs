@@ -16,8 +16,9 @@ use tonic::transport::{Channel, Endpoint};
 use super::nodes::{
     FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, RejectedRow, ShardFailure, Summary,
 };
+use crate::analyze::Stored;
 use crate::error::{Error, Result};
-use crate::plan::{Scope, ShardTime};
+use crate::plan::{BoundNeed, BoundTest, Scope, ShardTime};
 use crate::settings::NodeAddress;
 
 type Client = v1::shard_service_client::ShardServiceClient<InterceptedService<Channel, Meant>>;
@@ -235,7 +236,24 @@ fn fragment_to_wire(request: FragmentRequest) -> Result<v1::RunFragmentRequest> 
         },
         slowest_max: u32::try_from(request.slowest_max).unwrap_or(u32::MAX),
         keep: request.keep,
+        needs: request.needs.iter().map(need_to_wire).collect(),
+        lead: request.lead.as_ref().map(column_to_wire),
     })
+}
+
+fn need_to_wire(need: &BoundNeed) -> v1::Need {
+    let test = match &need.test {
+        BoundTest::Among(values) => {
+            v1::need::Test::Among(v1::Values { values: values.iter().map(v1::Value::from).collect() })
+        }
+        BoundTest::AtLeast(bound) => v1::need::Test::AtLeast(bound.into()),
+        BoundTest::AtMost(bound) => v1::need::Test::AtMost(bound.into()),
+    };
+    v1::Need { column: Some(column_to_wire(&need.column)), test: Some(test) }
+}
+
+fn column_to_wire(stored: &Stored) -> v1::StoredColumn {
+    v1::StoredColumn { table: stored.table.clone(), column: stored.column.clone() }
 }
 
 fn scope_to_wire(scope: &Scope) -> v1::Scope {
@@ -264,7 +282,8 @@ fn part_from_wire(node: &str, response: v1::RunFragmentResponse, shards: usize) 
                 rows: time.rows,
             });
             let slowest = slowest.collect();
-            Ok(FragmentPart::Summary(Summary { answered: summary.answered, failed, slowest, kept: summary.kept }))
+            let v1::FragmentSummary { answered, kept, skipped, .. } = summary;
+            Ok(FragmentPart::Summary(Summary { answered, failed, slowest, kept, skipped }))
         }
         None => Err(Error::internal(format!("node `{node}` sent an empty message"))),
     }

@@ -8,8 +8,9 @@ use souk_merge::{Batch, MergeSpec, Value};
 use souk_proto::Reason;
 use tokio::time::Instant;
 
+use crate::analyze::Stored;
 use crate::error::Result;
-use crate::plan::{Scope, ShardTime};
+use crate::plan::{BoundNeed, Scope, ShardTime};
 
 /// What a coordinator asks of nodes. Every error names the node.
 #[async_trait]
@@ -37,6 +38,10 @@ pub(crate) struct FragmentRequest {
     pub(crate) deadline: Instant,
     pub(crate) bytes_max: u64,
     pub(crate) scope: Option<Scope>,
+    /// What a shard must hold to give any row.
+    pub(crate) needs: Vec<BoundNeed>,
+    /// The column that the first key of the merge's order is.
+    pub(crate) lead: Option<Stored>,
     /// Whether shards may fail one by one.
     pub(crate) partial: bool,
     /// When not 0, each shard is measured, and so many of the slowest are named.
@@ -61,6 +66,8 @@ pub(crate) struct Summary {
     pub(crate) slowest: Vec<ShardTime>,
     /// Shards that were not read, since what they had given before still holds.
     pub(crate) kept: u32,
+    /// Shards that were not read, since their statistics rule them out.
+    pub(crate) skipped: u32,
 }
 
 /// A shard that could not do what was asked.

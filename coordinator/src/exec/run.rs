@@ -246,7 +246,11 @@ impl Driver {
 
     pub(super) fn start(&self, part: &BoundPart, sql: String, parameters: &Arc<Vec<Value>>) -> Vec<Source> {
         let start = |target: &Target| {
-            let request = self.request(target, sql.clone(), parameters, part.merge.clone(), None);
+            let request = FragmentRequest {
+                needs: part.needs.clone(),
+                lead: part.lead.clone(),
+                ..self.request(target, sql.clone(), parameters, part.merge.clone(), None)
+            };
             Source::start(&self.run.nodes, &target.node, request, Some(part.width))
         };
         part.targets.iter().map(start).collect()
@@ -269,6 +273,8 @@ impl Driver {
             deadline: self.run.deadline,
             bytes_max: self.run.merge_bytes_max,
             scope,
+            needs: Vec::new(),
+            lead: None,
             partial: self.run.partial,
             keep: self.run.keep,
             slowest_max: if self.run.trace.is_on() { SLOWEST_MAX } else { 0 },

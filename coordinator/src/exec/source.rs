@@ -28,6 +28,8 @@ pub(super) struct Source {
     pub(super) failed: Vec<ShardFailure>,
     /// Shards that were not read.
     pub(super) kept: u32,
+    /// Shards that were not read, since their statistics rule them out.
+    pub(super) skipped: u32,
     ended: bool,
     started: Instant,
     /// What the call took, when it is measured.
@@ -63,6 +65,7 @@ impl Source {
             gave_rows: false,
             failed: Vec::new(),
             kept: 0,
+            skipped: 0,
             ended: false,
             started,
             measured,
@@ -90,10 +93,12 @@ impl Source {
                 self.ended = true;
                 self.failed = summary.failed;
                 self.kept = summary.kept;
+                self.skipped = summary.skipped;
                 if let Some(measured) = &mut self.measured {
                     measured.elapsed = self.started.elapsed();
                     measured.slowest = summary.slowest;
                     measured.kept = summary.kept;
+                    measured.skipped = summary.skipped;
                 }
                 match (self.partial, self.failed.first()) {
                     (false, Some(failure)) => Err(Error::new(failure.reason, failure.message.clone())),

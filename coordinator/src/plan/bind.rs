@@ -3,8 +3,8 @@
 use souk_merge::{MergeSpec, Value};
 
 use super::{
-    BoundFinish, BoundFirst, BoundPart, BoundSpread, Extra, FinishStep, LimitTerms, Part, PartLimit, PartMerge, Plan,
-    ReadSet, RunsOn, Scope, Spread, Template,
+    BoundFinish, BoundFirst, BoundNeed, BoundPart, BoundSpread, Extra, FinishStep, LimitTerms, Part, PartLimit,
+    PartMerge, Plan, ReadSet, RunsOn, Scope, Spread, Template,
 };
 use crate::catalog::{Target, Topology};
 
@@ -27,6 +27,8 @@ pub(crate) struct SpreadBindings {
     pub(crate) now: String,
     /// Of each subquery that is answered first.
     pub(crate) first: Vec<Bindings>,
+    /// Of each part.
+    pub(crate) needs: Vec<Vec<BoundNeed>>,
 }
 
 /// Which shards can hold a matching row.
@@ -141,7 +143,8 @@ fn bind_spread(
     let all = topology.targets(&known.asked.shards(topology)).map_err(BindError::NoNode)?;
     let one: Vec<u64> = topology.any_shard().into_iter().collect();
     let one = topology.targets(&one).map_err(BindError::NoNode)?;
-    let parts = spread.parts.iter().map(|part| bind_part(part, &all, &one, fetch)).collect();
+    let parts = spread.parts.iter().zip(known.needs);
+    let parts = parts.map(|(part, needs)| bind_part(part, needs, &all, &one, fetch)).collect();
     let finish = match &spread.finish {
         FinishStep::Stream { visible, limit: terms } => {
             let limit = terms.as_ref().and(limit);
@@ -165,7 +168,7 @@ fn bind_spread(
     Ok(Plan::Spread(Box::new(BoundSpread { kind, first, parts, parameters, finish, otherwise: None })))
 }
 
-fn bind_part(part: &Part, all: &[Target], one: &[Target], fetch: Option<u64>) -> BoundPart {
+fn bind_part(part: &Part, needs: Vec<BoundNeed>, all: &[Target], one: &[Target], fetch: Option<u64>) -> BoundPart {
     let merge = match &part.merge {
         PartMerge::Rows { order, limit } => {
             let limit = match limit {
@@ -181,7 +184,15 @@ fn bind_part(part: &Part, all: &[Target], one: &[Target], fetch: Option<u64>) ->
         RunsOn::Shards => all.to_vec(),
         RunsOn::AnyOne => one.to_vec(),
     };
-    BoundPart { sql: part.sql.clone(), width: part.width, merge, targets, semi_join: part.semi_join.clone() }
+    BoundPart {
+        sql: part.sql.clone(),
+        width: part.width,
+        merge,
+        targets,
+        needs,
+        lead: part.lead.clone(),
+        semi_join: part.semi_join.clone(),
+    }
 }
 
 /// Which rows of the merged ones are wanted.

@@ -126,6 +126,10 @@ impl Steps<'_, '_> {
             step.notes.push(format!("semi-join keys: {}", semi_join.keys));
             step.notes.push(format!("sql with few keys: {}", semi_join.sql));
         }
+        let known = known_columns(part);
+        if !known.is_empty() {
+            step.notes.push(format!("skips shards by what is known of: {}", known.join(", ")));
+        }
         let names = match finish {
             BoundFinish::Stream { visible, .. } if *visible <= self.names.len() => &self.names[..*visible],
             _ => &[],
@@ -139,6 +143,16 @@ impl Steps<'_, '_> {
         }
         step.measured(self.at(Place::Part(index)))
     }
+}
+
+/// The columns by whose statistics a node may leave shards out.
+fn known_columns(part: &BoundPart) -> Vec<String> {
+    let limited = matches!(part.merge, MergeSpec::Rows { limit: Some(_), .. });
+    let columns = part.needs.iter().map(|need| &need.column).chain(part.lead.iter().filter(|_| limited));
+    let mut names: Vec<String> = columns.map(|column| format!("{}.{}", column.table, column.column)).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// What a scatter consists of.

@@ -11,7 +11,8 @@ use super::rows::collation_by_name;
 use super::scatter::can_group;
 use super::{Fill, Part, PartMerge, RunsOn, ScratchColumn, ScratchTable};
 use crate::analyze::{
-    Context, affinity_of, collation_of, explicit_collation, is_aggregate, is_aggregated, is_typed, rows_lie_by_shard,
+    Context, affinity_of, collation_of, explicit_collation, is_aggregate, is_aggregated, is_typed, needs,
+    rows_lie_by_shard,
 };
 use crate::sql::{
     Arguments, Body, Column, Expr, From, Function, Literal, Node, OrderKey, OrderTerm, Output, Query, Select, Source,
@@ -148,6 +149,8 @@ impl Split<'_> {
             width: self.keys.len() + self.states.len(),
             merge: PartMerge::Groups { keys, states },
             runs_on: RunsOn::Shards,
+            needs: needs(select, self.context),
+            lead: None,
             semi_join: None,
         }
     }

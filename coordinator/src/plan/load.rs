@@ -93,11 +93,15 @@ impl<'a> Load<'a> {
         extras: &mut Extras,
     ) -> (Part, ScratchTable) {
         let (outputs, cells) = self.columns(driven);
+        let width = outputs.len();
+        let query = self.query(outputs, filter.cloned());
         let part = Part {
-            width: outputs.len(),
-            sql: extras.print(&self.query(outputs, filter.cloned())),
+            width,
+            sql: extras.print(&query),
             merge: PartMerge::Rows { order: Vec::new(), limit: PartLimit::None },
             runs_on: if self.table.key().is_some() { RunsOn::Shards } else { RunsOn::AnyOne },
+            needs: Vec::new(),
+            lead: None,
             semi_join: None,
         };
         (part, ScratchTable { name: self.table.name.clone(), fill: Fill::Table(cells) })

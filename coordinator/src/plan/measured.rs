@@ -31,6 +31,8 @@ pub(crate) struct Measured {
     pub(crate) elapsed: Duration,
     /// Shards that were not read, since what they had given before still holds.
     pub(crate) kept: u32,
+    /// Shards that were not read, since their statistics rule them out.
+    pub(crate) skipped: u32,
     /// The shards that took longest, the slowest first.
     pub(crate) slowest: Vec<ShardTime>,
 }
@@ -56,6 +58,7 @@ impl Measured {
         self.rows += other.rows;
         self.bytes += other.bytes;
         self.kept += other.kept;
+        self.skipped += other.skipped;
         self.elapsed = self.elapsed.max(other.elapsed);
         self.slowest.extend(other.slowest);
         self.slowest.sort_by_key(|time| std::cmp::Reverse(time.elapsed));
@@ -85,7 +88,7 @@ mod tests {
     fn measured(ms: u64, shards: &[(u64, u64)]) -> Measured {
         let time = |&(shard, ms)| ShardTime { shard, node: "n".into(), elapsed: Duration::from_millis(ms), rows: 1 };
         let slowest = shards.iter().map(time).collect();
-        Measured { rows: 1, bytes: 10, elapsed: Duration::from_millis(ms), kept: 2, slowest }
+        Measured { rows: 1, bytes: 10, elapsed: Duration::from_millis(ms), kept: 2, skipped: 0, slowest }
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod measured;
 
 use souk_merge::{Collation, Finish, MergeSpec, SortKey, StateKind, Value};
 
-use crate::analyze::Pin;
+use crate::analyze::{Need, Pin, Stored};
 use crate::catalog::Target;
 use crate::sql::Affinity;
 
@@ -134,6 +134,10 @@ pub(crate) struct Part {
     pub(crate) width: usize,
     pub(crate) merge: PartMerge,
     pub(crate) runs_on: RunsOn,
+    /// What a shard must hold to give any row.
+    pub(crate) needs: Vec<Need>,
+    /// The column that the first key of its order is.
+    pub(crate) lead: Option<Stored>,
     /// When another part that is loaded before it gives few keys, only the rows with these are asked for.
     pub(crate) semi_join: Option<SemiJoin>,
 }
@@ -295,7 +299,25 @@ pub(crate) struct BoundPart {
     pub(crate) width: usize,
     pub(crate) merge: MergeSpec,
     pub(crate) targets: Vec<Target>,
+    pub(crate) needs: Vec<BoundNeed>,
+    pub(crate) lead: Option<Stored>,
     pub(crate) semi_join: Option<SemiJoin>,
+}
+
+/// What a shard must hold to give any row of a fragment: in this column, a value that passes the test.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BoundNeed {
+    pub(crate) column: Stored,
+    pub(crate) test: BoundTest,
+}
+
+/// What a value is compared with, by SQLite's order of values and BINARY.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum BoundTest {
+    /// Equal to one of them.
+    Among(Vec<Value>),
+    AtLeast(Value),
+    AtMost(Value),
 }
 
 /// The last step, with its numbers.

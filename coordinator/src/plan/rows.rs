@@ -5,7 +5,9 @@ use souk_merge::{Collation, SortKey};
 use super::clock::Extras;
 use super::scatter::width;
 use super::{Extra, Part, PartLimit, PartMerge, RunsOn};
-use crate::analyze::{Context, Place, collation_of, is_aggregated, own_windows, place_of_body};
+use crate::analyze::{
+    Context, Need, Place, Stored, collation_of, is_aggregated, needs, own_windows, place_of_body, stored_column,
+};
 use crate::sql::{Body, Expr, Literal, OrderKey, OrderTerm, Output, Query, Select};
 
 /// The fragment of a query whose rows lie shard by shard: its own text, with what it sorts by among the columns and with
@@ -61,6 +63,8 @@ pub(super) fn distinct_part(query: &Query, context: &Context<'_>, extras: &mut E
         width: select.outputs.len(),
         merge: PartMerge::Groups { keys, states: Vec::new() },
         runs_on: RunsOn::Shards,
+        needs: needs_of_rows(select, context),
+        lead: None,
         semi_join: None,
     })
 }
@@ -82,14 +86,33 @@ fn ordered_part(
     extras: &mut Extras,
 ) -> Result<Part, String> {
     show_sort_columns(&mut fragment)?;
-    let order = fragment.order.iter().map(|term| sort_key(term, &fragment.body, context)).collect::<Result<_, _>>()?;
+    let order = fragment.order.iter().map(|term| sort_key(term, &fragment.body, context));
+    let order = order.collect::<Result<Vec<_>, _>>()?;
+    let (needs, lead) = match &fragment.body {
+        Body::Select(select) => (needs_of_rows(select, context), lead(select, &order, context)),
+        Body::Values(_) | Body::Compound { .. } => (Vec::new(), None),
+    };
     Ok(Part {
         sql: extras.print(&fragment),
         width: width(&fragment.body),
         merge: PartMerge::Rows { order, limit },
         runs_on: RunsOn::Shards,
+        needs,
+        lead,
         semi_join: None,
     })
+}
+
+/// What must be stored for any row to come; nothing for an aggregate that gives a row in any case.
+fn needs_of_rows(select: &Select, context: &Context<'_>) -> Vec<Need> {
+    let gives_a_row = select.group.is_empty() && is_aggregated(select, &[]);
+    if gives_a_row { Vec::new() } else { needs(select, context) }
+}
+
+/// The stored column that the first sort key is, if it is one and compares as bytes.
+fn lead(select: &Select, order: &[SortKey], context: &Context<'_>) -> Option<Stored> {
+    let first = order.first().filter(|key| key.collation == Collation::Binary)?;
+    stored_column(&select.outputs.get(first.column)?.expr, select, context)
 }
 
 /// Turns every sort term that is no result column into a hidden one behind them.

@@ -8,7 +8,7 @@ use crate::exec::{Ending, ShardFailure};
 use crate::session::{Explanation, Facts, Measured, Step, StepKind};
 
 pub(super) fn certificate(facts: &Facts, ending: Ending, rows: u64) -> v1::Certificate {
-    let Ending { failed, kept } = ending;
+    let Ending { failed, kept, skipped } = ending;
     let failed: Vec<_> = failed.into_iter().map(failure).collect();
     v1::Certificate {
         plan: facts.plan.to_owned(),
@@ -21,6 +21,7 @@ pub(super) fn certificate(facts: &Facts, ending: Ending, rows: u64) -> v1::Certi
         topology_epoch: facts.topology_epoch,
         elapsed_us: micros(facts.started.elapsed()),
         kept,
+        skipped,
     }
 }
 
@@ -82,14 +83,14 @@ fn step_kind(kind: StepKind) -> v1::PlanStepKind {
 }
 
 fn measurement(measured: Measured) -> v1::StepMeasurement {
-    let Measured { rows, bytes, elapsed, kept, slowest } = measured;
+    let Measured { rows, bytes, elapsed, kept, skipped, slowest } = measured;
     let slowest = slowest.into_iter().map(|time| v1::ShardTime {
         shard: time.shard,
         node: time.node,
         elapsed_us: micros(time.elapsed),
         rows: time.rows,
     });
-    v1::StepMeasurement { rows, bytes, elapsed_us: micros(elapsed), slowest: slowest.collect(), kept }
+    v1::StepMeasurement { rows, bytes, elapsed_us: micros(elapsed), slowest: slowest.collect(), kept, skipped }
 }
 
 fn micros(time: Duration) -> u64 {

@@ -101,6 +101,8 @@ async fn table_rows(cluster: &Cluster, snapshot: &Snapshot, shard: u64, table: &
         deadline: Instant::now() + TIME_MAX,
         bytes_max: cluster.limits.merge_bytes_max,
         scope: None,
+        needs: Vec::new(),
+        lead: None,
         partial: false,
         slowest_max: 0,
         keep: false,

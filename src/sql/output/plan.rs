@@ -44,9 +44,11 @@ fn target(target: &PlanTarget) -> Value {
 }
 
 fn measurement(measured: &StepMeasurement) -> Value {
-    let StepMeasurement { rows, bytes, elapsed_us, kept, slowest } = measured;
+    let StepMeasurement { rows, bytes, elapsed_us, kept, skipped, slowest } = measured;
     let slowest: Vec<_> = slowest.iter().map(shard_time).collect();
-    json!({ "rows": rows, "bytes": bytes, "elapsed_us": elapsed_us, "kept": kept, "slowest": slowest })
+    json!({
+        "rows": rows, "bytes": bytes, "elapsed_us": elapsed_us, "kept": kept, "skipped": skipped, "slowest": slowest
+    })
 }
 
 fn shard_time(time: &ShardTime) -> Value {
@@ -55,9 +57,12 @@ fn shard_time(time: &ShardTime) -> Value {
 }
 
 fn certificate(certificate: &Certificate) -> Value {
-    let Certificate { asked, answered, failed, rows, elapsed_us, kept, .. } = certificate;
+    let Certificate { asked, answered, failed, rows, elapsed_us, kept, skipped, .. } = certificate;
     let failed: Vec<u64> = failed.iter().map(|failure| failure.shard).collect();
-    json!({ "asked": asked, "answered": answered, "failed": failed, "rows": rows, "elapsed_us": elapsed_us, "kept": kept })
+    json!({
+        "asked": asked, "answered": answered, "failed": failed, "rows": rows, "elapsed_us": elapsed_us, "kept": kept,
+        "skipped": skipped
+    })
 }
 
 #[cfg(test)]
@@ -82,7 +87,7 @@ mod tests {
             "{\"plan\":\"scatter\",\"asked\":9,\"pruned\":0,\"opaque\":null,\"root\":{\"kind\":\"scatter\",\"title\":\"why\",\
              \"notes\":[],\"sql\":null,\"targets\":[{\"node\":\"n1\",\"shards\":9,\"first_shards\":[1,2]}],\"measured\":null,\
              \"steps\":[{\"kind\":\"finish\",\"title\":\"\",\"notes\":[],\"sql\":null,\"targets\":[],\"measured\":{\"rows\":2,\
-             \"bytes\":16,\"elapsed_us\":1500,\"kept\":0,\"slowest\":[]},\"steps\":[]}]},\"certificate\":null}"
+             \"bytes\":16,\"elapsed_us\":1500,\"kept\":0,\"skipped\":0,\"slowest\":[]},\"steps\":[]}]},\"certificate\":null}"
         );
         assert!(plan(&response, true).unwrap().lines().count() > 20);
     }

@@ -15,12 +15,14 @@ const FAILURES_SHOWN: usize = 10;
 
 /// For example `10 rows in 12.3 ms · scatter · asked 1000, answered 1000, pruned 0`.
 pub(crate) fn summary(certificate: &Certificate, elapsed: Duration) -> String {
-    let Certificate { plan, asked, answered, pruned, failed, rows, kept, .. } = certificate;
+    let Certificate { plan, asked, answered, pruned, failed, rows, kept, skipped, .. } = certificate;
     let rows = counted(*rows, "row");
     let mut line =
         format!("{rows} in {} · {plan} · asked {asked}, answered {answered}, pruned {pruned}", time(elapsed));
-    if *kept > 0 {
-        line += &format!(", kept {kept}");
+    for (word, shards) in [("kept", kept), ("skipped", skipped)] {
+        if *shards > 0 {
+            line += &format!(", {word} {shards}");
+        }
     }
     if !failed.is_empty() {
         line += &format!(", failed {}", failed.len());

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
-use souk_merge::{Batch, Collation, Groups, SortKey, StateError, StateKind, Top};
+use souk_merge::{Batch, Collation, Groups, SortKey, StateError, StateKind, Top, ValueRef};
 use souk_proto::Reason;
 
 use super::{
@@ -28,6 +28,10 @@ pub(crate) trait Partial: Send + Sized {
     fn take_batch(&mut self, position: u32, batch: &Batch) -> Result<(), Fault>;
     /// Takes over what came of later shards.
     fn merge(&mut self, later: Self) -> Result<(), Fault>;
+    /// Behind which row nothing matters any more, by the first key of its order and its shard's position.
+    fn bar(&self) -> Option<(ValueRef<'_>, u32)> {
+        None
+    }
     /// Bytes held, roughly.
     fn byte_size(&self) -> usize;
     /// The merged rows.
@@ -68,6 +72,9 @@ impl<'b, P: Partial> Folded<'b, P> {
         start: &impl Fn() -> Folded<'b, P>,
     ) -> Result<Folded<'b, P>, Fault> {
         let position = u32::try_from(position).map_err(|_| Fault::invalid("more than 2^32 shards"))?;
+        if run.skips_behind_bar(shard, position) {
+            return Ok(self);
+        }
         if !run.fragment.partial {
             self.read(run, position, shard)?;
             return Ok(self);
@@ -88,7 +95,11 @@ impl<'b, P: Partial> Folded<'b, P> {
             let flow = self.partial.take(position, row)?;
             self.held.set(self.partial.byte_size())?;
             Ok(flow)
-        })
+        })?;
+        if let Some(bar) = self.partial.bar() {
+            run.prune.raise(bar);
+        }
+        Ok(())
     }
 
     fn merge(mut self, later: Folded<'b, P>) -> Result<Folded<'b, P>, Fault> {
@@ -133,6 +144,10 @@ impl Partial for TopRows<'_> {
             }
         }
         Ok(())
+    }
+
+    fn bar(&self) -> Option<(ValueRef<'_>, u32)> {
+        self.top.as_ref().and_then(Top::bar)
     }
 
     fn merge(&mut self, later: Self) -> Result<(), Fault> {

@@ -7,6 +7,7 @@
 //! - [`first`]: the first rows in shard order.
 //! - [`stream`]: all rows in shard order.
 //! - [`ordered`]: all rows, merged in order.
+//! - [`prune`]: shards that need not be read.
 //! - [`keep`]: an answer from what is kept, and what is kept of an answer.
 //! - [`refresh`]: an answer from what the shards gave that stand still, and from the others anew.
 //! - [`times`]: how long each shard took.
@@ -18,6 +19,7 @@ mod fold;
 mod keep;
 mod ordered;
 mod outlet;
+mod prune;
 mod refresh;
 mod stream;
 mod times;
@@ -33,10 +35,12 @@ use crate::{
     schema::SchemaLog,
     shard::{Query, RowView, Scope, Statement, Visit},
     shards::Shards,
+    statistics::{Need, Statistics, StoredColumn},
     ticket::Ticket,
 };
 use fold::{Grouped, TopRows};
 use outlet::Outlet;
+use prune::Prune;
 use times::Times;
 
 pub(crate) use times::ShardTime;
@@ -57,6 +61,10 @@ pub(crate) struct Fragment {
     pub(crate) partial: bool,
     /// The statement gives the same rows as long as the shards stand still.
     pub(crate) keep: bool,
+    /// What a shard must hold to give any row.
+    pub(crate) needs: Vec<Need>,
+    /// The column that the first key of the merge's order is.
+    pub(crate) lead: Option<StoredColumn>,
     /// When not 0, each shard is measured, and so many of the slowest are named.
     pub(crate) slowest_max: usize,
     pub(crate) ticket: Arc<Ticket>,
@@ -68,6 +76,8 @@ pub(crate) struct Summary {
     pub(crate) answered: usize,
     /// Of these, how many were not read, since what they had given before still holds.
     pub(crate) kept: usize,
+    /// Of these, how many were not read, since their statistics rule them out.
+    pub(crate) skipped: usize,
     pub(crate) failed: Vec<Failure>,
     /// The slowest first, when they were asked for.
     pub(crate) slowest: Vec<ShardTime>,
@@ -83,6 +93,7 @@ pub(crate) struct Run<'a> {
     pub(crate) shards: &'a Shards,
     pub(crate) kept: &'a Kept,
     pub(crate) pool: &'a ThreadPool,
+    prune: Prune<'a>,
     /// None when nobody asked for them.
     times: Option<Times>,
 }
@@ -93,17 +104,20 @@ impl<'a> Run<'a> {
         schema: &'a SchemaLog,
         shards: &'a Shards,
         kept: &'a Kept,
+        statistics: &'a Statistics,
         pool: &'a ThreadPool,
     ) -> Run<'a> {
-        Run { fragment, schema, shards, kept, pool, times: (fragment.slowest_max > 0).then(Times::default) }
+        let times = (fragment.slowest_max > 0).then(Times::default);
+        Run { fragment, schema, shards, kept, pool, prune: Prune::of(fragment, statistics), times }
     }
 }
 
 /// Runs a fragment and gives the merged rows to `sink`, on the caller's thread.
 pub(crate) fn run(run: Run<'_>, sink: &mut Sink<'_>) -> Result<Summary, Fault> {
     let (failed, kept) = keep::answer(&run, sink)?;
+    let skipped = run.prune.skipped();
     let slowest = run.times.map(|times| times.slowest(run.fragment.slowest_max)).unwrap_or_default();
-    Ok(Summary { answered: run.fragment.shards.len() - failed.len(), kept, failed, slowest })
+    Ok(Summary { answered: run.fragment.shards.len() - failed.len(), kept, skipped, failed, slowest })
 }
 
 /// Gives the shards that failed.
@@ -121,8 +135,11 @@ fn merge(run: &Run<'_>, sink: &mut Sink<'_>) -> Result<Vec<Failure>, Fault> {
 }
 
 impl Run<'_> {
-    /// Runs the statement on one shard.
+    /// Runs the statement on one shard, unless that would give nothing.
     fn read(&self, shard: u64, visit: &mut Visit<'_>) -> Result<(), Fault> {
+        if self.skips(shard) {
+            return Ok(());
+        }
         let Some(times) = &self.times else { return self.visit_rows(shard, visit) };
         let (started, mut rows) = (Instant::now(), 0);
         let outcome = self.visit_rows(shard, &mut |row| {

@@ -11,6 +11,7 @@ use crate::{
     node::ShardRows,
     schema::SchemaLog,
     shard::{Scope, ScopedTable, Statement, TableRows},
+    statistics::{Need, StoredColumn, Test},
     ticket::Ticket,
 };
 
@@ -31,6 +32,8 @@ pub(crate) fn fragment(request: v1::RunFragmentRequest, ticket: Arc<Ticket>) -> 
         failure_mode,
         slowest_max,
         keep,
+        needs,
+        lead,
     } = request;
     let parameters = parameters.into_iter().map(Value::try_from).collect::<Result<_, _>>().map_err(malformed)?;
     let merge = merge.ok_or(WireError::Missing("run_fragment.merge")).map_err(malformed)?;
@@ -42,8 +45,36 @@ pub(crate) fn fragment(request: v1::RunFragmentRequest, ticket: Arc<Ticket>) -> 
     };
     let scope = scoped.map(scope).transpose()?.map(Arc::new);
     let statement = Statement { sql, parameters };
-    let slowest_max = slowest_max as usize;
-    Ok(Fragment { shards, statement, merge, schema_version, bytes_max, scope, partial, keep, slowest_max, ticket })
+    Ok(Fragment {
+        shards,
+        statement,
+        merge,
+        schema_version,
+        bytes_max,
+        scope,
+        partial,
+        keep,
+        needs: needs.into_iter().map(need).collect::<Result<_, _>>().map_err(malformed)?,
+        lead: lead.map(stored_column),
+        slowest_max: slowest_max as usize,
+        ticket,
+    })
+}
+
+fn need(need: v1::Need) -> Result<Need, WireError> {
+    let column = stored_column(need.column.ok_or(WireError::Missing("need.column"))?);
+    let test = match need.test.ok_or(WireError::Missing("need.test"))? {
+        v1::need::Test::Among(v1::Values { values }) => {
+            Test::Among(values.into_iter().map(Value::try_from).collect::<Result<_, _>>()?)
+        }
+        v1::need::Test::AtLeast(bound) => Test::AtLeast(bound.try_into()?),
+        v1::need::Test::AtMost(bound) => Test::AtMost(bound.try_into()?),
+    };
+    Ok(Need { column, test })
+}
+
+fn stored_column(column: v1::StoredColumn) -> StoredColumn {
+    StoredColumn { table: column.table, column: column.column }
 }
 
 fn scope(scope: v1::Scope) -> Result<Scope, Fault> {

@@ -30,10 +30,10 @@ pub(crate) fn batch(batch: Batch) -> v1::RunFragmentResponse {
 }
 
 pub(crate) fn summary(node: &str, summary: Summary) -> v1::RunFragmentResponse {
-    let Summary { answered, kept, failed, slowest } = summary;
+    let Summary { answered, kept, skipped, failed, slowest } = summary;
     let slowest = slowest.into_iter().map(|time| shard_time(node, time)).collect();
-    let (answered, kept) = (count(answered), count(kept));
-    let summary = v1::FragmentSummary { answered, failed: failures(node, failed), slowest, kept };
+    let (answered, kept, skipped) = (count(answered), count(kept), count(skipped));
+    let summary = v1::FragmentSummary { answered, failed: failures(node, failed), slowest, kept, skipped };
     part(v1::run_fragment_response::Part::Summary(summary))
 }
 

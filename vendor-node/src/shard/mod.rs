@@ -34,7 +34,7 @@ pub(crate) use connection::OpenConnections;
 pub(crate) use file::{create, disk};
 pub(crate) use place::{Place, Trouble};
 pub(crate) use reader::{RowView, Statement, Visit, bindable};
-pub(crate) use scope::{Scope, ScopedTable};
+pub(crate) use scope::{Scope, ScopedTable, quote};
 pub(crate) use writer::{Inserted, TableRows};
 
 use crate::{commits::ShardCommits, error::Fault, schema::SchemaLog, ticket::Ticket};

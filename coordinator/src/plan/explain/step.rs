@@ -81,10 +81,12 @@ impl Step {
         }
         if let Some(measured) = &self.measured {
             write!(f, " [{} rows, {} bytes, {}", measured.rows, measured.bytes, Ms(measured.elapsed))?;
-            match measured.kept {
-                0 => write!(f, "]")?,
-                kept => write!(f, ", kept {kept}]")?,
-            }
+            let spared = [("kept", measured.kept), ("skipped", measured.skipped)];
+            spared
+                .iter()
+                .filter(|(_, shards)| *shards > 0)
+                .try_for_each(|(word, shards)| write!(f, ", {word} {shards}"))?;
+            write!(f, "]")?;
         }
         writeln!(f)?;
         self.notes.iter().try_for_each(|note| writeln!(f, "{indent}  {note}"))?;

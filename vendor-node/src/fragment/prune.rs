@@ -1,0 +1,167 @@
+//! Shards that need not be read: their statistics say that no row of theirs can matter.
+
+use std::{
+    cmp::Ordering,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use parking_lot::Mutex;
+use souk_merge::{Collation, MergeSpec, SortKey, Value, ValueRef, compare_by_key};
+
+use super::{Fragment, Run};
+use crate::{
+    error::Fault,
+    shard::{Query, RowView, Statement, quote},
+    statistics::{ColumnAt, Known, Statistics, StoredColumn, Summary, Test},
+};
+
+/// What a fragment's shards are measured by.
+pub(super) struct Prune<'a> {
+    statistics: &'a Statistics,
+    needs: Vec<Needed<'a>>,
+    lead: Option<Lead>,
+    skipped: AtomicUsize,
+}
+
+struct Needed<'a> {
+    column: Arc<ColumnAt>,
+    test: &'a Test,
+    /// Of the test's values.
+    hashes: Vec<u32>,
+}
+
+/// The column that the first key of the order is, and how good it must be.
+struct Lead {
+    column: Arc<ColumnAt>,
+    key: SortKey,
+    /// It is the only key: of equal rows the one of the earlier shard comes first.
+    alone: bool,
+    /// The first value and the position of a row behind which as many rows are known as are wanted.
+    bar: Mutex<Option<(Value, u32)>>,
+}
+
+impl<'a> Prune<'a> {
+    pub(super) fn of(fragment: &'a Fragment, statistics: &'a Statistics) -> Prune<'a> {
+        let Fragment { needs, lead, merge, schema_version, scope, .. } = fragment;
+        let column =
+            |column: &StoredColumn| Arc::new(ColumnAt { schema_version: *schema_version, column: column.clone() });
+        // In a scope a table is a view of the table: summaries would be of another's rows too.
+        let needs = if scope.is_some() { &[] } else { needs.as_slice() };
+        let needs = needs.iter().map(|need| {
+            let values = if let Test::Among(values) = &need.test { values.as_slice() } else { &[] };
+            let hashes = values.iter().map(|value| statistics.hash(value.as_ref())).collect();
+            Needed { column: column(&need.column), test: &need.test, hashes }
+        });
+        let lead = match (lead, merge) {
+            (Some(lead), MergeSpec::Rows { order, limit: Some(_) }) if scope.is_none() => {
+                let first = order.first().filter(|key| key.collation == Collation::Binary);
+                let alone = order.len() == 1;
+                first.map(|key| Lead { column: column(lead), key: *key, alone, bar: Mutex::default() })
+            }
+            _ => None,
+        };
+        Prune { statistics, needs: needs.collect(), lead, skipped: AtomicUsize::new(0) }
+    }
+
+    /// How many shards were not read.
+    pub(super) fn skipped(&self) -> usize {
+        self.skipped.load(Relaxed)
+    }
+
+    /// As many rows are known as are wanted, the worst of them with this first value, of the shard at this position.
+    pub(super) fn raise(&self, (value, position): (ValueRef<'_>, u32)) {
+        let Some(lead) = &self.lead else { return };
+        let mut bar = lead.bar.lock();
+        let better = |(known, at): &(Value, u32)| {
+            compare_by_key(&lead.key, value, known.as_ref()).then(position.cmp(at)).is_lt()
+        };
+        if bar.as_ref().is_none_or(better) {
+            *bar = Some((value.to_owned(), position));
+        }
+    }
+}
+
+impl Lead {
+    /// Whether no row of a shard can come before the bar.
+    fn rules_out(&self, summary: &Summary, position: u32) -> bool {
+        let Some(first) = summary.first(&self.key) else { return true };
+        let bar = self.bar.lock();
+        let Some((value, at)) = &*bar else { return false };
+        match compare_by_key(&self.key, first, value.as_ref()) {
+            Ordering::Less => false,
+            Ordering::Equal => self.alone && position > *at,
+            Ordering::Greater => true,
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Whether a shard can give no row.
+    pub(super) fn skips(&self, shard: u64) -> bool {
+        let prune = &self.prune;
+        if prune.needs.is_empty() {
+            return false;
+        }
+        let commits = self.shards.commits().of(shard).count();
+        let skips = prune.needs.iter().any(|need| {
+            let summary = self.summary(&need.column, shard, commits);
+            summary.is_some_and(|summary| !summary.may_pass(need.test, &need.hashes))
+        });
+        prune.skipped.fetch_add(usize::from(skips), Relaxed);
+        skips
+    }
+
+    /// Whether no row of the shard at this position can be among the first that are wanted.
+    pub(super) fn skips_behind_bar(&self, shard: u64, position: u32) -> bool {
+        let Some(lead) = &self.prune.lead else { return false };
+        let commits = self.shards.commits().of(shard).count();
+        let summary = self.summary(&lead.column, shard, commits);
+        let skips = summary.is_some_and(|summary| lead.rules_out(&summary, position));
+        self.prune.skipped.fetch_add(usize::from(skips), Relaxed);
+        skips
+    }
+
+    /// The summary of a column, which is made when that is due.
+    fn summary(&self, column: &Arc<ColumnAt>, shard: u64, commits: u64) -> Option<Arc<Summary>> {
+        match self.prune.statistics.ask(column, shard, commits) {
+            Known::Nothing => None,
+            Known::Summary(summary) => Some(summary),
+            Known::Due(rows_max) => match self.summarize(&column.column, shard, rows_max) {
+                Ok(summary) => {
+                    let summary = Arc::new(summary?);
+                    self.prune.statistics.keep(column, shard, commits, &summary);
+                    Some(summary)
+                }
+                Err(fault) => {
+                    // The statement itself will say so.
+                    tracing::debug!(shard, fault = fault.message, "a summary was not made");
+                    None
+                }
+            },
+        }
+    }
+
+    /// Reads a column; none when the table has more than so many rows.
+    fn summarize(&self, column: &StoredColumn, shard: u64, rows_max: u32) -> Result<Option<Summary>, Fault> {
+        let StoredColumn { table, column } = column;
+        let table = quote(table);
+        // With the table's name: a word in quotes that is no column would be taken for a text.
+        let sql = format!("SELECT {table}.{} FROM {table} LIMIT ?1", quote(column));
+        let parameters = vec![Value::Integer(i64::from(rows_max) + 1)];
+        let statement = Statement { sql, parameters };
+        let mut builder = self.prune.statistics.summary();
+        let mut rows = 0;
+        let mut visit = |row: &RowView<'_>| {
+            builder.add(row.value(0));
+            rows += 1;
+            Ok(ControlFlow::Continue(()))
+        };
+        let query = Query { statement: &statement, scope: None, schema: self.schema, ticket: &self.fragment.ticket };
+        self.shards.with(shard, |open| open.read(&query, &mut visit))?;
+        Ok(if rows > rows_max { None } else { builder.finish() })
+    }
+}

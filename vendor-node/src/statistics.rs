@@ -1,0 +1,303 @@
+//! What columns of shards hold, in short: whether a row can match is often known without a look at its shard.
+//!
+//! The summary of a shard's column holds as long as the shard does not commit. It is made when a column has been asked for so
+//! often that making it costs no more than the readings before it did.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use moka::sync::Cache;
+use souk_merge::{Collation, SortKey, Value, ValueRef, compare_values, encode_key};
+
+/// Rows that a summary may read for each time that its column was asked for: finding a shard, its statement and an entry of an index
+/// costs about as much.
+const ROWS_PER_ASK: u32 = 64;
+
+/// What an entry takes beside its summary: its key and its place.
+const OVERHEAD_BYTES: usize = 256;
+
+/// Bytes of a value that a summary keeps; a column with a longer lowest or highest one has no summary.
+const VALUE_BYTES_MAX: usize = 256;
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct StoredColumn {
+    pub(crate) table: String,
+    pub(crate) column: String,
+}
+
+/// What a shard must hold to give any row of a fragment: a row whose column passes the test.
+#[derive(Debug)]
+pub(crate) struct Need {
+    pub(crate) column: StoredColumn,
+    pub(crate) test: Test,
+}
+
+/// What a value is compared with, by SQLite's order and BINARY. NULL passes none.
+#[derive(Debug)]
+pub(crate) enum Test {
+    /// Equal to one of them.
+    Among(Vec<Value>),
+    AtLeast(Value),
+    AtMost(Value),
+}
+
+/// A column as one schema knows it: another may know another by the same name.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ColumnAt {
+    pub(crate) schema_version: u64,
+    pub(crate) column: StoredColumn,
+}
+
+/// The summaries that a node keeps, bounded in bytes; those that are asked for seldom go first.
+pub(crate) struct Statistics {
+    entries: Cache<(Arc<ColumnAt>, u64), Arc<Entry>>,
+    hasher: RandomState,
+}
+
+/// What is known of a column of a shard.
+#[derive(Debug)]
+struct Entry {
+    /// The shard's commit counter.
+    commits: u64,
+    /// How often it was asked for while there was no summary.
+    asks: AtomicU32,
+    summary: Option<Arc<Summary>>,
+}
+
+/// What is known of a column of a shard now.
+#[derive(Debug)]
+pub(crate) enum Known {
+    Nothing,
+    Summary(Arc<Summary>),
+    /// Nothing, but a summary is worth having when the table has no more than so many rows.
+    Due(u32),
+}
+
+impl Statistics {
+    /// Nothing is known yet; no more than so many bytes will be.
+    pub(crate) fn new(bytes_max: u64) -> Statistics {
+        let weigh = |_: &(Arc<ColumnAt>, u64), entry: &Arc<Entry>| {
+            let bytes = entry.summary.as_ref().map_or(0, |summary| summary.byte_size());
+            u32::try_from(OVERHEAD_BYTES + bytes).unwrap_or(u32::MAX)
+        };
+        let entries = Cache::builder().max_capacity(bytes_max).weigher(weigh).build();
+        Statistics { entries, hasher: RandomState::new() }
+    }
+
+    /// What is known of a column of a shard that has committed so often. Asking counts.
+    pub(crate) fn ask(&self, column: &Arc<ColumnAt>, shard: u64, commits: u64) -> Known {
+        let key = (Arc::clone(column), shard);
+        match self.entries.get(&key).filter(|entry| entry.commits == commits) {
+            Some(entry) => match &entry.summary {
+                Some(summary) => Known::Summary(Arc::clone(summary)),
+                None => {
+                    let asks = entry.asks.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+                    // Ever more seldom: what is tried in vain costs no more than it could spare either.
+                    if asks.is_power_of_two() { Known::Due(asks.saturating_mul(ROWS_PER_ASK)) } else { Known::Nothing }
+                }
+            },
+            None => {
+                let entry = Entry { commits, asks: AtomicU32::new(1), summary: None };
+                self.entries.insert(key, Arc::new(entry));
+                Known::Nothing
+            }
+        }
+    }
+
+    /// Keeps the summary of a column of a shard, read when the shard had committed so often, or later.
+    pub(crate) fn keep(&self, column: &Arc<ColumnAt>, shard: u64, commits: u64, summary: &Arc<Summary>) {
+        let entry = Entry { commits, asks: AtomicU32::new(0), summary: Some(Arc::clone(summary)) };
+        self.entries.insert((Arc::clone(column), shard), Arc::new(entry));
+    }
+
+    /// A summary of no rows yet.
+    pub(crate) fn summary(&self) -> SummaryBuilder<'_> {
+        SummaryBuilder { hasher: &self.hasher, key: Vec::new(), nulls: false, bounds: None, hashes: Vec::new() }
+    }
+
+    /// The hash of a value in the summaries of this node.
+    pub(crate) fn hash(&self, value: ValueRef<'_>) -> u32 {
+        hash(&self.hasher, value, &mut Vec::new())
+    }
+}
+
+/// 32 bits of a hash that is the same for values that SQLite finds equal.
+fn hash(hasher: &RandomState, value: ValueRef<'_>, key: &mut Vec<u8>) -> u32 {
+    key.clear();
+    encode_key(value, Collation::Binary, key);
+    hasher.hash_one(key) as u32
+}
+
+/// What a column holds.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    /// Whether a row holds NULL.
+    nulls: bool,
+    /// The lowest and the highest of the other values, if there are any.
+    bounds: Option<(Value, Value)>,
+    /// Of each of them, sorted.
+    hashes: Box<[u32]>,
+}
+
+impl Summary {
+    /// Whether a row may pass a test, whose values have these hashes. False is certain.
+    pub(crate) fn may_pass(&self, test: &Test, hashes: &[u32]) -> bool {
+        let Some((lowest, highest)) = &self.bounds else { return false };
+        let at_most = |a: &Value, b: &Value| compare_values(a.as_ref(), b.as_ref(), Collation::Binary).is_le();
+        match test {
+            Test::AtLeast(bound) => at_most(bound, highest),
+            Test::AtMost(bound) => at_most(lowest, bound),
+            Test::Among(values) => {
+                let mut values = values.iter().zip(hashes);
+                values.any(|(value, hash)| {
+                    at_most(lowest, value) && at_most(value, highest) && self.hashes.binary_search(hash).is_ok()
+                })
+            }
+        }
+    }
+
+    /// The value that comes first in an order by this column; none when there is no row.
+    pub(crate) fn first(&self, key: &SortKey) -> Option<ValueRef<'_>> {
+        let null = self.nulls.then_some(ValueRef::Null);
+        let other = self.bounds.as_ref().map(|(lowest, highest)| if key.descending { highest } else { lowest });
+        let other = other.map(Value::as_ref);
+        if key.nulls_last { other.or(null) } else { null.or(other) }
+    }
+
+    fn byte_size(&self) -> usize {
+        let Summary { nulls: _, bounds, hashes } = self;
+        let bounds = bounds.as_ref().map_or(0, |(low, high)| low.as_ref().heap_bytes() + high.as_ref().heap_bytes());
+        size_of::<Summary>() + bounds + size_of_val(&**hashes)
+    }
+}
+
+/// A summary that is being made.
+pub(crate) struct SummaryBuilder<'a> {
+    hasher: &'a RandomState,
+    key: Vec<u8>,
+    nulls: bool,
+    bounds: Option<(Value, Value)>,
+    hashes: Vec<u32>,
+}
+
+impl SummaryBuilder<'_> {
+    /// Takes the value of a row.
+    pub(crate) fn add(&mut self, value: ValueRef<'_>) {
+        if value.is_null() {
+            self.nulls = true;
+            return;
+        }
+        self.hashes.push(hash(self.hasher, value, &mut self.key));
+        let before = |a: ValueRef<'_>, b: &Value| compare_values(a, b.as_ref(), Collation::Binary).is_lt();
+        match &mut self.bounds {
+            Some((lowest, _)) if before(value, lowest) => *lowest = value.to_owned(),
+            Some((_, highest)) => {
+                if compare_values(value, highest.as_ref(), Collation::Binary).is_gt() {
+                    *highest = value.to_owned();
+                }
+            }
+            bounds @ None => *bounds = Some((value.to_owned(), value.to_owned())),
+        }
+    }
+
+    /// The summary; none when it would hold a value that is too long.
+    pub(crate) fn finish(self) -> Option<Summary> {
+        let SummaryBuilder { nulls, bounds, mut hashes, .. } = self;
+        let long = |value: &Value| value.as_ref().heap_bytes() > VALUE_BYTES_MAX;
+        if bounds.as_ref().is_some_and(|(lowest, highest)| long(lowest) || long(highest)) {
+            return None;
+        }
+        hashes.sort_unstable();
+        hashes.dedup();
+        Some(Summary { nulls, bounds, hashes: hashes.into() })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            (-3i64..3).prop_map(Value::Integer),
+            (-6i32..6).prop_map(|half| Value::Real(f64::from(half) / 2.0)),
+            "[ab]{0,2}".prop_map(|text| Value::text(&text)),
+            "[ab]{0,2}".prop_map(|text| Value::Blob(text.into_bytes().into())),
+        ]
+    }
+
+    fn summary(statistics: &Statistics, values: &[Value]) -> Summary {
+        let mut builder = statistics.summary();
+        values.iter().for_each(|value| builder.add(value.as_ref()));
+        builder.finish().unwrap()
+    }
+
+    fn passes(value: &Value, test: &Test) -> bool {
+        let compare = |a: &Value, b: &Value| compare_values(a.as_ref(), b.as_ref(), Collation::Binary);
+        match test {
+            _ if *value == Value::Null => false,
+            Test::Among(values) => values.iter().any(|known| compare(value, known).is_eq()),
+            Test::AtLeast(bound) => compare(value, bound).is_ge(),
+            Test::AtMost(bound) => compare(value, bound).is_le(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_that_passes_is_never_ruled_out(
+            stored in prop::collection::vec(value(), 0..6),
+            wanted in prop::collection::vec(value(), 0..3),
+            bound in value(),
+        ) {
+            let statistics = Statistics::new(1 << 20);
+            let summary = summary(&statistics, &stored);
+            for test in [Test::Among(wanted), Test::AtLeast(bound.clone()), Test::AtMost(bound)] {
+                let values = if let Test::Among(values) = &test { values.as_slice() } else { &[] };
+                let hashes: Vec<u32> = values.iter().map(|value| statistics.hash(value.as_ref())).collect();
+                let passes = stored.iter().any(|value| passes(value, &test));
+                prop_assert!(!passes || summary.may_pass(&test, &hashes), "{stored:?} {test:?}");
+            }
+        }
+
+        #[test]
+        fn the_first_value_is_that_of_the_sorted_column(
+            stored in prop::collection::vec(value(), 0..6),
+            descending: bool,
+            nulls_last: bool,
+        ) {
+            let key = SortKey { column: 0, descending, nulls_last, collation: Collation::Binary };
+            let summary = summary(&Statistics::new(1 << 20), &stored);
+            let first = stored.iter().map(Value::as_ref).min_by(|a, b| souk_merge::compare_by_key(&key, *a, *b));
+            match (summary.first(&key), first) {
+                (Some(given), Some(first)) => prop_assert!(souk_merge::compare_by_key(&key, given, first).is_eq()),
+                (given, first) => prop_assert_eq!(given.is_some(), first.is_some()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_summary_is_due_when_its_rows_were_earned_and_void_after_a_commit() {
+        let statistics = Statistics::new(1 << 20);
+        let column = StoredColumn { table: "t".into(), column: "c".into() };
+        let column = Arc::new(ColumnAt { schema_version: 1, column });
+        let ask = |commits| statistics.ask(&column, 7, commits);
+        assert!(matches!(ask(0), Known::Nothing));
+        assert!(matches!(ask(0), Known::Due(128)));
+        assert!(matches!(ask(0), Known::Nothing));
+        assert!(matches!(ask(0), Known::Due(256)));
+        statistics.keep(&column, 7, 0, &Arc::new(summary(&statistics, &[])));
+        assert!(matches!(ask(0), Known::Summary(_)));
+        assert!(matches!(ask(1), Known::Nothing));
+        assert!(matches!(ask(1), Known::Due(128)));
+    }
+}
