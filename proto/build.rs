@@ -3,6 +3,10 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
+use prost_types::{
+    FileDescriptorSet,
+    field_descriptor_proto::{Label, Type},
+};
 
 const FILES: [&str; 5] = [
     "souk/v1/value.proto",
@@ -17,6 +21,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?).join("souk_descriptor.bin");
     fs::write(out, descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    tonic_prost_build::configure().compile_fds(with_numbers_as_bytes(descriptors))?;
     Ok(())
+}
+
+/// The numbers of a column are packed, eight bytes each: on the wire that is what `bytes` are too, which are copied whole instead of number by
+/// number. Clients see the contract as it is written.
+fn with_numbers_as_bytes(mut descriptors: FileDescriptorSet) -> FileDescriptorSet {
+    let messages = descriptors.file.iter_mut().flat_map(|file| &mut file.message_type);
+    let fields = messages.filter(|message| message.name() == "Column").flat_map(|message| &mut message.field);
+    for field in fields.filter(|field| ["integers", "reals"].contains(&field.name())) {
+        field.set_type(Type::Bytes);
+        field.set_label(Label::Optional);
+    }
+    descriptors
 }

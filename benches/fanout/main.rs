@@ -1,7 +1,7 @@
 //! What queries cost over many shards: souk beside a walk over the same files in one process, and beside one SQLite file.
 //!
 //! `cargo bench --bench fanout -- [--shards 1000] [--nodes 4] [--rows 200] [--queries Q2,Q6] [--runs 60] [--clients 64] [--seconds 5]
-//! [--out DIR]`. The figures and what they mean are in `docs/performance.md`.
+//! [--scale] [--out DIR]`. The figures and what they mean are in `docs/performance.md`.
 //!
 //! 1. [`settings`]: what is wanted.
 //! 2. [`rows`], [`load`], [`data`]: the data, made once and kept under `target/bench-data`.
@@ -12,7 +12,8 @@
 //! 7. [`rounds`], [`times`], [`usage`]: times, processor time and memory.
 //! 8. [`clients`], [`echo`]: many clients at a time, beside a service that does nothing.
 //! 9. [`writes`]: asking again after writes.
-//! 10. [`report`]: the tables.
+//! 10. [`scale`]: clusters of other sizes.
+//! 11. [`report`]: the tables.
 
 mod check;
 mod clients;
@@ -28,6 +29,7 @@ mod queries;
 mod report;
 mod rounds;
 mod rows;
+mod scale;
 mod settings;
 mod shards;
 mod souk;
@@ -46,6 +48,7 @@ use self::{
     queries::Serial,
     report::{Report, conditions::Conditions},
     rounds::{Figures, Rounds},
+    scale::Scale,
     settings::Settings,
     souk::Souk,
     usage::{AFTER_QUERIES, ClusterMemory},
@@ -82,8 +85,12 @@ fn main() -> anyhow::Result<()> {
     let status = contenders.souk.connect()?.status()?;
     memory.look("at the end", &cluster)?;
     memory.shards_open = status.nodes.iter().map(|node| node.shards_open).sum();
+    // Only one cluster at a time has the machine.
+    drop(contenders);
+    drop(cluster);
+    let scale = if settings.scale { scale::measure(&settings)? } else { Scale::default() };
     let conditions = Conditions::now(settings, size, &status)?;
-    let report = Report { conditions, figures, throughput, memory };
+    let report = Report { conditions, figures, throughput, memory, scale };
     print!("{}", report.markdown());
     report.conditions.settings.out.as_deref().map_or(Ok(()), |folder| report.write(folder))
 }

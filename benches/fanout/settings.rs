@@ -31,7 +31,10 @@ pub(crate) struct Settings {
     /// Seconds for which each number of clients asks; 0 leaves them out
     #[arg(long, default_value_t = 5)]
     pub(crate) seconds: u32,
-    /// Folder for report.md, report.json and p50.svg
+    /// Also measure clusters of 10 to 10,000 shards and of 1 to 8 nodes
+    #[arg(long)]
+    pub(crate) scale: bool,
+    /// Folder for report.md, report.json and drawings
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
     /// What cargo adds

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::exec::Nodes;
 use crate::plan::{self, Prepared};
 use crate::settings::{Limits, NodeAddress, PlacementPolicy, Settings};
-use crate::sql::{self, Bounds, Evaluator};
+use crate::sql::{self, Bounds, Evaluator, SqlError};
 
 /// Prepared statements that are kept.
 const PREPARED_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
@@ -138,6 +138,10 @@ fn prepare(catalog: &Catalog, text: &str, bounds: &Bounds, deadline: Instant) ->
     twin.watch(Some(Box::new(move || Instant::now() >= deadline)));
     let statement = sql::prepare(&twin, &catalog.schema, text, bounds);
     twin.watch(None);
+    if statement.is_err() && Instant::now() >= deadline {
+        // What SQLite says of a text that it was interrupted at is not always that.
+        return Err(SqlError::Deadline.into());
+    }
     Ok(plan::prepare(text, statement?, &catalog.schema))
 }
 

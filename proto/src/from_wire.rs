@@ -37,14 +37,26 @@ impl TryFrom<v1::Batch> for Batch {
     type Error = WireError;
 
     fn try_from(batch: v1::Batch) -> Result<Batch, WireError> {
-        let columns = batch.columns.into_iter().map(column).collect();
+        let columns = batch.columns.into_iter().enumerate();
+        let columns = columns.map(|(index, message)| column(index, message)).collect::<Result<_, _>>()?;
         Ok(Batch::from_columns(columns, batch.rows as usize)?)
     }
 }
 
-fn column(column: v1::Column) -> Column {
+fn column(index: usize, column: v1::Column) -> Result<Column, BatchError> {
     let v1::Column { kinds, integers, reals, data, lengths } = column;
-    Column { kinds, integers, reals, data, lengths }
+    let (integers, reals) = (unpacked(index, &integers)?, unpacked(index, &reals)?);
+    let integers = integers.iter().map(|number| i64::from_le_bytes(*number)).collect();
+    let reals = reals.iter().map(|number| f64::from_le_bytes(*number)).collect();
+    Ok(Column { kinds, integers, reals, data, lengths })
+}
+
+/// Numbers that were packed into one field.
+fn unpacked(column: usize, bytes: &[u8]) -> Result<&[[u8; 8]], BatchError> {
+    match bytes.as_chunks() {
+        (numbers, []) => Ok(numbers),
+        _ => Err(BatchError { column, what: "its numbers are not of eight bytes each" }),
+    }
 }
 
 impl TryFrom<v1::Merge> for MergeSpec {

@@ -32,7 +32,16 @@ impl From<Batch> for v1::Batch {
 
 fn column(column: Column) -> v1::Column {
     let Column { kinds, integers, reals, data, lengths } = column;
+    let integers = packed(integers.iter().map(|integer| integer.to_le_bytes()));
+    let reals = packed(reals.iter().map(|real| real.to_le_bytes()));
     v1::Column { kinds, integers, reals, data, lengths }
+}
+
+/// Numbers as they are packed into one field.
+fn packed(numbers: impl ExactSizeIterator<Item = [u8; 8]>) -> Vec<u8> {
+    let mut bytes = vec![0; 8 * numbers.len()];
+    bytes.chunks_exact_mut(8).zip(numbers).for_each(|(place, number)| place.copy_from_slice(&number));
+    bytes
 }
 
 impl From<Batch> for v1::Rows {

@@ -4,7 +4,7 @@ use souk_coordinator::{Limits, PlacementPolicy};
 use souk_merge::Value;
 use souk_proto::Reason;
 
-use crate::fixture::market;
+use crate::fixture::{market, tables};
 use crate::support::{Cluster, Layout, Oracle, Table, none, positional, text};
 
 const SEVERAL: [Layout; 2] = [Layout::Ring(2), Layout::Ring(7)];
@@ -206,6 +206,62 @@ fn what_a_window_clause_holds_is_looked_at() {
         "SELECT count(*) OVER w FROM products WINDOW w AS (PARTITION BY vendor_id ORDER BY count(*))",
         "SELECT count(*) OVER (w) FROM products WINDOW w AS (PARTITION BY vendor_id ORDER BY max(id))",
         "SELECT id FROM products WINDOW w AS (PARTITION BY vendor_id ORDER BY count(*))",
+    ]);
+}
+
+/// CAST leaves a real that is asked to be NUMERIC as it is; a NUMERIC column would make an integer of it.
+#[test]
+fn what_a_cast_gives_is_kept_as_it_is() {
+    market(&SEVERAL).exact([
+        "SELECT CAST(price + 0.0 AS NUMERIC) FROM products LIMIT (SELECT count(*) FROM products)",
+        "SELECT CAST(price * 2.0 AS NUMERIC) AS n FROM products LIMIT (SELECT max(id) + 1 FROM products) OFFSET (SELECT 1 WHERE 0)",
+        "SELECT d.n, d.n < '3', typeof(d.n) FROM (SELECT CAST(4.0 * id AS NUMERIC) AS n FROM products ORDER BY 1 LIMIT 9) AS d",
+        "SELECT a.n, b.id FROM (SELECT DISTINCT CAST(id * 1.0 AS DECIMAL(9, 2)) AS n FROM products) AS a JOIN sales AS b ON b.id = a.n",
+        "SELECT n, count(*) OVER () FROM (SELECT CAST(id * 1.0 AS NUMERIC) AS n, vendor_id FROM products) WHERE n IN ('1', 2)",
+        "SELECT CAST(id * 1.0 AS NUMERIC) AS n, count(*) FROM products GROUP BY n ORDER BY n LIMIT (SELECT count(*) FROM sales)",
+        "SELECT CAST(1.0 * id AS NUMERIC) FROM products UNION SELECT CAST(id AS NUMERIC) FROM sales ORDER BY 1",
+    ]);
+}
+
+#[test]
+fn the_queries_behind_in_bring_their_collations() {
+    market(&SEVERAL).exact([
+        "SELECT id FROM categories WHERE 'A' IN (SELECT grade FROM products)",
+        "SELECT id, 'b' IN (SELECT p.grade FROM products AS p WHERE p.stock > 0) FROM sales",
+        "SELECT id FROM sales WHERE ('B', id) IN (SELECT grade, id FROM products)",
+        "SELECT count(*) FROM products WHERE grade IN (SELECT upper(grade) COLLATE BINARY FROM products)",
+        "SELECT count(*) FROM products WHERE upper(grade) COLLATE BINARY IN (SELECT grade FROM products)",
+        "SELECT count(*) FROM products WHERE name IN (SELECT upper(name) COLLATE NOCASE FROM products)",
+        "SELECT count(*) FROM products WHERE lower(name) || '' IN (SELECT grade FROM products)",
+        "SELECT count(*) FROM products WHERE grade NOT IN (SELECT p.name FROM products AS p WHERE p.name IS NOT NULL)",
+    ]);
+}
+
+#[test]
+fn row_values_that_sqlite_never_computes_fail_nothing() {
+    market(&SEVERAL).exact([
+        "WITH w AS (SELECT vendor_id AS v, (id, -1) AS n FROM products) SELECT v, count(*) FROM w GROUP BY v ORDER BY v",
+        "SELECT count(*) FROM products WHERE (id, stock) > (2, 3) AND (id, 1) IN (SELECT id, 1 FROM sales)",
+        "SELECT id, CASE (id, 1) WHEN (1, 1) THEN 'a' WHEN (SELECT 2, 1) THEN 'b' END FROM products ORDER BY 1",
+    ]);
+    let cluster = &market(&[Layout::Ring(7)]).clusters[0].1;
+    // Behind a key that is unique SQLite looks at no further one.
+    let sql = "SELECT id FROM products WHERE id < 4 ORDER BY id, upper((1, id))";
+    let answer = cluster.query(sql, &none()).expect(sql);
+    assert_eq!(answer.rows, [1, 2, 3].map(|id| vec![Value::Integer(id)]));
+}
+
+#[test]
+fn views_may_be_called_as_steps_of_a_plan_are() {
+    let views = [
+        "CREATE VIEW \"part 1\" AS SELECT id, stock AS n FROM products",
+        "CREATE VIEW \"part 1 rows\" AS SELECT n FROM \"part 1\"",
+    ];
+    Oracle::new(&[Layout::Ring(7)], &tables(), &views).exact([
+        "SELECT n, row_number() OVER (ORDER BY n, id) FROM \"part 1\" ORDER BY id",
+        "SELECT n, count(*) OVER () FROM (SELECT CAST(n * 1.0 AS NUMERIC) AS n FROM \"part 1\" ORDER BY id LIMIT 2)",
+        "SELECT sum(n) FROM \"part 1 rows\"",
+        "SELECT a.id, b.n FROM \"part 1\" AS a JOIN \"part 1 rows\" AS b ON a.n = b.n ORDER BY 1, 2",
     ]);
 }
 

@@ -54,6 +54,25 @@ fn one_statement_at_a_time() {
 }
 
 #[test]
+fn names_of_souk_itself_are_refused() {
+    let market = Market::start();
+    let cluster = &market.0.clusters[0].1;
+    for sql in [
+        "CREATE TABLE _souk_shard(k INTEGER) SHARD KEY (k)",
+        "CREATE TABLE \"_souk_part 1\"(id INTEGER PRIMARY KEY) REPLICATED",
+        "CREATE VIEW _Souk AS SELECT 1",
+        "CREATE INDEX _souk_i ON products(stock)",
+        "ALTER TABLE products RENAME TO _souk_products",
+    ] {
+        let failure = cluster.execute(sql, &none()).expect_err(sql);
+        assert_eq!(failure.reason, Some(Reason::InvalidArgument), "{sql}: {failure:?}");
+        assert!(failure.message.contains("_souk"), "{sql}: {failure:?}");
+    }
+    cluster.execute("CREATE VIEW souk AS SELECT 1", &none()).expect("a name like others");
+    market.is_alive();
+}
+
+#[test]
 fn a_nul_byte_does_not_end_the_text() {
     let market = Market::start();
     for sql in ["SELECT 1\0", "SELECT id FROM products\0 WHERE 0", "\0", "SELECT 'a\0b'"] {

@@ -48,6 +48,11 @@ impl Commits {
         Arc::clone(self.by_shard.write().entry(shard).or_insert_with(new))
     }
 
+    /// How often a shard has committed.
+    pub(crate) fn count_of(&self, shard: u64) -> u64 {
+        self.by_shard.read().get(&shard).map_or(0, |commits| commits.count())
+    }
+
     /// What these shards have committed now.
     pub(crate) fn see(&self, shards: &[u64]) -> Seen {
         // First: a commit in between is then one that was not seen.

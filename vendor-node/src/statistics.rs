@@ -4,22 +4,24 @@
 //! often that making it costs no more than the readings before it did.
 
 use std::{
+    collections::HashMap,
     hash::{BuildHasher as _, RandomState},
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
-use moka::sync::Cache;
+use lru::LruCache;
+use parking_lot::{Mutex, RwLock};
 use souk_merge::{Collation, SortKey, Value, ValueRef, compare_values, encode_key};
 
 /// Rows that a summary may read for each time that its column was asked for: finding a shard, its statement and an entry of an index
 /// costs about as much.
 const ROWS_PER_ASK: u32 = 64;
 
-/// What an entry takes beside its summary: its key and its place.
-const OVERHEAD_BYTES: usize = 256;
+/// What an entry takes beside its summary: a place in a table that is half empty at worst.
+const OVERHEAD_BYTES: usize = 2 * (size_of::<(u64, Entry)>() + 1);
 
 /// Bytes of a value that a summary keeps; a column with a longer lowest or highest one has no summary.
 const VALUE_BYTES_MAX: usize = 256;
@@ -54,10 +56,18 @@ pub(crate) struct ColumnAt {
     pub(crate) column: StoredColumn,
 }
 
-/// The summaries that a node keeps, bounded in bytes; those that are asked for seldom go first.
+/// The summaries that a node keeps, bounded in bytes; the columns that were not asked for for longest go first.
 pub(crate) struct Statistics {
-    entries: Cache<(Arc<ColumnAt>, u64), Arc<Entry>>,
+    columns: Mutex<LruCache<ColumnAt, Arc<ColumnStatistics>>>,
+    bytes_max: u64,
     hasher: RandomState,
+}
+
+/// What is known of a column, by shard.
+#[derive(Debug, Default)]
+pub(crate) struct ColumnStatistics {
+    entries: RwLock<HashMap<u64, Entry>>,
+    bytes: AtomicU64,
 }
 
 /// What is known of a column of a shard.
@@ -80,40 +90,25 @@ pub(crate) enum Known {
 }
 
 impl Statistics {
-    /// Nothing is known yet; no more than so many bytes will be.
+    /// Nothing is known yet; not many more than so many bytes will be.
     pub(crate) fn new(bytes_max: u64) -> Statistics {
-        let weigh = |_: &(Arc<ColumnAt>, u64), entry: &Arc<Entry>| {
-            let bytes = entry.summary.as_ref().map_or(0, |summary| summary.byte_size());
-            u32::try_from(OVERHEAD_BYTES + bytes).unwrap_or(u32::MAX)
+        Statistics { columns: Mutex::new(LruCache::unbounded()), bytes_max, hasher: RandomState::new() }
+    }
+
+    /// What is known of a column.
+    pub(crate) fn of(&self, column: ColumnAt) -> Arc<ColumnStatistics> {
+        let mut columns = self.columns.lock();
+        let known = Arc::clone(columns.get_or_insert(column, Arc::default));
+        let bytes = |columns: &LruCache<_, Arc<ColumnStatistics>>| {
+            columns.iter().map(|(_, column)| column.bytes.load(Ordering::Relaxed)).sum::<u64>()
         };
-        let entries = Cache::builder().max_capacity(bytes_max).weigher(weigh).build();
-        Statistics { entries, hasher: RandomState::new() }
-    }
-
-    /// What is known of a column of a shard that has committed so often. Asking counts.
-    pub(crate) fn ask(&self, column: &Arc<ColumnAt>, shard: u64, commits: u64) -> Known {
-        let key = (Arc::clone(column), shard);
-        match self.entries.get(&key).filter(|entry| entry.commits == commits) {
-            Some(entry) => match &entry.summary {
-                Some(summary) => Known::Summary(Arc::clone(summary)),
-                None => {
-                    let asks = entry.asks.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-                    // Ever more seldom: what is tried in vain costs no more than it could spare either.
-                    if asks.is_power_of_two() { Known::Due(asks.saturating_mul(ROWS_PER_ASK)) } else { Known::Nothing }
-                }
-            },
-            None => {
-                let entry = Entry { commits, asks: AtomicU32::new(1), summary: None };
-                self.entries.insert(key, Arc::new(entry));
-                Known::Nothing
-            }
+        while bytes(&columns) > self.bytes_max && columns.len() > 1 {
+            columns.pop_lru();
         }
-    }
-
-    /// Keeps the summary of a column of a shard, read when the shard had committed so often, or later.
-    pub(crate) fn keep(&self, column: &Arc<ColumnAt>, shard: u64, commits: u64, summary: &Arc<Summary>) {
-        let entry = Entry { commits, asks: AtomicU32::new(0), summary: Some(Arc::clone(summary)) };
-        self.entries.insert((Arc::clone(column), shard), Arc::new(entry));
+        if bytes(&columns) > self.bytes_max {
+            known.clear();
+        }
+        known
     }
 
     /// A summary of no rows yet.
@@ -124,6 +119,48 @@ impl Statistics {
     /// The hash of a value in the summaries of this node.
     pub(crate) fn hash(&self, value: ValueRef<'_>) -> u32 {
         hash(&self.hasher, value, &mut Vec::new())
+    }
+}
+
+impl ColumnStatistics {
+    /// What is known of the column in a shard that has committed so often. Asking counts.
+    pub(crate) fn ask(&self, shard: u64, commits: u64) -> Known {
+        let entries = self.entries.read();
+        let Some(entry) = entries.get(&shard).filter(|entry| entry.commits == commits) else {
+            drop(entries);
+            self.set(shard, Entry { commits, asks: AtomicU32::new(1), summary: None });
+            return Known::Nothing;
+        };
+        if let Some(summary) = &entry.summary {
+            return Known::Summary(Arc::clone(summary));
+        }
+        let asks = entry.asks.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        // Ever more seldom: what is tried in vain costs no more than it could spare either.
+        if asks.is_power_of_two() { Known::Due(asks.saturating_mul(ROWS_PER_ASK)) } else { Known::Nothing }
+    }
+
+    /// Keeps the summary of a shard, read when the shard had committed so often, or later.
+    pub(crate) fn keep(&self, shard: u64, commits: u64, summary: &Arc<Summary>) {
+        self.set(shard, Entry { commits, asks: AtomicU32::new(0), summary: Some(Arc::clone(summary)) });
+    }
+
+    fn set(&self, shard: u64, entry: Entry) {
+        self.bytes.fetch_add(entry.byte_size(), Ordering::Relaxed);
+        if let Some(old) = self.entries.write().insert(shard, entry) {
+            self.bytes.fetch_sub(old.byte_size(), Ordering::Relaxed);
+        }
+    }
+
+    fn clear(&self) {
+        let mut entries = self.entries.write();
+        *entries = HashMap::new();
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Entry {
+    fn byte_size(&self) -> u64 {
+        (OVERHEAD_BYTES + self.summary.as_ref().map_or(0, |summary| summary.byte_size())) as u64
     }
 }
 
@@ -285,17 +322,36 @@ mod tests {
         }
     }
 
+    fn column(name: &str) -> ColumnAt {
+        ColumnAt { schema_version: 1, column: StoredColumn { table: "t".into(), column: name.into() } }
+    }
+
+    #[test]
+    fn what_was_not_asked_for_for_longest_goes_first() {
+        let statistics = Statistics::new(4_000);
+        let values: Vec<Value> = (0..300).map(Value::Integer).collect();
+        let summary = Arc::new(summary(&statistics, &values));
+        let keep = |name: &str, shard| statistics.of(column(name)).keep(shard, 0, &summary);
+        let knows = |name: &str, shard| matches!(statistics.of(column(name)).ask(shard, 0), Known::Summary(_));
+        keep("a", 1);
+        keep("b", 1);
+        assert!(knows("b", 1) && knows("a", 1));
+        keep("c", 1);
+        assert!(knows("c", 1) && knows("a", 1) && !knows("b", 1));
+        (2..9).for_each(|shard| keep("c", shard));
+        assert!(!knows("c", 1), "one column alone takes too much");
+    }
+
     #[test]
     fn a_summary_is_due_when_its_rows_were_earned_and_void_after_a_commit() {
         let statistics = Statistics::new(1 << 20);
-        let column = StoredColumn { table: "t".into(), column: "c".into() };
-        let column = Arc::new(ColumnAt { schema_version: 1, column });
-        let ask = |commits| statistics.ask(&column, 7, commits);
+        let column = statistics.of(column("c"));
+        let ask = |commits| column.ask(7, commits);
         assert!(matches!(ask(0), Known::Nothing));
         assert!(matches!(ask(0), Known::Due(128)));
         assert!(matches!(ask(0), Known::Nothing));
         assert!(matches!(ask(0), Known::Due(256)));
-        statistics.keep(&column, 7, 0, &Arc::new(summary(&statistics, &[])));
+        column.keep(7, 0, &Arc::new(summary(&statistics, &[])));
         assert!(matches!(ask(0), Known::Summary(_)));
         assert!(matches!(ask(1), Known::Nothing));
         assert!(matches!(ask(1), Known::Due(128)));

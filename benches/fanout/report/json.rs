@@ -6,6 +6,7 @@ use super::{Report, conditions::Conditions, markdown::processors_ms};
 use crate::{
     clients::{Rate, Throughput},
     rounds::Figures,
+    scale::Point,
     times::{Ratio, Times},
     usage::{ClusterMemory, Memory, Moment},
 };
@@ -17,7 +18,14 @@ pub(crate) fn json(report: &Report) -> Value {
         "queries": report.figures.iter().map(query).collect::<Vec<_>>(),
         "clients": report.throughput.iter().map(throughput).collect::<Vec<_>>(),
         "memory": memory(&report.memory),
+        "by_shards": report.scale.by_shards.iter().map(point).collect::<Vec<_>>(),
+        "by_nodes": report.scale.by_nodes.iter().map(point).collect::<Vec<_>>(),
     })
+}
+
+fn point(point: &Point) -> Value {
+    let Point { shards, nodes, figures } = point;
+    json!({ "shards": shards, "nodes": nodes, "queries": figures.iter().map(query).collect::<Vec<_>>() })
 }
 
 fn conditions(conditions: &Conditions) -> Value {

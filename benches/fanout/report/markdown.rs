@@ -10,6 +10,7 @@ use super::{
 use crate::{
     clients::Throughput,
     rounds::{Figures, Processors},
+    scale::Point,
     times::Times,
     usage::{AFTER_QUERIES, ClusterMemory, Memory, Moment},
     writes::SHARDS_WRITTEN,
@@ -23,7 +24,7 @@ const ROWS_OF_LONG_ANSWER: usize = 1000;
 
 /// Everything.
 pub(crate) fn markdown(report: &Report) -> String {
-    let Report { conditions, figures, throughput, memory } = report;
+    let Report { conditions, figures, throughput, memory, scale } = report;
     let parts = [
         head(conditions),
         times(figures),
@@ -32,6 +33,8 @@ pub(crate) fn markdown(report: &Report) -> String {
         parts(figures),
         clients(throughput),
         memory_of_processes(memory),
+        sizes(&scale.by_shards),
+        sizes(&scale.by_nodes),
         goals(figures, memory),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
@@ -156,6 +159,19 @@ fn clients(all: &[Throughput]) -> String {
         "{table}\nAnswers a second and milliseconds. Each client has a connection of its own and waits for each answer; all are one \
          thread. Echo is a service that sends back what it is sent: the request of Q1.\n"
     )
+}
+
+/// What clusters of other sizes take.
+fn sizes(points: &[Point]) -> String {
+    let Some(first) = points.first() else { return String::new() };
+    let heads = first.figures.iter().map(|figures| format!(" | {} souk | floor", figures.query.short()));
+    let mut table = Table::new(&format!("shards | nodes{}", heads.collect::<String>()));
+    for Point { shards, nodes, figures } in points {
+        let medians = figures.iter().flat_map(|Figures { souk, floor, .. }| [souk, floor]);
+        let medians = medians.map(|times| number(times.percentile_ms(50)));
+        table.row([shards.to_string(), nodes.to_string()].into_iter().chain(medians));
+    }
+    format!("{table}\nMilliseconds, p50.\n")
 }
 
 /// What each process holds.

@@ -1,6 +1,7 @@
 //! Stage 5: facts about a statement, without choices.
 //!
 //! - [`aggregates`]: which calls aggregate.
+//! - [`row_values`]: row values where SQLite has no use for one.
 //! - [`types`]: collation and affinity of expressions, as SQLite derives them.
 //! - [`shape`]: the sources of a SELECT and what filters them.
 //! - [`pins`]: which shard keys the predicates pin.
@@ -11,6 +12,7 @@ mod aggregates;
 mod needs;
 mod pins;
 mod place;
+mod row_values;
 mod shape;
 mod types;
 
@@ -22,7 +24,8 @@ pub(crate) use aggregates::{aggregates_outside, is_aggregate, is_aggregated, own
 pub(crate) use needs::{Need, Stored, Test, needs, stored_column};
 pub(crate) use pins::{Constant, Pin, pins};
 pub(crate) use place::{Place, place_of_body, rows_lie_by_shard};
-pub(crate) use types::{affinity_of, collation_of, explicit_collation, is_typed};
+pub(crate) use row_values::misuses_rows;
+pub(crate) use types::{affinity_of, collation_of, explicit_collation, is_cast, is_typed};
 
 /// A statement with what its names lead to.
 pub(crate) struct Context<'a> {

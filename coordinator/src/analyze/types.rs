@@ -28,11 +28,19 @@ pub(crate) fn affinity_of(expr: &Expr, context: &Context<'_>) -> Option<Affinity
     type_of(expr, context).affinity
 }
 
+/// Whether the expression's affinity is that of a CAST: then its values need not be as a column of that affinity would hold them. CAST
+/// leaves a real that is asked to be NUMERIC as it is, which a NUMERIC column makes an integer of where it can.
+pub(crate) fn is_cast(expr: &Expr, context: &Context<'_>) -> bool {
+    type_of(expr, context).cast
+}
+
 /// What an expression brings to a comparison.
 #[derive(Default)]
 struct Type {
     affinity: Option<Affinity>,
     collation: Option<Collation>,
+    /// Whether the affinity is that of a CAST.
+    cast: bool,
 }
 
 /// Both at once: a column of nested tables is followed down to its table once, not twice at every level.
@@ -41,12 +49,12 @@ fn type_of(expr: &Expr, context: &Context<'_>) -> Type {
         Expr::Column(column) => column_type(column, context).unwrap_or_default(),
         Expr::Collate(inner, _) => Type { collation: None, ..type_of(inner, context) },
         Expr::Cast(inner, type_name) => {
-            Type { affinity: Some(Affinity::of_declared(type_name)), ..type_of(inner, context) }
+            Type { affinity: Some(Affinity::of_declared(type_name)), cast: true, ..type_of(inner, context) }
         }
-        Expr::Unary(UnaryOp::Plus, inner) => Type { affinity: None, ..type_of(inner, context) },
+        Expr::Unary(UnaryOp::Plus, inner) => Type { affinity: None, cast: false, ..type_of(inner, context) },
         Expr::Scalar(query) => {
-            let affinity = output(query, 0).and_then(|expr| affinity_of(expr, context));
-            Type { affinity, collation: None }
+            let of_output = output(query, 0).map(|expr| type_of(expr, context)).unwrap_or_default();
+            Type { collation: None, ..of_output }
         }
         _ => Type::default(),
     };
@@ -77,7 +85,7 @@ fn column_type(column: &Column, context: &Context<'_>) -> Option<Type> {
                 }
                 None => (Affinity::Integer, Collation::Binary),
             };
-            Some(Type { affinity: Some(affinity), collation: Some(collation) })
+            Some(Type { affinity: Some(affinity), collation: Some(collation), cast: false })
         }
         SourceKind::Derived(query) => {
             let index = output_index(query, &column.name)?;
@@ -105,8 +113,8 @@ pub(crate) fn is_typed(column: &Column, context: &Context<'_>) -> bool {
 
 /// A derived table's column has the affinity of its expression; BLOB where that has none.
 fn through(expr: &Expr, context: &Context<'_>) -> Type {
-    let Type { affinity, collation } = type_of(expr, context);
-    Type { affinity: Some(affinity.unwrap_or(Affinity::Blob)), collation: Some(collation.unwrap_or_default()) }
+    let Type { affinity, collation, cast } = type_of(expr, context);
+    Type { affinity: Some(affinity.unwrap_or(Affinity::Blob)), collation: Some(collation.unwrap_or_default()), cast }
 }
 
 fn output_index(query: &Query, name: &str) -> Option<usize> {

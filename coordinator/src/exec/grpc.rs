@@ -16,9 +16,9 @@ use tonic::transport::{Channel, Endpoint};
 use super::nodes::{
     FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, RejectedRow, ShardFailure, Summary,
 };
-use crate::analyze::Stored;
+
 use crate::error::{Error, Result};
-use crate::plan::{BoundNeed, BoundTest, Scope, ShardTime};
+use crate::plan::{BoundNeed, BoundTest, Scope, ShardTime, Stored};
 use crate::settings::NodeAddress;
 
 type Client = v1::shard_service_client::ShardServiceClient<InterceptedService<Channel, Meant>>;

@@ -8,9 +8,8 @@ use souk_merge::{Batch, MergeSpec, Value};
 use souk_proto::Reason;
 use tokio::time::Instant;
 
-use crate::analyze::Stored;
 use crate::error::Result;
-use crate::plan::{BoundNeed, Scope, ShardTime};
+use crate::plan::{BoundNeed, Scope, ShardTime, Stored};
 
 /// What a coordinator asks of nodes. Every error names the node.
 #[async_trait]

@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use souk_merge::Collation;
+
 use super::clock::Extras;
 use super::groups::plain;
 use super::prepare::{Indexed, template};
 use super::{Extra, First};
-use crate::analyze::{Context, affinity_of, is_aggregate, is_typed};
+use crate::analyze::{Context, affinity_of, collation_of, explicit_collation, is_aggregate, is_typed};
 use crate::sql::{
     Affinity, Body, Column, Cte, Expr, From, Join, JoinConstraint, Literal, Node, Query, Schema, Select, Source,
     SourceId, SourceKind, walk_query,
@@ -175,9 +177,13 @@ impl Taker<'_> {
             if matches!(&output.expr, Expr::Column(known) if !is_typed(known, self.context)) {
                 return None;
             }
-            outputs.push(match affinity_of(&output.expr, self.context) {
+            let value = match affinity_of(&output.expr, self.context) {
                 Some(affinity) => column(format!("{}{}", letter(affinity), index + 1)),
                 None => plain(column(format!("b{}", index + 1))),
+            };
+            outputs.push(match self.collation_among(expr, index, &output.expr) {
+                Some(collation) => Expr::Collate(Box::new(value), collation.name().to_owned()),
+                None => value,
             });
         }
         if !matches!(expr, Expr::InQuery { .. }) && alone.limit.is_none() {
@@ -189,6 +195,22 @@ impl Taker<'_> {
         let argument = self.extras.parameter(Extra::First(self.first.len()));
         self.first.push(First { template: Box::new(template), width });
         Some(query_of(outputs, place, alias, argument))
+    }
+}
+
+impl Taker<'_> {
+    /// The collation that a result of a query behind IN brings to the comparison, which a column of `souk_rows` would not. One that is not
+    /// written with it counts only where the operand has none.
+    fn collation_among(&self, expr: &Expr, index: usize, output: &Expr) -> Option<Collation> {
+        let Expr::InQuery { expr: operand, .. } = expr else { return None };
+        let operand = match operand.as_ref() {
+            Expr::Row(operands) => operands.get(index)?,
+            operand => operand,
+        };
+        explicit_collation(output).or_else(|| match collation_of(operand, self.context) {
+            Some(_) => None,
+            None => collation_of(output, self.context).filter(|collation| *collation != Collation::Binary),
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 use souk_merge::{Collation, Finish, StateKind};
 
 use super::clock::Extras;
+use super::piece::column_type;
 use super::rows::collation_by_name;
 use super::scatter::can_group;
 use super::{Fill, Part, PartMerge, RunsOn, ScratchColumn, ScratchTable};
@@ -159,10 +160,7 @@ impl Split<'_> {
         if let Expr::Collate(_, name) = key {
             collation_by_name(name)?;
         }
-        Ok(ScratchColumn {
-            affinity: affinity_of(key, self.context),
-            collation: collation_of(key, self.context).unwrap_or_default(),
-        })
+        Ok(column_type(key, self.context))
     }
 
     fn order_term(&mut self, term: &OrderTerm) -> Result<OrderTerm, String> {

@@ -31,10 +31,11 @@ mod measured;
 
 use souk_merge::{Collation, Finish, MergeSpec, SortKey, StateKind, Value};
 
-use crate::analyze::{Need, Pin, Stored};
+use crate::analyze::{Need, Pin};
 use crate::catalog::Target;
 use crate::sql::Affinity;
 
+pub(crate) use crate::analyze::Stored;
 pub(crate) use bind::{Asked, BindError, Bindings, SpreadBindings, bind};
 pub(crate) use explain::{Explained, Ran, Step, StepKind, explain};
 pub(crate) use measured::{Measured, Measurements, Place, SLOWEST_MAX, ShardTime};
@@ -232,6 +233,8 @@ pub(crate) enum Cell {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ScratchColumn {
     pub(crate) affinity: Option<Affinity>,
+    /// The affinity is NUMERIC because of a CAST: it converts what is compared with the column, and not what is stored in it.
+    pub(crate) cast: bool,
     pub(crate) collation: Collation,
 }
 

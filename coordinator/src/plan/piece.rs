@@ -6,8 +6,10 @@ use super::groups::{Grouping, reference, scratch_column, scratch_source, unnamed
 use super::rows::{distinct_part, inner_rows_part, output_collation};
 use super::scatter::can_group;
 use super::{Fill, Part, RunsOn, ScratchColumn, ScratchTable};
-use crate::analyze::{Context, Place, affinity_of, collation_of, is_typed, place_of_body};
-use crate::sql::{Body, Expr, From, Node, OrderKey, OrderTerm, Query, Select, Source, SourceKind, walk_query};
+use crate::analyze::{Context, Place, affinity_of, collation_of, is_cast, is_typed, place_of_body};
+use crate::sql::{
+    Affinity, Body, Expr, From, Node, OrderKey, OrderTerm, Query, Select, Source, SourceKind, walk_query,
+};
 
 impl Gatherer<'_> {
     /// A query over one SELECT whose rows, or partial groups, shards can give.
@@ -102,7 +104,10 @@ impl Gatherer<'_> {
             Stand::Arm(whole) => Ok(outputs
                 .map(|(index, _)| {
                     let collation = output_collation(whole, index, self.context);
-                    (ScratchColumn { affinity: None, collation }, Expr::Column(scratch_column(table, index)))
+                    (
+                        ScratchColumn { affinity: None, cast: false, collation },
+                        Expr::Column(scratch_column(table, index)),
+                    )
                 })
                 .unzip()),
             Stand::InnerArm if !outputs.clone().all(|(_, expr)| self.is_typed_column(expr)) => {
@@ -135,7 +140,7 @@ impl Gatherer<'_> {
     }
 
     pub(super) fn part_name(&self) -> String {
-        format!("part {}", self.tables.len() + 1)
+        format!("_souk_part {}", self.tables.len() + 1)
     }
 
     fn is_typed_column(&self, expr: &Expr) -> bool {
@@ -164,8 +169,14 @@ fn show_sort_columns(select: &mut Select, order: &[OrderTerm]) -> Result<(), Str
     Ok(())
 }
 
+/// The column of a scratch that holds what an expression gives.
 pub(super) fn column_type(expr: &Expr, context: &Context<'_>) -> ScratchColumn {
-    ScratchColumn { affinity: affinity_of(expr, context), collation: collation_of(expr, context).unwrap_or_default() }
+    let affinity = affinity_of(expr, context);
+    ScratchColumn {
+        affinity,
+        cast: affinity == Some(Affinity::Numeric) && is_cast(expr, context),
+        collation: collation_of(expr, context).unwrap_or_default(),
+    }
 }
 
 fn over_part(table: &str, outputs: &[Expr]) -> Select {

@@ -53,23 +53,38 @@ impl Filled {
 pub(super) fn create_parts(connection: &Connection, tables: &[ScratchTable]) -> rusqlite::Result<()> {
     for table in tables {
         if let Fill::Part { columns, finishes } = &table.fill {
-            connection.execute_batch(&create_table(&table.name, columns, columns.len() + finishes.len()))?;
+            connection.execute_batch(&create_part(&table.name, columns, columns.len() + finishes.len()))?;
         }
     }
     Ok(())
 }
 
-/// A column keeps the affinity and collation of what it stands for; a table without columns gets one that nobody reads.
-fn create_table(name: &str, columns: &[ScratchColumn], width: usize) -> String {
-    let none = ScratchColumn { affinity: None, collation: Collation::Binary };
-    let columns: Vec<String> = (0..width.max(1))
-        .map(|index| {
-            let column = columns.get(index).unwrap_or(&none);
-            let affinity = column.affinity.map_or("", |affinity| affinity.type_name());
-            format!("c{} {affinity} COLLATE {}", index + 1, column.collation.name())
-        })
-        .collect();
-    format!("CREATE TABLE \"{name}\" ({})", columns.join(", "))
+/// A column keeps the affinity and collation of what it stands for; a table without columns gets one that nobody reads. Where an affinity must
+/// not convert what is stored, it is that of a view's column.
+fn create_part(name: &str, columns: &[ScratchColumn], width: usize) -> String {
+    let none = ScratchColumn { affinity: None, cast: false, collation: Collation::Binary };
+    let columns: Vec<(String, &ScratchColumn)> =
+        (0..width.max(1)).map(|index| (format!("c{}", index + 1), columns.get(index).unwrap_or(&none))).collect();
+    let type_name = |column: &ScratchColumn| column.affinity.map_or("", |affinity| affinity.type_name());
+    let declared = columns.iter().map(|(name, column)| {
+        let type_name = if column.cast { "" } else { type_name(column) };
+        format!("{name} {type_name} COLLATE {}", column.collation.name())
+    });
+    let declared = declared.collect::<Vec<_>>().join(", ");
+    if !columns.iter().any(|(_, column)| column.cast) {
+        return format!("CREATE TABLE \"{name}\" ({declared})");
+    }
+    let shown = columns.iter().map(|(name, column)| match column.cast {
+        true => format!("CAST({name} AS {}) AS {name}", type_name(column)),
+        false => name.clone(),
+    });
+    let (shown, rows) = (shown.collect::<Vec<_>>().join(", "), rows_name(name));
+    format!("CREATE TABLE \"{rows}\" ({declared}); CREATE VIEW \"{name}\" AS SELECT {shown} FROM \"{rows}\"")
+}
+
+/// The table behind the view of a part.
+fn rows_name(name: &str) -> String {
+    format!("{name} rows")
 }
 
 /// Inserts the rows of one table.
@@ -143,6 +158,7 @@ fn insert(table: &ScratchTable) -> (String, Vec<Source>) {
                 |(state, kind, how): &(usize, StateKind, Finish)| Source::State(columns.len() + state, *kind, *how);
             let sources: Vec<Source> = loaded.chain(finishes.iter().map(state)).collect();
             let marks: Vec<&str> = if sources.is_empty() { vec!["NULL"] } else { vec!["?"; sources.len()] };
+            let name = if columns.iter().any(|column| column.cast) { &rows_name(name) } else { name };
             (format!("INSERT INTO \"{name}\" VALUES ({})", marks.join(", ")), sources)
         }
         Fill::Table(cells) => {

@@ -106,6 +106,7 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
     }
     drop(prepared);
     connection.execute_batch(&sql).map_err(SqlError::from_sqlite)?;
+    refuse_reserved(&connection)?;
     let after = tables(&connection).map_err(internal)?;
     let made: Vec<&String> = after.iter().filter(|table| !before.contains(table)).collect();
     let lost = before.iter().any(|table| !after.contains(table));
@@ -134,6 +135,20 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
             "SHARD KEY and REPLICATED stand at the end of a CREATE TABLE that makes a new table",
         )),
         _ => Err(Error::new(Reason::UnsupportedSql, "a statement that makes several tables is not supported")),
+    }
+}
+
+/// Shards and scratches have tables of souk's own.
+fn refuse_reserved(connection: &Connection) -> Result<()> {
+    let reserved = "SELECT max(name) FROM sqlite_schema WHERE name LIKE '\\_souk%' ESCAPE '\\'";
+    let name: Option<String> =
+        connection.query_row(reserved, [], |row| row.get(0)).map_err(|error| Error::internal(error.to_string()))?;
+    match name {
+        Some(name) => Err(Error::new(
+            Reason::InvalidArgument,
+            format!("`{name}`: names that begin with `_souk` are souk's own; choose another"),
+        )),
+        None => Ok(()),
     }
 }
 

@@ -143,7 +143,10 @@ impl Writer<'_> {
             let found = column.is_some();
             let output = column.map_or_else(|| writer.value(1), leaf);
             let order = writer.total_order();
-            let verb = *writer.random.pick(&["SELECT ", "SELECT ", "SELECT DISTINCT "]);
+            // Of texts that are equal by another collation than that of the comparison, DISTINCT keeps whichever comes first.
+            let distinct = found && kinds.iter().all(|kind| kind.is_clean());
+            let verb =
+                *writer.random.pick(&["SELECT ", "SELECT ", if distinct { "SELECT DISTINCT " } else { "SELECT " }]);
             let select = writer.select_alone(verb, vec![output], from, vec![]);
             let limited = match order {
                 Some(order) if verb == "SELECT " && writer.random.percent(20) => {

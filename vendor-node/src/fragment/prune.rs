@@ -16,7 +16,7 @@ use super::{Fragment, Run};
 use crate::{
     error::Fault,
     shard::{Query, RowView, Statement, quote},
-    statistics::{ColumnAt, Known, Statistics, StoredColumn, Summary, Test},
+    statistics::{ColumnAt, ColumnStatistics, Known, Statistics, StoredColumn, Summary, Test},
 };
 
 /// What a fragment's shards are measured by.
@@ -27,8 +27,14 @@ pub(super) struct Prune<'a> {
     skipped: AtomicUsize,
 }
 
+/// A column, and what is known of it.
+struct Column {
+    stored: StoredColumn,
+    known: Arc<ColumnStatistics>,
+}
+
 struct Needed<'a> {
-    column: Arc<ColumnAt>,
+    column: Column,
     test: &'a Test,
     /// Of the test's values.
     hashes: Vec<u32>,
@@ -36,7 +42,7 @@ struct Needed<'a> {
 
 /// The column that the first key of the order is, and how good it must be.
 struct Lead {
-    column: Arc<ColumnAt>,
+    column: Column,
     key: SortKey,
     /// It is the only key: of equal rows the one of the earlier shard comes first.
     alone: bool,
@@ -47,8 +53,10 @@ struct Lead {
 impl<'a> Prune<'a> {
     pub(super) fn of(fragment: &'a Fragment, statistics: &'a Statistics) -> Prune<'a> {
         let Fragment { needs, lead, merge, schema_version, scope, .. } = fragment;
-        let column =
-            |column: &StoredColumn| Arc::new(ColumnAt { schema_version: *schema_version, column: column.clone() });
+        let column = |stored: &StoredColumn| {
+            let at = ColumnAt { schema_version: *schema_version, column: stored.clone() };
+            Column { stored: stored.clone(), known: statistics.of(at) }
+        };
         // In a scope a table is a view of the table: summaries would be of another's rows too.
         let needs = if scope.is_some() { &[] } else { needs.as_slice() };
         let needs = needs.iter().map(|need| {
@@ -106,7 +114,7 @@ impl Run<'_> {
         if prune.needs.is_empty() {
             return false;
         }
-        let commits = self.shards.commits().of(shard).count();
+        let commits = self.shards.commits().count_of(shard);
         let skips = prune.needs.iter().any(|need| {
             let summary = self.summary(&need.column, shard, commits);
             summary.is_some_and(|summary| !summary.may_pass(need.test, &need.hashes))
@@ -118,7 +126,7 @@ impl Run<'_> {
     /// Whether no row of the shard at this position can be among the first that are wanted.
     pub(super) fn skips_behind_bar(&self, shard: u64, position: u32) -> bool {
         let Some(lead) = &self.prune.lead else { return false };
-        let commits = self.shards.commits().of(shard).count();
+        let commits = self.shards.commits().count_of(shard);
         let summary = self.summary(&lead.column, shard, commits);
         let skips = summary.is_some_and(|summary| lead.rules_out(&summary, position));
         self.prune.skipped.fetch_add(usize::from(skips), Relaxed);
@@ -126,14 +134,14 @@ impl Run<'_> {
     }
 
     /// The summary of a column, which is made when that is due.
-    fn summary(&self, column: &Arc<ColumnAt>, shard: u64, commits: u64) -> Option<Arc<Summary>> {
-        match self.prune.statistics.ask(column, shard, commits) {
+    fn summary(&self, column: &Column, shard: u64, commits: u64) -> Option<Arc<Summary>> {
+        match column.known.ask(shard, commits) {
             Known::Nothing => None,
             Known::Summary(summary) => Some(summary),
-            Known::Due(rows_max) => match self.summarize(&column.column, shard, rows_max) {
+            Known::Due(rows_max) => match self.summarize(&column.stored, shard, rows_max) {
                 Ok(summary) => {
                     let summary = Arc::new(summary?);
-                    self.prune.statistics.keep(column, shard, commits, &summary);
+                    column.known.keep(shard, commits, &summary);
                     Some(summary)
                 }
                 Err(fault) => {
