@@ -3,12 +3,15 @@
 use std::{path::Path, sync::Arc, thread};
 
 use anyhow::Context as _;
+use tokio::runtime::Runtime;
 
-use crate::{data::Data, one::OneSqlite, shards::Shards, souk::Souk, walk::Walk};
+use crate::{data::Data, naive::Naive, one::OneSqlite, process::Cluster, shards::Shards, souk::Souk, walk::Walk};
 
 /// souk and what it is measured beside.
 pub(crate) struct Contenders<'a> {
     pub(crate) souk: Souk<'a>,
+    /// One call a shard.
+    pub(crate) naive: Naive<'a>,
     /// As many threads as there are processors.
     pub(crate) floor: Walk,
     /// One thread.
@@ -17,11 +20,13 @@ pub(crate) struct Contenders<'a> {
 }
 
 impl<'a> Contenders<'a> {
-    /// Opens the files.
-    pub(crate) fn open(souk: Souk<'a>, data: &Data) -> anyhow::Result<Contenders<'a>> {
+    /// Connects to the cluster and opens the files.
+    pub(crate) fn open(runtime: &'a Runtime, cluster: &Cluster, data: &Data) -> anyhow::Result<Contenders<'a>> {
+        let souk = Souk::at(runtime, cluster.address())?;
+        let naive = Naive::connect(runtime, &cluster.node_addresses())?;
         let shards = Arc::new(Shards::open(&data.shard_copies()?)?);
         let floor = Walk::over(&shards, thread::available_parallelism()?.get());
-        Ok(Contenders { souk, floor, walk: Walk::over(&shards, 1), one: open(&data.one_sqlite())? })
+        Ok(Contenders { souk, naive, floor, walk: Walk::over(&shards, 1), one: open(&data.one_sqlite())? })
     }
 }
 

@@ -7,7 +7,7 @@
 //! 2. [`rows`], [`load`], [`data`]: the data, made once and kept under `target/bench-data`.
 //! 3. [`process`]: nodes and a coordinator, each a process.
 //! 4. [`queries`]: what is asked.
-//! 5. [`contenders`]: who answers: [`souk`]; the floor and the loop ([`file`], [`shards`], [`partial`], [`walk`]); [`one`].
+//! 5. [`contenders`]: who answers: [`souk`]; its nodes alone ([`naive`]); the floor and the loop ([`file`], [`shards`], [`partial`], [`walk`]); [`one`].
 //! 6. [`check`]: the answers are the same.
 //! 7. [`rounds`], [`times`], [`usage`]: times, processor time and memory.
 //! 8. [`clients`], [`echo`]: many clients at a time, beside a service that does nothing.
@@ -22,6 +22,7 @@ mod data;
 mod echo;
 mod file;
 mod load;
+mod naive;
 mod one;
 mod partial;
 mod process;
@@ -50,7 +51,6 @@ use self::{
     rounds::{Figures, Rounds},
     scale::Scale,
     settings::Settings,
-    souk::Souk,
     usage::{AFTER_QUERIES, ClusterMemory},
 };
 
@@ -67,7 +67,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut memory = ClusterMemory::default();
     memory.look("at the start", &cluster)?;
-    let contenders = Contenders::open(Souk::at(&runtime, cluster.address())?, &data)?;
+    let contenders = Contenders::open(&runtime, &cluster, &data)?;
     let (size, serial) = (data.size(), Serial::default());
     for query in &queries {
         check::check(query, size, &contenders, &serial)?;

@@ -44,6 +44,11 @@ impl Cluster {
         &self.coordinator.address
     }
 
+    /// `host:port` of each node.
+    pub(crate) fn node_addresses(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.address.clone()).collect()
+    }
+
     /// The process of the coordinator.
     pub(crate) fn coordinator(&self) -> u32 {
         self.coordinator.child.id()

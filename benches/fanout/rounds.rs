@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use souk_merge::{Batch, Value};
+use souk_merge::Value;
 
 use crate::{
     contenders::Contenders,
     process::Cluster,
-    queries::{Parameters, Query, Serial},
+    queries::{Merge, Parameters, Query, Serial},
     rows::Size,
     times::Times,
     usage::processor_time,
@@ -20,6 +20,9 @@ use crate::{
 
 /// How often contenders take turns.
 pub(crate) const ROUNDS: u32 = 5;
+
+/// Who takes turns.
+const CONTENDERS: u32 = 5;
 
 /// Untimed runs of a query without parameters; one with parameters runs once with each.
 const WARM_RUNS: usize = 2;
@@ -37,6 +40,8 @@ pub(crate) struct Figures {
     pub(crate) again: Times,
     /// The same after writes to a few shards; empty when that was not measured.
     pub(crate) after_writes: Times,
+    /// Empty for a query of one shard.
+    pub(crate) naive: Times,
     pub(crate) floor: Times,
     pub(crate) walk: Times,
     pub(crate) one: Times,
@@ -83,6 +88,7 @@ impl Figures {
             at_coordinator: Times::default(),
             again: Times::default(),
             after_writes: Times::default(),
+            naive: Times::default(),
             floor: Times::default(),
             walk: Times::default(),
             one: Times::default(),
@@ -122,15 +128,17 @@ impl Rounds<'_> {
 
     /// Everybody's turn, who begins being another in each round.
     fn measure_query(&self, round: u32, figures: &mut Figures) -> anyhow::Result<()> {
-        let (query, Contenders { floor, walk, one, .. }) = (figures.query, self.contenders);
+        let (query, Contenders { naive, floor, walk, one, .. }) = (figures.query, self.contenders);
         let timed = self.parameters(query, round);
         let warm = self.parameters(query, round);
         let warm = &warm[..if query.parameters == Parameters::None { WARM_RUNS.min(warm.len()) } else { warm.len() }];
-        for turn in 0..4 {
+        for turn in 0..CONTENDERS {
             let processors = &mut figures.processors;
-            match (turn + round) % 4 {
+            match (turn + round) % CONTENDERS {
                 0 => self.time_souk(figures, warm, &timed)?,
                 1 => processors.floor += time(&mut figures.floor, warm, &timed, |values| floor.ask(query, values))?,
+                3 if matches!(query.merge, Merge::OneShard) => {}
+                3 => drop(time(&mut figures.naive, warm, &timed, |values| naive.ask(query, values))?),
                 2 => processors.walk += time(&mut figures.walk, warm, &timed, |values| walk.ask(query, values))?,
                 _ => processors.one += time(&mut figures.one, warm, &timed, |values| one.ask(query, values))?,
             }
@@ -174,11 +182,11 @@ impl Rounds<'_> {
 }
 
 /// Times each run; gives the processor time of all.
-fn time(
+fn time<T>(
     times: &mut Times,
     warm: &[Vec<Value>],
     timed: &[Vec<Value>],
-    ask: impl Fn(&[Value]) -> anyhow::Result<Vec<Batch>>,
+    ask: impl Fn(&[Value]) -> anyhow::Result<T>,
 ) -> anyhow::Result<Duration> {
     for parameters in warm {
         ask(parameters)?;

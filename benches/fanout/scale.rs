@@ -7,7 +7,6 @@ use crate::{
     queries::{ALL, Query, Serial},
     rounds::{Figures, Rounds},
     settings::Settings,
-    souk::Souk,
 };
 
 /// Shards of a cluster, at as many nodes as were asked for.
@@ -47,7 +46,7 @@ fn point(settings: &Settings, shards: u32, nodes: u32) -> anyhow::Result<Point> 
     let data = Data::take(shards, nodes, settings.rows)?;
     let cluster = Cluster::start(data.folder(), nodes)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let contenders = Contenders::open(Souk::at(&runtime, cluster.address())?, &data)?;
+    let contenders = Contenders::open(&runtime, &cluster, &data)?;
     let runs = (settings.runs * RUNS_PERCENT).div_ceil(100);
     let serial = Serial::default();
     let rounds = Rounds { cluster: &cluster, contenders: &contenders, size: data.size(), runs, serial: &serial };

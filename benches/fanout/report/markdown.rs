@@ -58,13 +58,13 @@ fn head(conditions: &Conditions) -> String {
 /// How long each query takes.
 fn times(all: &[Figures]) -> String {
     let mut table = Table::new(
-        "query | plan | rows | souk: first rows p50 | p50 | p95 | p99 | floor p50 | p95 | p99 | loop p50 | p95 | p99 | one SQLite p50 \
-         | p95 | p99",
+        "query | plan | rows | souk: first rows p50 | p50 | p95 | p99 | a call a shard p50 | p95 | p99 | floor p50 | p95 | p99 \
+         | loop p50 | p95 | p99 | one SQLite p50 | p95 | p99",
     );
     for figures in all {
-        let Figures { query, souk, souk_first, floor, walk, one, plan, rows, .. } = figures;
+        let Figures { query, souk, souk_first, naive, floor, walk, one, plan, rows, .. } = figures;
         let head = [query.name.to_owned(), plan.clone(), rows.to_string(), number(souk_first.percentile_ms(50))];
-        let times = [souk, floor, walk, one].map(|times| percentiles(times, [50, 95, 99]));
+        let times = [souk, naive, floor, walk, one].map(|times| percentiles(times, [50, 95, 99]));
         table.row(head.into_iter().chain(times.into_iter().flatten()));
     }
     let long = all.iter().filter(|figures| figures.rows >= ROWS_OF_LONG_ANSWER);
@@ -84,9 +84,12 @@ fn rows_a_ms(figures: &Figures) -> String {
 
 /// How many times the others' time souk takes.
 fn ratios(all: &[Figures]) -> String {
-    let mut table = Table::new("query | souk / floor | souk / loop | souk / one SQLite | first rows / floor");
-    for Figures { query, souk, souk_first, floor, walk, one, .. } in all {
-        let ratios = [souk.ratio_to(floor), souk.ratio_to(walk), souk.ratio_to(one), souk_first.ratio_to(floor)];
+    let mut table = Table::new(
+        "query | souk / floor | souk / loop | souk / one SQLite | souk / a call a shard | first rows / floor",
+    );
+    for Figures { query, souk, souk_first, naive, floor, walk, one, .. } in all {
+        let others = [floor, walk, one, naive].map(|other| souk.ratio_to(other));
+        let ratios = others.into_iter().chain([souk_first.ratio_to(floor)]);
         table.row([query.name.to_owned()].into_iter().chain(ratios.map(ratio)));
     }
     format!(

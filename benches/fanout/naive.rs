@@ -1,0 +1,118 @@
+//! souk's own nodes, asked in the most naive way: one call a shard, many at a time, whose rows the client merges by hand. What one
+//! call a node and merging on the way save.
+
+use anyhow::{Context as _, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use souk_merge::{Batch, MergeSpec, Value};
+use souk_proto::v1::{
+    DescribeRequest, RunFragmentRequest, run_fragment_response::Part, shard_service_client::ShardServiceClient,
+};
+use tokio::runtime::Runtime;
+use tonic::transport::Channel;
+
+use crate::{
+    partial::Partial,
+    queries::{Merge, Query},
+    souk,
+};
+
+/// Calls that run at a time.
+const CALLS: usize = 64;
+
+/// Time for a call, in milliseconds.
+const DEADLINE_MS: u32 = 60_000;
+
+/// Bytes that a call may give.
+const BYTES_MAX: u64 = 1 << 30;
+
+/// The nodes, and which shards of vendors they have.
+pub(crate) struct Naive<'a> {
+    runtime: &'a Runtime,
+    shards: Vec<Shard>,
+}
+
+/// A shard and who has it.
+struct Shard {
+    node: ShardServiceClient<Channel>,
+    number: u64,
+    schema_version: u64,
+}
+
+impl<'a> Naive<'a> {
+    /// Connects to nodes at `host:port`.
+    pub(crate) fn connect(runtime: &'a Runtime, nodes: &[String]) -> anyhow::Result<Naive<'a>> {
+        let shards = runtime.block_on(stream::iter(nodes).then(|node| shards_of(node)).try_concat())?;
+        Ok(Naive { runtime, shards })
+    }
+
+    /// Asks each shard; none of a query for one shard alone, which is no different at souk.
+    pub(crate) fn ask(&self, query: &Query, parameters: &[Value]) -> anyhow::Result<Option<Vec<Batch>>> {
+        if matches!(query.merge, Merge::OneShard) {
+            return Ok(None);
+        }
+        self.runtime.block_on(async {
+            let calls = self.shards.iter().map(|shard| shard.ask(query.shard_sql, parameters));
+            let mut answers = stream::iter(calls).buffered(CALLS);
+            let (mut partial, mut position) = (Partial::new(query.merge), 0);
+            while let Some(batches) = answers.try_next().await? {
+                for batch in &batches {
+                    take(&mut partial, position, batch)?;
+                }
+                position += 1;
+            }
+            partial.finish().map(Some)
+        })
+    }
+}
+
+/// A new cluster has a shard that is no vendor's: it is not among them.
+async fn shards_of(address: &String) -> anyhow::Result<Vec<Shard>> {
+    let mut node = ShardServiceClient::new(souk::endpoint(address)?.connect().await?);
+    let described = node.describe(DescribeRequest {}).await?.into_inner();
+    let mut shards = Vec::new();
+    for number in described.shards {
+        let shard = Shard { node: node.clone(), number, schema_version: described.schema_version };
+        let counted = shard.ask("SELECT count(*) FROM products", &[]).await?;
+        let counted = counted.into_iter().next().context("a count is a row")?;
+        if counted.into_rows() != [[Value::Integer(0)]] {
+            shards.push(shard);
+        }
+    }
+    Ok(shards)
+}
+
+impl Shard {
+    async fn ask(&self, sql: &str, parameters: &[Value]) -> anyhow::Result<Vec<Batch>> {
+        let request = RunFragmentRequest {
+            shards: vec![self.number],
+            sql: sql.to_owned(),
+            parameters: parameters.iter().map(Into::into).collect(),
+            merge: Some((&MergeSpec::Rows { order: Vec::new(), limit: None }).into()),
+            schema_version: self.schema_version,
+            deadline_ms: DEADLINE_MS,
+            bytes_max: BYTES_MAX,
+            ..RunFragmentRequest::default()
+        };
+        let mut parts = self.node.clone().run_fragment(request).await?.into_inner();
+        let (mut batches, mut answered) = (Vec::new(), 0);
+        while let Some(message) = parts.message().await? {
+            match message.part.context("a message holds something")? {
+                Part::Batch(batch) => batches.push(Batch::try_from(batch)?),
+                Part::Summary(summary) => answered = summary.answered,
+            }
+        }
+        ensure!(answered == 1, "shard {} did not answer", self.number);
+        Ok(batches)
+    }
+}
+
+fn take(partial: &mut Partial, position: u32, batch: &Batch) -> anyhow::Result<()> {
+    let mut rows = batch.cursor();
+    while rows.advance() {
+        let row: Vec<_> = rows.values().collect();
+        if partial.take(position, &row)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
