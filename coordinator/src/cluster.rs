@@ -9,12 +9,13 @@ use souk_proto::Reason;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::time::Instant;
 
+use crate::answers::Answers;
 use crate::catalog::{Catalog, Snapshot, Store, Topology};
 use crate::error::{Error, Result};
 use crate::exec::Nodes;
 use crate::plan::{self, Prepared};
 use crate::settings::{Limits, NodeAddress, PlacementPolicy, Settings};
-use crate::sql::{self, Bounds, Evaluator, SqlError};
+use crate::sql::{self, Bounds, Evaluator, SqlError, Statement, Verdict};
 
 /// Prepared statements that are kept.
 const PREPARED_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
@@ -33,6 +34,7 @@ pub(crate) struct Cluster {
     pub(crate) policy: PlacementPolicy,
     pub(crate) limits: Limits,
     pub(crate) evaluator: Evaluator,
+    pub(crate) answers: Answers,
     /// Held by whoever changes schema or topology.
     pub(crate) changing: tokio::sync::Mutex<()>,
     snapshot: RwLock<Snapshot>,
@@ -62,6 +64,7 @@ impl Cluster {
             nodes,
             nodes_given: settings.nodes.clone(),
             policy: settings.placement,
+            answers: Answers::new(limits.kept_bytes_max),
             limits,
             evaluator,
             changing: tokio::sync::Mutex::new(()),
@@ -138,7 +141,8 @@ fn prepare(catalog: &Catalog, text: &str, bounds: &Bounds, deadline: Instant) ->
     twin.watch(Some(Box::new(move || Instant::now() >= deadline)));
     let statement = sql::prepare(&twin, &catalog.schema, text, bounds);
     twin.watch(None);
-    if statement.is_err() && Instant::now() >= deadline {
+    let judged = matches!(&statement, Ok(Statement { verdict: Verdict::Judged(_), .. }));
+    if !judged && Instant::now() >= deadline {
         // What SQLite says of a text that it was interrupted at is not always that.
         return Err(SqlError::Deadline.into());
     }

@@ -3,7 +3,8 @@
 //! # The life of a query
 //!
 //! 1. `rpc`: gRPC in; a message becomes a call (`QueryRpc::query`).
-//! 2. `session`: which limits and which deadline hold; calls the stages below (`Session::answer`, `Session::plan`).
+//! 2. `session`: which limits and which deadline hold; calls the stages below (`Session::answer`, `Session::plan`), or gives what is kept
+//!    and still holds (`answers`).
 //! 3. `sql`: text to statement, believed only when SQLite agrees (`sql::prepare`).
 //! 4. `catalog`: tables and topology, as one immutable snapshot (`Cluster::snapshot`).
 //! 5. `analyze`: facts: pins, places, aggregates, types (`analyze::pins`, `analyze::place_of_body`).
@@ -17,6 +18,7 @@ mod settings;
 
 mod rpc;
 
+mod answers;
 mod session;
 
 mod sql;

@@ -10,13 +10,14 @@ use std::time::Duration;
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use crate::answers::{Kept, Question};
 use crate::asked::{asked, bound_needs, pinned};
 use crate::catalog::Snapshot;
 use crate::cluster::{Cluster, Turn};
 use crate::error::{Error, Result};
-use crate::exec::{Ending, Event, Run, Trace, run};
+use crate::exec::{Ending, Event, Remember, Run, Trace, run};
 use crate::plan::{Bindings, Plan, Prepared, Spread, SpreadBindings, Template, bind};
 
 pub(crate) use crate::plan::{Measured, Step, StepKind};
@@ -83,6 +84,22 @@ struct Known {
     started: Instant,
 }
 
+/// What may be kept of an answer.
+enum Keep {
+    Nothing,
+    /// What each node gives.
+    AtNodes,
+    /// That, and the whole.
+    Whole(Remember),
+}
+
+impl Keep {
+    /// What nodes give, if the statement repeats.
+    fn at_nodes(repeats: bool) -> Keep {
+        if repeats { Keep::AtNodes } else { Keep::Nothing }
+    }
+}
+
 /// By which template a statement is answered.
 enum Way {
     Best,
@@ -116,10 +133,42 @@ impl Session {
     async fn answer(&self, request: QueryRequest) -> Result<Answer> {
         let started = Instant::now();
         let turn = self.cluster.turn().await?;
-        let options = request.options;
-        let Planned { plan, facts, prepared, snapshot } = self.plan(request, started).await?;
-        let events = self.start(plan, &snapshot, started, options, prepared.repeats, Trace::default());
-        Ok(Answer { columns: prepared.columns.clone(), events, facts, _turn: Some(turn) })
+        let (options, sql, scoped) = (request.options, request.sql.clone(), request.shard_key.is_some());
+        let known = self.know(request, started).await?;
+        let question = Question::new(&sql, &known.parameters, &known.snapshot);
+        let Planned { plan, facts, prepared, snapshot } = self.bound(known, Way::Best)?;
+        let columns = prepared.columns.clone();
+        let spread = matches!(plan, Plan::Spread(_));
+        if !prepared.repeats || options.partial || scoped || !spread || self.cluster.answers.share_max() == 0 {
+            let events =
+                self.start(plan, &snapshot, started, options, Keep::at_nodes(prepared.repeats), Trace::default());
+            return Ok(Answer { columns, events, facts, _turn: Some(turn) });
+        }
+        if let Some(kept) = self.kept(&question, started, options).await {
+            let ending = Ending { kept: kept.shards(), ..Ending::default() };
+            return Ok(answered(columns, kept.batches.clone(), ending, facts, Some(turn)));
+        }
+        let cluster = Arc::clone(&self.cluster);
+        let remember: Remember = Box::new(move |batches, readings| cluster.answers.keep(question, batches, readings));
+        let events = self.start(plan, &snapshot, started, options, Keep::Whole(remember), Trace::default());
+        Ok(Answer { columns, events, facts, _turn: Some(turn) })
+    }
+
+    /// What was answered before, if it still holds and is within the request's bounds.
+    async fn kept(&self, question: &Question, started: Instant, options: QueryOptions) -> Option<Arc<Kept>> {
+        let deadline = started + self.deadline(options.deadline_ms);
+        let current = self.cluster.answers.current(question, &self.cluster.nodes);
+        let kept = timeout_at(deadline, current).await.ok()??;
+        let (rows, bytes) = kept.size();
+        let (rows_max, bytes_max) = self.result_bounds(options);
+        (rows <= rows_max && bytes <= bytes_max).then_some(kept)
+    }
+
+    /// Rows and bytes that an answer may have.
+    fn result_bounds(&self, options: QueryOptions) -> (u64, u64) {
+        let limits = &self.cluster.limits;
+        let or_default = |asked: u64, default: u64| if asked == 0 { default } else { asked.min(default) };
+        (or_default(options.rows_max, limits.result_rows_max), or_default(options.bytes_max, limits.result_bytes_max))
     }
 
     /// Plans a SELECT: text, catalog, facts, plan.
@@ -185,11 +234,16 @@ impl Session {
         snapshot: &Snapshot,
         started: Instant,
         options: QueryOptions,
-        keep: bool,
+        keep: Keep,
         trace: Trace,
     ) -> mpsc::Receiver<Result<Event>> {
         let limits = &self.cluster.limits;
-        let or_default = |asked: u64, default: u64| if asked == 0 { default } else { asked.min(default) };
+        let (rows_max, bytes_max) = self.result_bounds(options);
+        let (keep, remember) = match keep {
+            Keep::Nothing => (false, None),
+            Keep::AtNodes => (true, None),
+            Keep::Whole(remember) => (true, Some((self.cluster.answers.share_max(), remember))),
+        };
         run(
             plan,
             Run {
@@ -200,12 +254,13 @@ impl Session {
                 deadline: started + self.deadline(options.deadline_ms),
                 partial: options.partial,
                 keep,
-                rows_max: or_default(options.rows_max, limits.result_rows_max),
-                bytes_max: or_default(options.bytes_max, limits.result_bytes_max),
+                rows_max,
+                bytes_max,
                 merge_bytes_max: limits.merge_bytes_max,
                 gather_bytes_max: limits.gather_bytes_max,
                 gather_rows_max: limits.gather_rows_max,
                 trace,
+                remember,
             },
         )
     }

@@ -54,6 +54,8 @@ pub struct Limits {
     pub gather_bytes_max: u64,
     /// Rows that one query may fetch into a scratch.
     pub gather_rows_max: u64,
+    /// Bytes of answers that are kept to be given again while nothing that they came from has changed; 0 keeps none.
+    pub kept_bytes_max: u64,
     /// Queries that run at a time; more wait, and past as many again are refused.
     pub queries_max: usize,
     /// Milliseconds for a query that names no deadline.
@@ -72,6 +74,7 @@ impl Default for Limits {
             merge_bytes_max: 512 << 20,
             gather_bytes_max: 256 << 20,
             gather_rows_max: 50_000_000,
+            kept_bytes_max: 32 << 20,
             queries_max: 256,
             deadline_ms_default: 30_000,
             deadline_ms_max: 600_000,

@@ -31,6 +31,9 @@ pub(super) struct RawLimits {
     /// Rows that one query may gather
     #[arg(long, env = "SOUK_GATHER_ROWS_MAX", value_name = "ROWS", help_heading = "Limits")]
     gather_rows_max: Option<u64>,
+    /// Bytes of answers kept to be given again while nothing has changed; 0 keeps none
+    #[arg(long, env = "SOUK_KEPT_BYTES_MAX", value_name = "BYTES", help_heading = "Limits")]
+    kept_bytes_max: Option<u64>,
     /// Queries that run at a time; more wait, and past as many again are refused
     #[arg(long, env = "SOUK_QUERIES_MAX", value_name = "N", help_heading = "Limits")]
     queries_max: Option<usize>,
@@ -53,6 +56,7 @@ impl RawLimits {
             merge_bytes_max: self.merge_bytes_max.or(below.merge_bytes_max),
             gather_bytes_max: self.gather_bytes_max.or(below.gather_bytes_max),
             gather_rows_max: self.gather_rows_max.or(below.gather_rows_max),
+            kept_bytes_max: self.kept_bytes_max.or(below.kept_bytes_max),
             queries_max: self.queries_max.or(below.queries_max),
             deadline_ms_default: self.deadline_ms_default.or(below.deadline_ms_default),
             deadline_ms_max: self.deadline_ms_max.or(below.deadline_ms_max),
@@ -78,6 +82,7 @@ impl RawLimits {
             merge_bytes_max: positive("merge_bytes_max", self.merge_bytes_max, default.merge_bytes_max)?,
             gather_bytes_max: positive("gather_bytes_max", self.gather_bytes_max, default.gather_bytes_max)?,
             gather_rows_max: positive("gather_rows_max", self.gather_rows_max, default.gather_rows_max)?,
+            kept_bytes_max: self.kept_bytes_max.unwrap_or(default.kept_bytes_max),
             queries_max: positive("queries_max", self.queries_max, default.queries_max)?,
             deadline_ms_default: positive(
                 "deadline_ms_default",

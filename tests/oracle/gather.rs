@@ -234,6 +234,17 @@ fn the_queries_behind_in_bring_their_collations() {
         "SELECT count(*) FROM products WHERE name IN (SELECT upper(name) COLLATE NOCASE FROM products)",
         "SELECT count(*) FROM products WHERE lower(name) || '' IN (SELECT grade FROM products)",
         "SELECT count(*) FROM products WHERE grade NOT IN (SELECT p.name FROM products AS p WHERE p.name IS NOT NULL)",
+        // Columns of table functions compare as bytes, and so does what the left side brings.
+        "SELECT s.id FROM sales AS s JOIN json_each('[\"B\", \"b\", \"A\"]') AS j WHERE j.value IN (SELECT grade FROM products)",
+        "SELECT s.id, j.value FROM sales AS s JOIN json_each('[\"B\", \"a\"]') AS j WHERE (j.value, 1) IN (SELECT grade, 1 FROM products)",
+        "SELECT count(*) FROM sales WHERE (SELECT p.name, 1 FROM products AS p ORDER BY p.id LIMIT 1) IN (SELECT grade, 1 FROM products)",
+        "SELECT count(*) FROM sales WHERE (SELECT 'B', 1 FROM categories WHERE id = 1) IN (SELECT grade, 1 FROM products)",
+        "SELECT count(*) FROM sales WHERE (SELECT label, 1 FROM categories WHERE id = 1) IN (SELECT name, 1 FROM products)",
+        // Rows compared with the first row of a query.
+        "SELECT id FROM sales WHERE ('A', 1) = (SELECT grade, 1 FROM products WHERE grade IS NOT NULL ORDER BY id LIMIT 1)",
+        "SELECT id FROM sales WHERE (SELECT grade, 1 FROM products WHERE grade IS NOT NULL ORDER BY id LIMIT 1) IS ('B', 1)",
+        "SELECT id FROM sales WHERE ('B', id) < (SELECT grade, 5 FROM products WHERE grade = 'b' ORDER BY id LIMIT 1)",
+        "SELECT id, (id, 'x') IN ((1, 'x'), (2, 'y')) FROM sales WHERE (vendor_id, id) IN (('v1', 1), ('v2', 2))",
     ]);
 }
 

@@ -8,6 +8,9 @@ use souk_merge::Value;
 use crate::setting::setting;
 use crate::support::{Layout, Oracle, Random, Table, Verdict, none, text};
 
+/// It is gathered.
+const WINDOW: &str = "SELECT id, row_number() OVER (ORDER BY id, k) FROM t";
+
 const STEPS: u64 = 1_500;
 const STEPS_PER_CLUSTER: u64 = 300;
 
@@ -124,7 +127,9 @@ fn an_answer_is_given_again_while_nothing_is_written() {
         assert_eq!(verdict, Verdict::Same, "{sql}");
         kept
     };
-    for sql in ["SELECT n, count(*) FROM t GROUP BY n", "SELECT * FROM t ORDER BY id LIMIT 3", "SELECT id FROM t"] {
+    for sql in
+        ["SELECT n, count(*) FROM t GROUP BY n", "SELECT * FROM t ORDER BY id LIMIT 3", "SELECT id FROM t", WINDOW]
+    {
         assert_eq!((kept(sql), kept(sql), kept(sql)), (0, 7, 7), "{sql}");
     }
     oracle.load("t", &[vec![text("k1"), Value::Integer(100), Value::Integer(1), Value::Real(9.0), text("b")]]);

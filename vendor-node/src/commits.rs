@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -12,8 +13,10 @@ use std::{
 use parking_lot::RwLock;
 
 /// The commits of all shards of a node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Commits {
+    /// Another number in each process: counters begin anew.
+    start: u64,
     /// Of all shards together.
     all: Arc<AtomicU64>,
     /// A shard that was never written to or opened is not among them, and has none.
@@ -37,7 +40,40 @@ pub(crate) struct Seen {
     of_each: Box<[u64]>,
 }
 
+/// How some shards stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) start: u64,
+    /// Commits of all shards of the node together.
+    pub(crate) all: u64,
+    /// Commits of the shards together: counters only grow.
+    pub(crate) sum: u64,
+}
+
+impl Default for Commits {
+    fn default() -> Commits {
+        Commits { start: RandomState::new().hash_one(0), all: Arc::default(), by_shard: RwLock::default() }
+    }
+}
+
 impl Commits {
+    /// How shards stand now, or stood a little before: what is read from then on is as new as this, or newer.
+    pub(crate) fn state(&self, shards: &[u64]) -> State {
+        // First: a commit in between is then one that was not seen.
+        let all = self.all.load(Ordering::Acquire);
+        State { start: self.start, all, sum: self.sum(shards) }
+    }
+
+    /// Whether none of the shards has committed since they stood so.
+    pub(crate) fn hold(&self, shards: &[u64], state: &State) -> bool {
+        let State { start, all, sum } = *state;
+        start == self.start && (all == self.all.load(Ordering::Acquire) || sum == self.sum(shards))
+    }
+
+    fn sum(&self, shards: &[u64]) -> u64 {
+        self.of_each(shards).iter().sum()
+    }
+
     /// The counter of a shard.
     pub(crate) fn of(&self, shard: u64) -> Arc<ShardCommits> {
         if let Some(known) = self.by_shard.read().get(&shard) {
@@ -114,6 +150,18 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_holds_until_one_of_its_shards_commits() {
+        let commits = Commits::default();
+        let state = commits.state(&[1, 2]);
+        assert!(commits.hold(&[1, 2], &state));
+        commits.of(3).add();
+        assert!(commits.hold(&[1, 2], &state), "another shard's commit");
+        commits.of(2).add();
+        assert!(!commits.hold(&[1, 2], &state));
+        assert!(!Commits::default().hold(&[1, 2], &state), "of another process");
+    }
 
     #[test]
     fn shards_stand_still_until_one_of_them_commits() {

@@ -22,6 +22,7 @@ use souk_proto::{Identity, Reason};
 
 use crate::{
     NodeError, Settings,
+    commits::State,
     error::{Failure, Fault},
     folder::Folder,
     fragment::{self, Fragment, Summary},
@@ -212,6 +213,13 @@ impl Node {
                 })
                 .collect()
         }))
+    }
+
+    /// Whether shards are as they were.
+    pub(crate) fn hold(&self, readings: &[(Vec<u64>, State)], schema_version: u64) -> bool {
+        let commits = self.shards.commits();
+        self.folder.schema().version() == schema_version
+            && readings.iter().all(|(shards, state)| commits.hold(shards, state))
     }
 
     /// Runs a fragment on its shards and gives the merged rows to `sink`, which may wait.

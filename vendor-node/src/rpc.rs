@@ -125,6 +125,13 @@ impl v1::shard_service_server::ShardService for Service {
         Ok(Response::new(Answer { receiver, ticket }))
     }
 
+    async fn hold(&self, request: Request<v1::HoldRequest>) -> Result<Response<v1::HoldResponse>, Status> {
+        let v1::HoldRequest { schema_version, readings } = request.into_inner();
+        let readings = from_wire::readings(readings).map_err(Fault::status)?;
+        // A look at counters: no thread is needed for it.
+        Ok(Response::new(v1::HoldResponse { holds: self.node.hold(&readings, schema_version) }))
+    }
+
     async fn insert_rows(
         &self,
         request: Request<v1::InsertRowsRequest>,

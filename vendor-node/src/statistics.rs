@@ -20,6 +20,9 @@ use souk_merge::{Collation, SortKey, Value, ValueRef, compare_values, encode_key
 /// costs about as much.
 const ROWS_PER_ASK: u32 = 64;
 
+/// Most rows that a table with a summary has.
+const ROWS_MAX: u32 = 1 << 16;
+
 /// What an entry takes beside its summary: a place in a table that is half empty at worst.
 const OVERHEAD_BYTES: usize = 2 * (size_of::<(u64, Entry)>() + 1);
 
@@ -77,6 +80,8 @@ struct Entry {
     commits: u64,
     /// How often it was asked for while there was no summary.
     asks: AtomicU32,
+    /// Rows that were read in vain for a summary.
+    tried: AtomicU32,
     summary: Option<Arc<Summary>>,
 }
 
@@ -113,7 +118,14 @@ impl Statistics {
 
     /// A summary of no rows yet.
     pub(crate) fn summary(&self) -> SummaryBuilder<'_> {
-        SummaryBuilder { hasher: &self.hasher, key: Vec::new(), nulls: false, bounds: None, hashes: Vec::new() }
+        SummaryBuilder {
+            hasher: &self.hasher,
+            key: Vec::new(),
+            nulls: false,
+            bounds: None,
+            too_long: false,
+            hashes: Vec::new(),
+        }
     }
 
     /// The hash of a value in the summaries of this node.
@@ -128,27 +140,38 @@ impl ColumnStatistics {
         let entries = self.entries.read();
         let Some(entry) = entries.get(&shard).filter(|entry| entry.commits == commits) else {
             drop(entries);
-            self.set(shard, Entry { commits, asks: AtomicU32::new(1), summary: None });
+            self.set(shard, Entry::new(commits, 1, None));
             return Known::Nothing;
         };
         if let Some(summary) = &entry.summary {
             return Known::Summary(Arc::clone(summary));
         }
         let asks = entry.asks.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        // Ever more seldom: what is tried in vain costs no more than it could spare either.
-        if asks.is_power_of_two() { Known::Due(asks.saturating_mul(ROWS_PER_ASK)) } else { Known::Nothing }
+        let earned = asks.saturating_mul(ROWS_PER_ASK).min(ROWS_MAX);
+        // Twice as many each time: what is tried in vain costs no more than it could spare either.
+        let tried = entry.tried.load(Ordering::Relaxed).max(ROWS_PER_ASK);
+        if earned >= tried.saturating_mul(2) { Known::Due(earned) } else { Known::Nothing }
+    }
+
+    /// A shard has more rows than so many.
+    pub(crate) fn has_more(&self, shard: u64, commits: u64, rows: u32) {
+        if let Some(entry) = self.entries.read().get(&shard).filter(|entry| entry.commits == commits) {
+            entry.tried.fetch_max(rows, Ordering::Relaxed);
+        }
     }
 
     /// Keeps the summary of a shard, read when the shard had committed so often, or later.
     pub(crate) fn keep(&self, shard: u64, commits: u64, summary: &Arc<Summary>) {
-        self.set(shard, Entry { commits, asks: AtomicU32::new(0), summary: Some(Arc::clone(summary)) });
+        self.set(shard, Entry::new(commits, 0, Some(Arc::clone(summary))));
     }
 
     fn set(&self, shard: u64, entry: Entry) {
-        self.bytes.fetch_add(entry.byte_size(), Ordering::Relaxed);
-        if let Some(old) = self.entries.write().insert(shard, entry) {
-            self.bytes.fetch_sub(old.byte_size(), Ordering::Relaxed);
-        }
+        // Counted under the lock: only what is there.
+        let mut entries = self.entries.write();
+        let added = entry.byte_size();
+        let removed = entries.insert(shard, entry).map_or(0, |old| old.byte_size());
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        self.bytes.store(bytes + added - removed, Ordering::Relaxed);
     }
 
     fn clear(&self) {
@@ -159,6 +182,10 @@ impl ColumnStatistics {
 }
 
 impl Entry {
+    fn new(commits: u64, asks: u32, summary: Option<Arc<Summary>>) -> Entry {
+        Entry { commits, asks: AtomicU32::new(asks), tried: AtomicU32::new(0), summary }
+    }
+
     fn byte_size(&self) -> u64 {
         (OVERHEAD_BYTES + self.summary.as_ref().map_or(0, |summary| summary.byte_size())) as u64
     }
@@ -220,6 +247,8 @@ pub(crate) struct SummaryBuilder<'a> {
     key: Vec<u8>,
     nulls: bool,
     bounds: Option<(Value, Value)>,
+    /// The lowest or the highest value is too long to be kept.
+    too_long: bool,
     hashes: Vec<u32>,
 }
 
@@ -230,24 +259,30 @@ impl SummaryBuilder<'_> {
             self.nulls = true;
             return;
         }
+        if self.too_long {
+            return;
+        }
         self.hashes.push(hash(self.hasher, value, &mut self.key));
+        let is_bound = self.bounds.as_ref().is_none_or(|(lowest, highest)| {
+            compare_values(value, lowest.as_ref(), Collation::Binary).is_lt()
+                || compare_values(value, highest.as_ref(), Collation::Binary).is_gt()
+        });
+        self.too_long = is_bound && value.heap_bytes() > VALUE_BYTES_MAX;
+        if !is_bound || self.too_long {
+            return;
+        }
         let before = |a: ValueRef<'_>, b: &Value| compare_values(a, b.as_ref(), Collation::Binary).is_lt();
         match &mut self.bounds {
             Some((lowest, _)) if before(value, lowest) => *lowest = value.to_owned(),
-            Some((_, highest)) => {
-                if compare_values(value, highest.as_ref(), Collation::Binary).is_gt() {
-                    *highest = value.to_owned();
-                }
-            }
+            Some((_, highest)) => *highest = value.to_owned(),
             bounds @ None => *bounds = Some((value.to_owned(), value.to_owned())),
         }
     }
 
     /// The summary; none when it would hold a value that is too long.
     pub(crate) fn finish(self) -> Option<Summary> {
-        let SummaryBuilder { nulls, bounds, mut hashes, .. } = self;
-        let long = |value: &Value| value.as_ref().heap_bytes() > VALUE_BYTES_MAX;
-        if bounds.as_ref().is_some_and(|(lowest, highest)| long(lowest) || long(highest)) {
+        let SummaryBuilder { nulls, bounds, too_long, mut hashes, .. } = self;
+        if too_long {
             return None;
         }
         hashes.sort_unstable();
@@ -349,8 +384,10 @@ mod tests {
         let ask = |commits| column.ask(7, commits);
         assert!(matches!(ask(0), Known::Nothing));
         assert!(matches!(ask(0), Known::Due(128)));
+        column.has_more(7, 0, 128);
         assert!(matches!(ask(0), Known::Nothing));
-        assert!(matches!(ask(0), Known::Due(256)));
+        assert!(matches!(ask(0), Known::Due(256)), "due until it is tried");
+        assert!(matches!(ask(0), Known::Due(320)));
         column.keep(7, 0, &Arc::new(summary(&statistics, &[])));
         assert!(matches!(ask(0), Known::Summary(_)));
         assert!(matches!(ask(1), Known::Nothing));

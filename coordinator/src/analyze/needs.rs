@@ -7,7 +7,7 @@ use souk_merge::Collation;
 use super::Context;
 use super::pins::{Constant, Pin, constant, pin_of};
 use super::shape::{Predicate, Scoped, Shape};
-use crate::sql::{Affinity, BinaryOp, Column, Expr, Node, Select, walk_expr};
+use crate::sql::{Affinity, BinaryOp, Column, Expr, MatchOp, Node, Select, walk_expr};
 
 /// A row of this table whose column passes the test: where there is none, the SELECT gives no row.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,10 +34,35 @@ pub(crate) enum Test {
     AtMost(Constant),
 }
 
-/// What a SELECT needs. Of one that aggregates, what its groups need: without GROUP BY it gives a row whatever is stored.
+/// Functions that fail for no value; what else a predicate calls may fail for rows that another predicate leaves out.
+const NEVER_FAIL: [&str; 18] = [
+    "coalesce",
+    "ifnull",
+    "iif",
+    "instr",
+    "length",
+    "likelihood",
+    "likely",
+    "lower",
+    "ltrim",
+    "max",
+    "min",
+    "nullif",
+    "round",
+    "rtrim",
+    "substr",
+    "trim",
+    "typeof",
+    "upper",
+];
+
+/// What a SELECT needs; nothing when looking at the rows of a shard could fail the statement. Of one that aggregates, what its groups need: without GROUP BY it gives a row whatever is stored.
 pub(crate) fn needs(select: &Select, context: &Context<'_>) -> Vec<Need> {
     let shape = Shape::of(select);
     let mut needs = Vec::new();
+    if shape.predicates.iter().any(|scoped| scoped.predicate.may_fail()) {
+        return needs;
+    }
     for Scoped { predicate, sources } in &shape.predicates {
         let Predicate::Expr(conjunct) = predicate else { continue };
         for column in columns_of(conjunct) {
@@ -50,12 +75,38 @@ pub(crate) fn needs(select: &Select, context: &Context<'_>) -> Vec<Need> {
     needs
 }
 
-/// The stored column whose values an expression gives, when that is so for every row of a SELECT.
+/// The stored column whose values an expression gives, when that is so for every row of a SELECT, none of which can fail it.
 pub(crate) fn stored_column(expr: &Expr, select: &Select, context: &Context<'_>) -> Option<Stored> {
-    match expr {
-        Expr::Column(column) => stored(column, &Shape::of(select), context).map(|(stored, _)| stored),
-        _ => None,
+    let Expr::Column(column) = expr else { return None };
+    let shape = Shape::of(select);
+    let fails = shape.predicates.iter().any(|scoped| scoped.predicate.may_fail())
+        || select.outputs.iter().any(|output| may_fail(&output.expr));
+    if fails { None } else { stored(column, &shape, context).map(|(stored, _)| stored) }
+}
+
+impl Predicate<'_> {
+    fn may_fail(&self) -> bool {
+        match self {
+            Predicate::Expr(expr) => may_fail(expr),
+            Predicate::Equal(..) => false,
+        }
     }
+}
+
+/// Whether computing an expression may be an error for some row.
+fn may_fail(expr: &Expr) -> bool {
+    let mut found = false;
+    walk_expr(expr, &mut |node| {
+        if let Node::Expr(expr) = node {
+            found |= match expr {
+                Expr::Function(function) => !NEVER_FAIL.contains(&function.name.as_str()),
+                Expr::Binary(BinaryOp::Arrow | BinaryOp::LongArrow, ..) => true,
+                Expr::Match { op, .. } => !matches!(op, MatchOp::Like | MatchOp::Glob),
+                _ => false,
+            };
+        }
+    });
+    found
 }
 
 fn stored(column: &Column, shape: &Shape<'_>, context: &Context<'_>) -> Option<(Stored, Affinity)> {

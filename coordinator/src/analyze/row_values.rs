@@ -37,6 +37,7 @@ fn comparands(expr: &Expr) -> Vec<&Expr> {
         Expr::Binary(Eq | NotEq | Is | IsNot | Lt | LtEq | Gt | GtEq, left, right) => vec![left, right],
         Expr::Between { expr, low, high, .. } => vec![expr, low, high],
         Expr::InQuery { expr, .. } => vec![expr],
+        Expr::InList { expr, list, .. } => std::iter::once(expr.as_ref()).chain(list).collect(),
         Expr::Case { operand: Some(operand), whens, .. } => {
             let whens = whens.iter().map(|(when, _)| when);
             std::iter::once(operand.as_ref()).chain(whens).collect()

@@ -96,7 +96,7 @@ fn column_type(column: &Column, context: &Context<'_>) -> Option<Type> {
             let index = cte.columns.iter().position(|known| *known == column.name)?;
             Some(through(output(&cte.query, index)?, context))
         }
-        SourceKind::Function { .. } => None,
+        SourceKind::Function { .. } => Some(Type { collation: Some(Collation::Binary), ..Type::default() }),
     }
 }
 

@@ -8,17 +8,18 @@ use parking_lot::Mutex;
 use souk_merge::Batch;
 use tokio::time::Instant;
 
-use super::nodes::ShardFailure;
+use super::nodes::{Reading, ShardFailure};
 use super::source::Source;
 use crate::plan::{Measured, Measurements, Place};
 
 /// Of one plan, or of one part of it.
-#[derive(Default)]
 pub(super) struct Account {
     /// Shards missing from the answer, each once.
     failed: BTreeMap<u64, ShardFailure>,
     kept: u32,
     skipped: u32,
+    /// What was read; none when the same could read otherwise the next time.
+    readings: Option<Vec<Reading>>,
     pub(super) trace: Trace,
 }
 
@@ -31,11 +32,13 @@ pub(crate) struct Ending {
     pub(crate) kept: u32,
     /// Readings that were spared, since statistics ruled the shard out.
     pub(crate) skipped: u32,
+    /// What was read: as long as it stands so the answer is the same. None when that cannot be said.
+    pub(crate) readings: Option<Vec<Reading>>,
 }
 
 impl Account {
     pub(super) fn new(trace: Trace) -> Account {
-        Account { failed: BTreeMap::new(), kept: 0, skipped: 0, trace }
+        Account { failed: BTreeMap::new(), kept: 0, skipped: 0, readings: Some(Vec::new()), trace }
     }
 
     /// The account of a step, which is [taken over](Account::take) when it is done.
@@ -47,6 +50,7 @@ impl Account {
         self.failed.extend(step.failed);
         self.kept += step.kept;
         self.skipped += step.skipped;
+        self.add_readings(step.readings);
     }
 
     /// Notes what one call of every node of a step came to.
@@ -55,6 +59,7 @@ impl Account {
         self.failed.extend(failures.map(|failure| (failure.shard, failure.clone())));
         self.kept += sources.iter().map(|source| source.kept).sum::<u32>();
         self.skipped += sources.iter().map(|source| source.skipped).sum::<u32>();
+        self.add_readings(sources.iter().map(Source::reading).collect());
         let measured = sources.iter().filter_map(|source| source.measured.clone());
         let call = measured.reduce(|mut call, other| {
             call.beside(other);
@@ -65,8 +70,16 @@ impl Account {
         }
     }
 
+    fn add_readings(&mut self, more: Option<Vec<Reading>>) {
+        self.readings = self.readings.take().zip(more).map(|(mut readings, more)| {
+            readings.extend(more);
+            readings
+        });
+    }
+
     pub(super) fn into_ending(self) -> Ending {
-        Ending { failed: self.failed.into_values().collect(), kept: self.kept, skipped: self.skipped }
+        let Account { failed, kept, skipped, readings, trace: _ } = self;
+        Ending { failed: failed.into_values().collect(), kept, skipped, readings }
     }
 }
 

@@ -14,7 +14,8 @@ use tonic::service::{Interceptor, interceptor::InterceptedService};
 use tonic::transport::{Channel, Endpoint};
 
 use super::nodes::{
-    FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, RejectedRow, ShardFailure, Summary,
+    FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, Reading, RejectedRow, ShardFailure,
+    ShardsState, Summary,
 };
 
 use crate::error::{Error, Result};
@@ -184,6 +185,18 @@ impl Nodes for GrpcNodes {
         Ok(response.into_inner().failed.into_iter().map(|failure| failure_from_wire(&node.id, failure)).collect())
     }
 
+    async fn hold(&self, node: &str, readings: &[&Reading], schema_version: u64) -> Result<bool> {
+        let node = self.checked(node).await?;
+        let reading = |reading: &&Reading| {
+            let ShardsState { start, node_commits, commits } = reading.state;
+            let state = Some(v1::ShardsState { start, node_commits, commits });
+            v1::Reading { shards: reading.shards.clone(), state }
+        };
+        let request = v1::HoldRequest { schema_version, readings: readings.iter().map(reading).collect() };
+        let response = node.client.clone().hold(request).await.map_err(|status| node.failed(&status))?;
+        Ok(response.into_inner().holds)
+    }
+
     async fn insert_rows(&self, node: &str, request: InsertRequest) -> Result<Inserted> {
         let node = self.checked(node).await?;
         let response = node.client.clone().insert_rows(inserts_to_wire(request)).await;
@@ -282,8 +295,13 @@ fn part_from_wire(node: &str, response: v1::RunFragmentResponse, shards: usize) 
                 rows: time.rows,
             });
             let slowest = slowest.collect();
-            let v1::FragmentSummary { answered, kept, skipped, .. } = summary;
-            Ok(FragmentPart::Summary(Summary { answered, failed, slowest, kept, skipped }))
+            let v1::FragmentSummary { answered, kept, skipped, state, .. } = summary;
+            let state = state.map(|v1::ShardsState { start, node_commits, commits }| ShardsState {
+                start,
+                node_commits,
+                commits,
+            });
+            Ok(FragmentPart::Summary(Summary { answered, failed, slowest, kept, skipped, state }))
         }
         None => Err(Error::internal(format!("node `{node}` sent an empty message"))),
     }

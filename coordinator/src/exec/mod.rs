@@ -13,6 +13,7 @@ mod source;
 pub(crate) use account::{Ending, Trace};
 pub(crate) use grpc::GrpcNodes;
 pub(crate) use nodes::{
-    FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, ShardFailure, ShardRows, TableRows,
+    FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, Reading, ShardFailure, ShardRows,
+    TableRows,
 };
-pub(crate) use run::{Event, Run, run};
+pub(crate) use run::{Event, Remember, Run, run};

@@ -20,6 +20,8 @@ pub(crate) trait Nodes: Send + Sync {
     async fn create_shards(&self, node: &str, shards: &[u64], schema: &[String]) -> Result<()>;
     /// Hands the whole schema log over; the failures of single shards.
     async fn apply_schema(&self, node: &str, schema: &[String]) -> Result<Vec<ShardFailure>>;
+    /// Whether shards of a node are as they were, at this schema.
+    async fn hold(&self, node: &str, readings: &[&Reading], schema_version: u64) -> Result<bool>;
     /// Inserts rows, one transaction a shard.
     async fn insert_rows(&self, node: &str, request: InsertRequest) -> Result<Inserted>;
     /// Who a node is, checked to be built as the coordinator is.
@@ -67,6 +69,24 @@ pub(crate) struct Summary {
     pub(crate) kept: u32,
     /// Shards that were not read, since their statistics rule them out.
     pub(crate) skipped: u32,
+    /// How the shards stood before any was read, when the answer is the same as long as they stand so.
+    pub(crate) state: Option<ShardsState>,
+}
+
+/// How some shards stand. Its numbers mean nothing but to their node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ShardsState {
+    pub(crate) start: u64,
+    pub(crate) node_commits: u64,
+    pub(crate) commits: u64,
+}
+
+/// Shards of a node that were read, and how they stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) node: String,
+    pub(crate) shards: Vec<u64>,
+    pub(crate) state: ShardsState,
 }
 
 /// A shard that could not do what was asked.

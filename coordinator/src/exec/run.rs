@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::account::{Account, Ending, Trace};
 use super::finish::encode_rows;
-use super::nodes::{FragmentRequest, Nodes};
+use super::nodes::{FragmentRequest, Nodes, Reading};
 use super::output::{Bounds, Output};
 use super::source::Source;
 use crate::catalog::{Target, Twins};
@@ -53,10 +53,15 @@ pub(crate) struct Run {
     pub(crate) gather_rows_max: u64,
     /// Where what the steps take is written down.
     pub(crate) trace: Trace,
+    /// Takes a copy of a whole answer that is no larger than so many bytes, and what was read for it.
+    pub(crate) remember: Option<(u64, Remember)>,
 }
 
+/// Takes an answer and what was read for it.
+pub(crate) type Remember = Box<dyn FnOnce(Vec<Batch>, Vec<Reading>) + Send + Sync>;
+
 /// Starts a plan. Dropping the receiver cancels it everywhere.
-pub(crate) fn run(plan: Plan, run: Run) -> mpsc::Receiver<Result<Event>> {
+pub(crate) fn run(plan: Plan, mut run: Run) -> mpsc::Receiver<Result<Event>> {
     let (sender, events) = mpsc::channel(EVENTS_AHEAD);
     tokio::spawn(async move {
         let deadline = run.deadline;
@@ -69,12 +74,19 @@ pub(crate) fn run(plan: Plan, run: Run) -> mpsc::Receiver<Result<Event>> {
             help: "add a LIMIT, or raise the bound",
             reason: Reason::TooLarge,
         };
-        let mut output = Output::client(sender.clone(), bounds);
+        let remember = run.remember.take();
+        let copied_max = remember.as_ref().map_or(0, |(bytes_max, _)| *bytes_max);
+        let mut output = Output::client(sender.clone(), bounds, copied_max);
         let driver = Driver { run, stop: Stop { deadline, cancelled } };
         let done = tokio::select! {
             done = timeout_at(deadline, driver.answer(plan, &mut output)) => done.unwrap_or_else(|_| Err(Error::deadline())),
             () = sender.closed() => return,
         };
+        if let (Ok(Ending { readings: Some(readings), .. }), Some((_, remember))) = (&done, remember)
+            && let Some(copy) = output.into_copy()
+        {
+            remember(copy, readings.clone());
+        }
         // A receiver that is gone wants no answer.
         let _ = sender.send(done.map(Event::End)).await;
     });

@@ -8,7 +8,7 @@ use souk_proto::Reason;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::nodes::{FragmentPart, FragmentRequest, Nodes, ShardFailure};
+use super::nodes::{FragmentPart, FragmentRequest, Nodes, Reading, ShardFailure, ShardsState};
 use crate::error::{Error, Result};
 use crate::plan::Measured;
 
@@ -30,6 +30,8 @@ pub(super) struct Source {
     pub(super) kept: u32,
     /// Shards that were not read, since their statistics rule them out.
     pub(super) skipped: u32,
+    /// How the shards stood, when that is to be relied on.
+    state: Option<ShardsState>,
     ended: bool,
     started: Instant,
     /// What the call took, when it is measured.
@@ -66,6 +68,7 @@ impl Source {
             failed: Vec::new(),
             kept: 0,
             skipped: 0,
+            state: None,
             ended: false,
             started,
             measured,
@@ -94,6 +97,7 @@ impl Source {
                 self.failed = summary.failed;
                 self.kept = summary.kept;
                 self.skipped = summary.skipped;
+                self.state = summary.state;
                 if let Some(measured) = &mut self.measured {
                     measured.elapsed = self.started.elapsed();
                     measured.slowest = summary.slowest;
@@ -111,6 +115,12 @@ impl Source {
                 format!("node `{}` broke off before its answer was complete", self.node),
             )),
         }
+    }
+
+    /// What was read; none when it may be otherwise the next time.
+    pub(super) fn reading(&self) -> Option<Reading> {
+        let state = self.state.filter(|_| self.failed.is_empty())?;
+        Some(Reading { node: self.node.clone(), shards: self.shards.clone(), state })
     }
 
     /// A node that is away takes its shards with it, unless rows of it are in the answer already.

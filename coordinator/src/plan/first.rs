@@ -177,6 +177,9 @@ impl Taker<'_> {
             if matches!(&output.expr, Expr::Column(known) if !is_typed(known, self.context)) {
                 return None;
             }
+            if matches!(expr, Expr::Scalar(_)) && width > 1 && self.folds(&output.expr) {
+                return None;
+            }
             let value = match affinity_of(&output.expr, self.context) {
                 Some(affinity) => column(format!("{}{}", letter(affinity), index + 1)),
                 None => plain(column(format!("b{}", index + 1))),
@@ -199,12 +202,23 @@ impl Taker<'_> {
 }
 
 impl Taker<'_> {
+    /// Whether a value of a row brings another collation than BINARY to a comparison, which a column of `souk_rows` would not.
+    fn folds(&self, output: &Expr) -> bool {
+        explicit_collation(output).is_some()
+            || collation_of(output, self.context).is_some_and(|collation| collation != Collation::Binary)
+    }
+
     /// The collation that a result of a query behind IN brings to the comparison, which a column of `souk_rows` would not. One that is not
     /// written with it counts only where the operand has none.
     fn collation_among(&self, expr: &Expr, index: usize, output: &Expr) -> Option<Collation> {
         let Expr::InQuery { expr: operand, .. } = expr else { return None };
         let operand = match operand.as_ref() {
             Expr::Row(operands) => operands.get(index)?,
+            // A row of values, each with its collation; one value has none.
+            Expr::Scalar(query) => match &query.body {
+                Body::Select(select) if select.outputs.len() > 1 => &select.outputs.get(index)?.expr,
+                _ => operand.as_ref(),
+            },
             operand => operand,
         };
         explicit_collation(output).or_else(|| match collation_of(operand, self.context) {

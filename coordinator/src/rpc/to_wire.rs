@@ -8,7 +8,7 @@ use crate::exec::{Ending, ShardFailure};
 use crate::session::{Explanation, Facts, Measured, Step, StepKind};
 
 pub(super) fn certificate(facts: &Facts, ending: Ending, rows: u64) -> v1::Certificate {
-    let Ending { failed, kept, skipped } = ending;
+    let Ending { failed, kept, skipped, readings: _ } = ending;
     let failed: Vec<_> = failed.into_iter().map(failure).collect();
     v1::Certificate {
         plan: facts.plan.to_owned(),

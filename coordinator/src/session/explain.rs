@@ -4,7 +4,7 @@ use souk_merge::{Batch, ValueRef};
 use souk_proto::Reason;
 use tokio::time::Instant;
 
-use super::{Answer, Facts, Planned, QueryRequest, Session, answered};
+use super::{Answer, Facts, Keep, Planned, QueryRequest, Session, answered};
 use crate::error::{Error, Result};
 use crate::exec::{Ending, Event, Trace};
 use crate::plan::{Explained, Ran, Step, explain};
@@ -38,7 +38,8 @@ impl Session {
         let planning = started.elapsed();
         let trace = Trace::on();
         let Planned { plan, prepared, snapshot, .. } = &planned;
-        let mut events = self.start(plan.clone(), snapshot, started, options, prepared.repeats, trace.clone());
+        let keep = Keep::at_nodes(prepared.repeats);
+        let mut events = self.start(plan.clone(), snapshot, started, options, keep, trace.clone());
         let mut run = Run { rows: 0, ending: Ending::default() };
         while let Some(event) = events.recv().await {
             match event? {

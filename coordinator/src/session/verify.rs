@@ -5,7 +5,7 @@ use souk_proto::Reason;
 use tokio::time::Instant;
 
 use super::difference::{Difference, difference};
-use super::{Answer, Planned, QueryOptions, QueryRequest, Session, Way, answered};
+use super::{Answer, Keep, Planned, QueryOptions, QueryRequest, Session, Way, answered};
 use crate::error::{Error, Result};
 use crate::exec::{Ending, Event, Trace};
 
@@ -35,9 +35,9 @@ impl Session {
         }
         let whole = self.bound(known.clone(), Way::Whole)?;
         let best = self.bound(known, Way::Best)?;
-        let (answer, ending) = self.held(&best, options, best.prepared.repeats).await?;
+        let (answer, ending) = self.held(&best, options, Keep::at_nodes(best.prepared.repeats)).await?;
         // Read anew: what was kept is to be verified too.
-        let (naive, _) = self.held(&whole, options, false).await.map_err(unverified)?;
+        let (naive, _) = self.held(&whole, options, Keep::Nothing).await.map_err(unverified)?;
         match difference(rows(&answer), rows(&naive)) {
             None => Ok(answered(best.prepared.columns.clone(), answer, ending, best.facts, Some(turn))),
             Some(difference) => Err(failed(best.facts.plan, &difference)),
@@ -45,7 +45,7 @@ impl Session {
     }
 
     /// All rows of a plan, and what is said at their end.
-    async fn held(&self, planned: &Planned, options: QueryOptions, keep: bool) -> Result<(Vec<Batch>, Ending)> {
+    async fn held(&self, planned: &Planned, options: QueryOptions, keep: Keep) -> Result<(Vec<Batch>, Ending)> {
         let bytes_max = self.cluster.limits.gather_bytes_max;
         let bytes_max = if options.bytes_max == 0 { bytes_max } else { options.bytes_max.min(bytes_max) };
         let options = QueryOptions { bytes_max, ..options };

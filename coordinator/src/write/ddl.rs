@@ -100,13 +100,18 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
     let connection = Connection::open_in_memory().map_err(internal)?;
     log.iter().try_for_each(|change| connection.execute_batch(&change.sql)).map_err(internal)?;
     let before = tables(&connection).map_err(internal)?;
+    let reserved_before = reserved(&connection).map_err(internal)?;
     let prepared = connection.prepare(&sql).map_err(SqlError::from_sqlite)?;
     if prepared.parameter_count() > 0 {
         return Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"));
     }
     drop(prepared);
     connection.execute_batch(&sql).map_err(SqlError::from_sqlite)?;
-    refuse_reserved(&connection)?;
+    let reserved_now = reserved(&connection).map_err(internal)?;
+    if let Some(name) = reserved_now.iter().find(|name| !reserved_before.contains(name)) {
+        let message = format!("`{name}`: names that begin with `_souk` are souk's own; choose another");
+        return Err(Error::new(Reason::InvalidArgument, message));
+    }
     let after = tables(&connection).map_err(internal)?;
     let made: Vec<&String> = after.iter().filter(|table| !before.contains(table)).collect();
     let lost = before.iter().any(|table| !after.contains(table));
@@ -139,17 +144,11 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
 }
 
 /// Shards and scratches have tables of souk's own.
-fn refuse_reserved(connection: &Connection) -> Result<()> {
-    let reserved = "SELECT max(name) FROM sqlite_schema WHERE name LIKE '\\_souk%' ESCAPE '\\'";
-    let name: Option<String> =
-        connection.query_row(reserved, [], |row| row.get(0)).map_err(|error| Error::internal(error.to_string()))?;
-    match name {
-        Some(name) => Err(Error::new(
-            Reason::InvalidArgument,
-            format!("`{name}`: names that begin with `_souk` are souk's own; choose another"),
-        )),
-        None => Ok(()),
-    }
+fn reserved(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare("SELECT name FROM sqlite_schema WHERE name LIKE '\\_souk%' ESCAPE '\\'")?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }
 
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {

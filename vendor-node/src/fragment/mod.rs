@@ -30,6 +30,7 @@ use rayon::ThreadPool;
 use souk_merge::{Batch, MergeSpec};
 
 use crate::{
+    commits::State,
     error::{Failure, Fault},
     kept::Kept,
     schema::SchemaLog,
@@ -79,6 +80,8 @@ pub(crate) struct Summary {
     /// Of these, how many were not read, since their statistics rule them out.
     pub(crate) skipped: usize,
     pub(crate) failed: Vec<Failure>,
+    /// How the shards stood before any was read, when the answer is the same as long as they stand so.
+    pub(crate) state: Option<State>,
     /// The slowest first, when they were asked for.
     pub(crate) slowest: Vec<ShardTime>,
 }
@@ -114,10 +117,12 @@ impl<'a> Run<'a> {
 
 /// Runs a fragment and gives the merged rows to `sink`, on the caller's thread.
 pub(crate) fn run(run: Run<'_>, sink: &mut Sink<'_>) -> Result<Summary, Fault> {
+    let Fragment { shards, keep, partial, .. } = run.fragment;
+    let state = (*keep && !partial).then(|| run.shards.commits().state(shards));
     let (failed, kept) = keep::answer(&run, sink)?;
     let skipped = run.prune.skipped();
     let slowest = run.times.map(|times| times.slowest(run.fragment.slowest_max)).unwrap_or_default();
-    Ok(Summary { answered: run.fragment.shards.len() - failed.len(), kept, skipped, failed, slowest })
+    Ok(Summary { answered: shards.len() - failed.len(), kept, skipped, failed, state, slowest })
 }
 
 /// Gives the shards that failed.

@@ -5,7 +5,7 @@ use std::{
     ops::ControlFlow,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -19,12 +19,17 @@ use crate::{
     statistics::{ColumnAt, ColumnStatistics, Known, Statistics, StoredColumn, Summary, Test},
 };
 
+/// Rows that one fragment reads for summaries: some milliseconds. Shards beyond have theirs made by the next.
+const ROWS_MAX: u32 = 1 << 17;
+
 /// What a fragment's shards are measured by.
 pub(super) struct Prune<'a> {
     statistics: &'a Statistics,
     needs: Vec<Needed<'a>>,
     lead: Option<Lead>,
     skipped: AtomicUsize,
+    /// Rows that may yet be read for summaries.
+    rows_left: AtomicU32,
 }
 
 /// A column, and what is known of it.
@@ -33,11 +38,11 @@ struct Column {
     known: Arc<ColumnStatistics>,
 }
 
+/// What is needed of a column.
 struct Needed<'a> {
     column: Column,
-    test: &'a Test,
-    /// Of the test's values.
-    hashes: Vec<u32>,
+    /// All of them, with the hashes of their values.
+    tests: Vec<(&'a Test, Vec<u32>)>,
 }
 
 /// The column that the first key of the order is, and how good it must be.
@@ -59,11 +64,15 @@ impl<'a> Prune<'a> {
         };
         // In a scope a table is a view of the table: summaries would be of another's rows too.
         let needs = if scope.is_some() { &[] } else { needs.as_slice() };
-        let needs = needs.iter().map(|need| {
+        let mut needed: Vec<Needed<'a>> = Vec::new();
+        for need in needs {
             let values = if let Test::Among(values) = &need.test { values.as_slice() } else { &[] };
-            let hashes = values.iter().map(|value| statistics.hash(value.as_ref())).collect();
-            Needed { column: column(&need.column), test: &need.test, hashes }
-        });
+            let test = (&need.test, values.iter().map(|value| statistics.hash(value.as_ref())).collect());
+            match needed.iter_mut().find(|known| known.column.stored == need.column) {
+                Some(known) => known.tests.push(test),
+                None => needed.push(Needed { column: column(&need.column), tests: vec![test] }),
+            }
+        }
         let lead = match (lead, merge) {
             (Some(lead), MergeSpec::Rows { order, limit: Some(_) }) if scope.is_none() => {
                 let first = order.first().filter(|key| key.collation == Collation::Binary);
@@ -72,7 +81,7 @@ impl<'a> Prune<'a> {
             }
             _ => None,
         };
-        Prune { statistics, needs: needs.collect(), lead, skipped: AtomicUsize::new(0) }
+        Prune { statistics, needs: needed, lead, skipped: AtomicUsize::new(0), rows_left: AtomicU32::new(ROWS_MAX) }
     }
 
     /// How many shards were not read.
@@ -117,7 +126,7 @@ impl Run<'_> {
         let commits = self.shards.commits().count_of(shard);
         let skips = prune.needs.iter().any(|need| {
             let summary = self.summary(&need.column, shard, commits);
-            summary.is_some_and(|summary| !summary.may_pass(need.test, &need.hashes))
+            summary.is_some_and(|summary| need.tests.iter().any(|(test, hashes)| !summary.may_pass(test, hashes)))
         });
         prune.skipped.fetch_add(usize::from(skips), Relaxed);
         skips
@@ -138,11 +147,16 @@ impl Run<'_> {
         match column.known.ask(shard, commits) {
             Known::Nothing => None,
             Known::Summary(summary) => Some(summary),
+            Known::Due(_) if self.prune.rows_left.load(Relaxed) == 0 => None,
             Known::Due(rows_max) => match self.summarize(&column.stored, shard, rows_max) {
-                Ok(summary) => {
-                    let summary = Arc::new(summary?);
+                Ok(Some(summary)) => {
+                    let summary = Arc::new(summary);
                     column.known.keep(shard, commits, &summary);
                     Some(summary)
+                }
+                Ok(None) => {
+                    column.known.has_more(shard, commits, rows_max);
+                    None
                 }
                 Err(fault) => {
                     // The statement itself will say so.
@@ -170,6 +184,9 @@ impl Run<'_> {
         };
         let query = Query { statement: &statement, scope: None, schema: self.schema, ticket: &self.fragment.ticket };
         self.shards.with(shard, |open| open.read(&query, &mut visit))?;
+        // Taken when they are known: threads that read at the same time may together take a little more.
+        let left = self.prune.rows_left.load(Relaxed).saturating_sub(rows);
+        self.prune.rows_left.store(left, Relaxed);
         Ok(if rows > rows_max { None } else { builder.finish() })
     }
 }

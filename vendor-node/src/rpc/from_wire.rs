@@ -6,6 +6,7 @@ use souk_merge::{Batch, MergeSpec, Value};
 use souk_proto::{WireError, v1};
 
 use crate::{
+    commits::State,
     error::Fault,
     fragment::Fragment,
     node::ShardRows,
@@ -59,6 +60,15 @@ pub(crate) fn fragment(request: v1::RunFragmentRequest, ticket: Arc<Ticket>) -> 
         slowest_max: slowest_max as usize,
         ticket,
     })
+}
+
+pub(crate) fn readings(readings: Vec<v1::Reading>) -> Result<Vec<(Vec<u64>, State)>, Fault> {
+    let reading = |reading: v1::Reading| {
+        let state = reading.state.ok_or(WireError::Missing("reading.state")).map_err(malformed)?;
+        let v1::ShardsState { start, node_commits: all, commits: sum } = state;
+        Ok((reading.shards, State { start, all, sum }))
+    };
+    readings.into_iter().map(reading).collect()
 }
 
 fn need(need: v1::Need) -> Result<Need, WireError> {

@@ -4,6 +4,7 @@ use souk_merge::Batch;
 use souk_proto::v1;
 
 use crate::{
+    commits::State,
     error::{Failure, Fault},
     fragment::{ShardTime, Summary},
     node::{Description, ShardOutcome},
@@ -30,11 +31,22 @@ pub(crate) fn batch(batch: Batch) -> v1::RunFragmentResponse {
 }
 
 pub(crate) fn summary(node: &str, summary: Summary) -> v1::RunFragmentResponse {
-    let Summary { answered, kept, skipped, failed, slowest } = summary;
+    let Summary { answered, kept, skipped, failed, state, slowest } = summary;
     let slowest = slowest.into_iter().map(|time| shard_time(node, time)).collect();
     let (answered, kept, skipped) = (count(answered), count(kept), count(skipped));
-    let summary = v1::FragmentSummary { answered, failed: failures(node, failed), slowest, kept, skipped };
+    let summary = v1::FragmentSummary {
+        answered,
+        failed: failures(node, failed),
+        slowest,
+        kept,
+        skipped,
+        state: state.map(shards_state),
+    };
     part(v1::run_fragment_response::Part::Summary(summary))
+}
+
+fn shards_state(State { start, all, sum }: State) -> v1::ShardsState {
+    v1::ShardsState { start, node_commits: all, commits: sum }
 }
 
 fn shard_time(node: &str, time: ShardTime) -> v1::ShardTime {
