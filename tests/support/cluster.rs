@@ -100,7 +100,8 @@ impl Cluster {
     /// Starts a cluster whose nodes keep no answers: for measuring what it takes to make them.
     pub fn start_forgetful(nodes: usize, placement: PlacementPolicy) -> Cluster {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut cluster = Cluster::start_keeping(folder.path(), nodes, placement, Limits::default(), 0);
+        let limits = Limits { kept_bytes_max: 0, ..Limits::default() };
+        let mut cluster = Cluster::start_keeping(folder.path(), nodes, placement, limits, 0);
         cluster.folder = Some(folder);
         cluster
     }
