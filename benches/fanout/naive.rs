@@ -66,7 +66,7 @@ impl<'a> Naive<'a> {
 }
 
 /// A new cluster has a shard that is no vendor's: it is not among them.
-async fn shards_of(address: &String) -> anyhow::Result<Vec<Shard>> {
+async fn shards_of(address: &str) -> anyhow::Result<Vec<Shard>> {
     let mut node = ShardServiceClient::new(souk::endpoint(address)?.connect().await?);
     let described = node.describe(DescribeRequest {}).await?.into_inner();
     let mut shards = Vec::new();
