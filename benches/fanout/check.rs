@@ -25,6 +25,7 @@ pub(crate) fn check(
     serial: &Serial,
 ) -> anyhow::Result<()> {
     let times = if query.parameters == Parameters::None { 1 } else { PARAMETERS_COMPARED };
+    let naive = contenders.naive.connect()?;
     for run in 0..times {
         let parameters = query.parameters(size, run, serial);
         let expected = rows(contenders.one.ask(query, &parameters)?);
@@ -32,7 +33,7 @@ pub(crate) fn check(
         let answer = contenders.souk.connect()?.ask(query.sql, &parameters)?.batches;
         compare(query, "souk", &expected, rows(answer), query.order)?;
         let order = query.order.filter(|_| is_top(query));
-        if let Some(answer) = contenders.naive.ask(query, &parameters)? {
+        if let Some(answer) = naive.ask(query, &parameters)? {
             compare(query, "a call a shard", &expected, rows(answer), order)?;
         }
         for (name, walk) in [("the floor", &contenders.floor), ("the loop", &contenders.walk)] {

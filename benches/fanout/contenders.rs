@@ -23,7 +23,7 @@ impl<'a> Contenders<'a> {
     /// Connects to the cluster and opens the files.
     pub(crate) fn open(runtime: &'a Runtime, cluster: &Cluster, data: &Data) -> anyhow::Result<Contenders<'a>> {
         let souk = Souk::at(runtime, cluster.address())?;
-        let naive = Naive::connect(runtime, &cluster.node_addresses())?;
+        let naive = Naive { runtime, nodes: cluster.node_addresses() };
         let shards = Arc::new(Shards::open(&data.shard_copies()?)?);
         let floor = Walk::over(&shards, thread::available_parallelism()?.get());
         Ok(Contenders { souk, naive, floor, walk: Walk::over(&shards, 1), one: open(&data.one_sqlite())? })

@@ -25,8 +25,14 @@ const DEADLINE_MS: u32 = 60_000;
 /// Bytes that a call may give.
 const BYTES_MAX: u64 = 1 << 30;
 
-/// The nodes, and which shards of vendors they have.
+/// Nodes by `host:port`.
 pub(crate) struct Naive<'a> {
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) nodes: Vec<String>,
+}
+
+/// Connections, and the shards of vendors behind them.
+pub(crate) struct Connected<'a> {
     runtime: &'a Runtime,
     shards: Vec<Shard>,
 }
@@ -39,12 +45,14 @@ struct Shard {
 }
 
 impl<'a> Naive<'a> {
-    /// Connects to nodes at `host:port`.
-    pub(crate) fn connect(runtime: &'a Runtime, nodes: &[String]) -> anyhow::Result<Naive<'a>> {
-        let shards = runtime.block_on(stream::iter(nodes).then(|node| shards_of(node)).try_concat())?;
-        Ok(Naive { runtime, shards })
+    /// Connects. Nobody answers for a connection while others have their turn: each turn has its own.
+    pub(crate) fn connect(&self) -> anyhow::Result<Connected<'a>> {
+        let shards = stream::iter(&self.nodes).then(|node| shards_of(node)).try_concat();
+        Ok(Connected { runtime: self.runtime, shards: self.runtime.block_on(shards)? })
     }
+}
 
+impl Connected<'_> {
     /// Asks each shard; none of a query for one shard alone, which is no different at souk.
     pub(crate) fn ask(&self, query: &Query, parameters: &[Value]) -> anyhow::Result<Option<Vec<Batch>>> {
         if matches!(query.merge, Merge::OneShard) {

@@ -138,7 +138,10 @@ impl Rounds<'_> {
                 0 => self.time_souk(figures, warm, &timed)?,
                 1 => processors.floor += time(&mut figures.floor, warm, &timed, |values| floor.ask(query, values))?,
                 3 if matches!(query.merge, Merge::OneShard) => {}
-                3 => drop(time(&mut figures.naive, warm, &timed, |values| naive.ask(query, values))?),
+                3 => {
+                    let naive = naive.connect()?;
+                    time(&mut figures.naive, warm, &timed, |values| naive.ask(query, values))?;
+                }
                 2 => processors.walk += time(&mut figures.walk, warm, &timed, |values| walk.ask(query, values))?,
                 _ => processors.one += time(&mut figures.one, warm, &timed, |values| one.ask(query, values))?,
             }
