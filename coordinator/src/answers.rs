@@ -77,11 +77,11 @@ impl Answers {
 
 impl Question {
     /// What is asked, at this schema and topology.
-    pub(crate) fn new(sql: &str, parameters: &[Value], snapshot: &Snapshot) -> Question {
+    pub(crate) fn new(sql: String, parameters: &[Value], snapshot: &Snapshot) -> Question {
         let mut row = Batch::new(parameters.len());
         row.push_row(parameters.iter().map(Value::as_ref));
         Question {
-            sql: sql.to_owned(),
+            sql,
             parameters: souk_proto::encode_rows(row),
             schema_version: snapshot.catalog.version,
             topology_epoch: snapshot.topology.epoch,

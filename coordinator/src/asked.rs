@@ -8,7 +8,7 @@ use souk_proto::Reason;
 use crate::analyze::{Constant, Need, Pin, Test};
 use crate::catalog::{Snapshot, Topology, ring_key};
 use crate::error::{Error, Result};
-use crate::plan::{Asked, BoundNeed, BoundTest, ReadSet, Scope, ShardedTable, Template};
+use crate::plan::{Asked, BoundNeed, ReadSet, Scope, ShardedTable, Template};
 use crate::sql::{Affinity, Evaluator};
 
 /// Values that a node compares a shard's statistics with, for one column.
@@ -94,10 +94,10 @@ fn bound_need(need: &Need, parameters: &[Value], evaluator: &Evaluator) -> Resul
         Test::Among(constants) if constants.len() > NEED_VALUES_MAX => None,
         Test::Among(constants) => {
             let values = constants.iter().map(compared).collect::<Result<Option<Vec<Value>>>>()?;
-            values.map(|values| BoundTest::Among(values.into_iter().filter(|value| *value != Value::Null).collect()))
+            values.map(|values| Test::Among(values.into_iter().filter(|value| *value != Value::Null).collect()))
         }
-        Test::AtLeast(bound) => compared(bound)?.map(BoundTest::AtLeast),
-        Test::AtMost(bound) => compared(bound)?.map(BoundTest::AtMost),
+        Test::AtLeast(bound) => compared(bound)?.map(Test::AtLeast),
+        Test::AtMost(bound) => compared(bound)?.map(Test::AtMost),
     };
     Ok(test.map(|test| BoundNeed { column: column.clone(), test }))
 }

@@ -135,7 +135,7 @@ impl Session {
         let turn = self.cluster.turn().await?;
         let (options, sql, scoped) = (request.options, request.sql.clone(), request.shard_key.is_some());
         let known = self.know(request, started).await?;
-        let question = Question::new(&sql, &known.parameters, &known.snapshot);
+        let parameters = known.parameters.clone();
         let Planned { plan, facts, prepared, snapshot } = self.bound(known, Way::Best)?;
         let columns = prepared.columns.clone();
         let spread = matches!(plan, Plan::Spread(_));
@@ -144,6 +144,7 @@ impl Session {
                 self.start(plan, &snapshot, started, options, Keep::at_nodes(prepared.repeats), Trace::default());
             return Ok(Answer { columns, events, facts, _turn: Some(turn) });
         }
+        let question = Question::new(sql, &parameters, &snapshot);
         if let Some(kept) = self.kept(&question, started, options).await {
             let ending = Ending { kept: kept.shards(), ..Ending::default() };
             return Ok(answered(columns, kept.batches.clone(), ending, facts, Some(turn)));

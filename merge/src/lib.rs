@@ -23,6 +23,7 @@
 mod value;
 
 mod batch;
+mod copy;
 mod order;
 mod pieces;
 mod spec;
@@ -45,6 +46,7 @@ mod top;
 mod testing;
 
 pub use batch::{Batch, BatchCursor, BatchError, Column, ValueKind};
+pub use copy::BatchCopy;
 pub use groups::Groups;
 pub use order::{Collation, SortKey, compare_by_key, compare_rows, compare_values, encode_key};
 pub use ordered::{OrderedMerge, Step, Unsorted};

@@ -139,3 +139,32 @@ fn shards_that_are_left_out_hold_nothing_that_matters() {
     println!("{spared} readings of shards were spared in {steps} steps");
     assert!(spared > steps, "{spared} readings of shards were spared in {steps} steps: statistics are hardly tested");
 }
+
+#[test]
+fn errors_do_not_depend_on_what_is_known() {
+    let oracle = Oracle::new(&[Layout::Own], &tables(), &[]);
+    for vendor in 0..6 {
+        let s = text(if vendor == 5 { "{" } else { "{\"a\":1}" });
+        let row = vec![text(&format!("k{vendor}")), Value::Integer(vendor), Value::Integer(vendor * 10)];
+        oracle.load("t", &[row.into_iter().chain([Value::Null, s, Value::Null, Value::Null, Value::Null]).collect()]);
+    }
+    let asked = |sql: &str| {
+        let expected = Expected::of(&oracle.plain, sql, &none());
+        let got = oracle.clusters[0].1.query(sql, &none());
+        let skipped = got.as_ref().map_or(0, |answer| answer.certificate.skipped);
+        assert_eq!(compare(&expected, got), Verdict::Same, "{sql}");
+        skipped
+    };
+    // Another constant each time, so that no answer is kept.
+    let skipped =
+        (0..8).map(|place| asked(&format!("SELECT count(*) FROM t WHERE n < 20 AND {place} = {place}"))).last();
+    assert!(skipped > Some(0), "nothing is known of the column");
+    for sql in [
+        "SELECT count(*) FROM t WHERE json_extract(s, '$.a') = 1 AND n < 20",
+        "SELECT count(*) FROM t WHERE s ->> '$.a' = 1 AND n < 20",
+        "SELECT k FROM t WHERE (SELECT count(*) FROM json_each(t.s)) = 1 AND n < 20 ORDER BY n LIMIT 1",
+        "SELECT k, json(s) FROM t ORDER BY n LIMIT 1",
+    ] {
+        asked(sql);
+    }
+}

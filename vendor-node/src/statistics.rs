@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
+    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -19,6 +20,9 @@ use souk_merge::{Collation, SortKey, Value, ValueRef, compare_values, encode_key
 /// Rows that a summary may read for each time that its column was asked for: finding a shard, its statement and an entry of an index
 /// costs about as much.
 const ROWS_PER_ASK: u32 = 64;
+
+/// Columns of which anything is known. Those of an earlier schema go in time.
+const COLUMNS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
 /// Most rows that a table with a summary has.
 const ROWS_MAX: u32 = 1 << 16;
@@ -97,7 +101,12 @@ pub(crate) enum Known {
 impl Statistics {
     /// Nothing is known yet; not many more than so many bytes will be.
     pub(crate) fn new(bytes_max: u64) -> Statistics {
-        Statistics { columns: Mutex::new(LruCache::unbounded()), bytes_max, hasher: RandomState::new() }
+        Statistics { columns: Mutex::new(LruCache::new(COLUMNS_MAX)), bytes_max, hasher: RandomState::new() }
+    }
+
+    /// Whether anything may be known at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.bytes_max > 0
     }
 
     /// What is known of a column.

@@ -166,7 +166,8 @@ async fn the_log_stays_short_under_constant_reads_and_writes() {
     let wal = shard_file(data.path(), 1).with_extension("db-wal");
     let mut longest = 0;
     let mut written = 0;
-    // 6,000 take minutes.
+    // 4,000 take minutes. Then the table is so large that a scan of it outlasts what a commit waits for readers, and the log grows past the
+    // bound below: a fault that is known and open.
     let rounds = std::env::var("SOUK_ROUNDS").map_or(300, |rounds| rounds.parse().unwrap());
     for round in 0..rounds {
         // About 128 KiB a commit: 40 MiB in all.

@@ -7,7 +7,7 @@ use souk_merge::Collation;
 use super::Context;
 use super::pins::{Constant, Pin, constant, pin_of};
 use super::shape::{Predicate, Scoped, Shape};
-use crate::sql::{Affinity, BinaryOp, Column, Expr, MatchOp, Node, Select, walk_expr};
+use crate::sql::{Affinity, BinaryOp, Column, Expr, MatchOp, Node, Select, Source, SourceKind, walk_expr};
 
 /// A row of this table whose column passes the test: where there is none, the SELECT gives no row.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +15,7 @@ pub(crate) struct Need {
     pub(crate) column: Stored,
     /// What the constants are converted by before they are compared.
     pub(crate) affinity: Affinity,
-    pub(crate) test: Test,
+    pub(crate) test: Test<Constant>,
 }
 
 /// A column of a sharded table, under its names in the schema.
@@ -25,13 +25,13 @@ pub(crate) struct Stored {
     pub(crate) column: String,
 }
 
-/// What a value is compared with; NULL passes none.
+/// What a stored value is compared with, by SQLite's order of values and BINARY; NULL passes none.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Test {
+pub(crate) enum Test<T> {
     /// Equal to one of them.
-    Among(Vec<Constant>),
-    AtLeast(Constant),
-    AtMost(Constant),
+    Among(Vec<T>),
+    AtLeast(T),
+    AtMost(T),
 }
 
 /// Functions that fail for no value; what else a predicate calls may fail for rows that another predicate leaves out.
@@ -56,11 +56,12 @@ const NEVER_FAIL: [&str; 18] = [
     "upper",
 ];
 
-/// What a SELECT needs; nothing when looking at the rows of a shard could fail the statement. Of one that aggregates, what its groups need: without GROUP BY it gives a row whatever is stored.
+/// What a SELECT needs; nothing when it could fail for a row of a shard that is left out. Of one that aggregates, what its groups
+/// need: without GROUP BY it gives a row whatever is stored.
 pub(crate) fn needs(select: &Select, context: &Context<'_>) -> Vec<Need> {
     let shape = Shape::of(select);
     let mut needs = Vec::new();
-    if shape.predicates.iter().any(|scoped| scoped.predicate.may_fail()) {
+    if filters_may_fail(&shape, context) {
         return needs;
     }
     for Scoped { predicate, sources } in &shape.predicates {
@@ -79,34 +80,47 @@ pub(crate) fn needs(select: &Select, context: &Context<'_>) -> Vec<Need> {
 pub(crate) fn stored_column(expr: &Expr, select: &Select, context: &Context<'_>) -> Option<Stored> {
     let Expr::Column(column) = expr else { return None };
     let shape = Shape::of(select);
-    let fails = shape.predicates.iter().any(|scoped| scoped.predicate.may_fail())
-        || select.outputs.iter().any(|output| may_fail(&output.expr));
-    if fails { None } else { stored(column, &shape, context).map(|(stored, _)| stored) }
+    let outputs = &select.outputs;
+    if filters_may_fail(&shape, context) || outputs.iter().any(|output| may_fail(&output.expr, context)) {
+        return None;
+    }
+    stored(column, &shape, context).map(|(stored, _)| stored)
 }
 
-impl Predicate<'_> {
-    fn may_fail(&self) -> bool {
-        match self {
-            Predicate::Expr(expr) => may_fail(expr),
-            Predicate::Equal(..) => false,
-        }
-    }
+/// Whether finding the rows of a SELECT may be an error for some of them. Only of tables alone it is known.
+fn filters_may_fail(shape: &Shape<'_>, context: &Context<'_>) -> bool {
+    let is_table = |source: &Source| matches!(source.kind, SourceKind::Table(_));
+    let fails = |scoped: &Scoped<'_>| match scoped.predicate {
+        Predicate::Expr(expr) => may_fail(expr, context),
+        Predicate::Equal(a, b) => [a, b].into_iter().any(|column| is_computed(column, context)),
+    };
+    !shape.sources.iter().all(|(source, _)| is_table(source)) || shape.predicates.iter().any(fails)
 }
 
 /// Whether computing an expression may be an error for some row.
-fn may_fail(expr: &Expr) -> bool {
+fn may_fail(expr: &Expr, context: &Context<'_>) -> bool {
     let mut found = false;
     walk_expr(expr, &mut |node| {
-        if let Node::Expr(expr) = node {
-            found |= match expr {
-                Expr::Function(function) => !NEVER_FAIL.contains(&function.name.as_str()),
-                Expr::Binary(BinaryOp::Arrow | BinaryOp::LongArrow, ..) => true,
-                Expr::Match { op, .. } => !matches!(op, MatchOp::Like | MatchOp::Glob),
-                _ => false,
-            };
-        }
+        found |= match node {
+            Node::Expr(Expr::Function(function)) => !NEVER_FAIL.contains(&function.name.as_str()),
+            Node::Expr(Expr::Binary(BinaryOp::Arrow | BinaryOp::LongArrow | BinaryOp::Concat, ..)) => true,
+            // A pattern that is not written out may be longer than SQLite takes.
+            Node::Expr(Expr::Match { op, pattern, escape, .. }) => {
+                let like = matches!(op, MatchOp::Like | MatchOp::Glob);
+                !like || !matches!(pattern.as_ref(), Expr::Literal(_)) || escape.is_some()
+            }
+            Node::Expr(Expr::Column(column)) => is_computed(column, context),
+            Node::Source(source) => !matches!(source.kind, SourceKind::Table(_)),
+            Node::Expr(_) | Node::Query(_) | Node::Using(_) => false,
+        };
     });
     found
+}
+
+/// Whether a column's value comes from an expression.
+fn is_computed(column: &Column, context: &Context<'_>) -> bool {
+    let table = context.source(column.source).and_then(|source| context.table(source));
+    table.is_some_and(|table| table.column(&column.name).is_some_and(|index| table.columns[index].generated))
 }
 
 fn stored(column: &Column, shape: &Shape<'_>, context: &Context<'_>) -> Option<(Stored, Affinity)> {
@@ -144,7 +158,7 @@ fn columns_of(predicate: &Expr) -> Vec<&Column> {
     columns
 }
 
-fn tests_of(conjunct: &Expr, column: &Column, affinity: Affinity) -> Vec<Test> {
+fn tests_of(conjunct: &Expr, column: &Column, affinity: Affinity) -> Vec<Test<Constant>> {
     let is_column = |expr: &Expr| matches!(expr, Expr::Column(found) if found == column);
     let at_least = |expr: &Expr| constant(expr).map(Test::AtLeast);
     let at_most = |expr: &Expr| constant(expr).map(Test::AtMost);

@@ -1,6 +1,6 @@
 //! Row values where SQLite has no use for one: it says so only when it compiles the expression, and what it leaves out it never compiles.
 
-use crate::sql::{BinaryOp, Body, Expr, Node, Query, walk_query};
+use crate::sql::{BinaryOp, Expr, Node, Query, walk_query};
 
 /// Whether a row value stands elsewhere than in a comparison. Moved to another place of a statement it could fail it.
 pub(crate) fn misuses_rows(query: &Query) -> bool {
@@ -17,16 +17,8 @@ pub(crate) fn misuses_rows(query: &Query) -> bool {
 fn is_row(expr: &Expr) -> bool {
     match expr {
         Expr::Row(_) => true,
-        Expr::Scalar(query) => width(&query.body) > 1,
+        Expr::Scalar(query) => query.body.width() > 1,
         _ => false,
-    }
-}
-
-fn width(body: &Body) -> usize {
-    match body {
-        Body::Select(select) => select.outputs.len(),
-        Body::Values(rows) => rows.first().map_or(0, Vec::len),
-        Body::Compound { left, .. } => width(left),
     }
 }
 

@@ -19,7 +19,7 @@ use super::nodes::{
 };
 
 use crate::error::{Error, Result};
-use crate::plan::{BoundNeed, BoundTest, Scope, ShardTime, Stored};
+use crate::plan::{BoundNeed, Scope, ShardTime, Stored, Test};
 use crate::settings::NodeAddress;
 
 type Client = v1::shard_service_client::ShardServiceClient<InterceptedService<Channel, Meant>>;
@@ -256,11 +256,11 @@ fn fragment_to_wire(request: FragmentRequest) -> Result<v1::RunFragmentRequest> 
 
 fn need_to_wire(need: &BoundNeed) -> v1::Need {
     let test = match &need.test {
-        BoundTest::Among(values) => {
+        Test::Among(values) => {
             v1::need::Test::Among(v1::Values { values: values.iter().map(v1::Value::from).collect() })
         }
-        BoundTest::AtLeast(bound) => v1::need::Test::AtLeast(bound.into()),
-        BoundTest::AtMost(bound) => v1::need::Test::AtMost(bound.into()),
+        Test::AtLeast(bound) => v1::need::Test::AtLeast(bound.into()),
+        Test::AtMost(bound) => v1::need::Test::AtMost(bound.into()),
     };
     v1::Need { column: Some(column_to_wire(&need.column)), test: Some(test) }
 }

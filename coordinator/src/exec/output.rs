@@ -1,6 +1,6 @@
 //! Where the rows of a running plan go.
 
-use souk_merge::Batch;
+use souk_merge::{Batch, BatchCopy};
 use souk_proto::Reason;
 use tokio::sync::mpsc;
 
@@ -27,26 +27,20 @@ pub(super) struct Bounds {
 }
 
 enum To {
-    /// With a copy of what went out, as long as it is small enough, and how many bytes more that may be.
-    Client {
-        sender: mpsc::Sender<Result<Event>>,
-        copy: Option<Vec<Batch>>,
-        bytes_left: u64,
-    },
+    Client(mpsc::Sender<Result<Event>>, BatchCopy),
     Held(Vec<Batch>),
 }
 
 impl Output {
     /// To whoever asked; what is no larger than `copied_max` bytes is copied.
     pub(super) fn client(sender: mpsc::Sender<Result<Event>>, bounds: Bounds, copied_max: u64) -> Output {
-        let copy = (copied_max > 0).then(Vec::new);
-        Output { to: To::Client { sender, copy, bytes_left: copied_max }, rows: 0, bytes: 0, bounds }
+        Output { to: To::Client(sender, BatchCopy::new(copied_max)), rows: 0, bytes: 0, bounds }
     }
 
     /// A copy of all that went out; none when it was too much.
     pub(super) fn into_copy(self) -> Option<Vec<Batch>> {
         match self.to {
-            To::Client { copy, .. } => copy,
+            To::Client(_, copy) => copy.into_batches(),
             To::Held(batches) => Some(batches),
         }
     }
@@ -60,7 +54,7 @@ impl Output {
     pub(super) fn into_held(self) -> Vec<Batch> {
         match self.to {
             To::Held(batches) => batches,
-            To::Client { .. } => Vec::new(),
+            To::Client(..) => Vec::new(),
         }
     }
 
@@ -86,14 +80,8 @@ impl Output {
         }
         match &mut self.to {
             To::Held(batches) => batches.push(batch),
-            To::Client { sender, copy, bytes_left } => {
-                match bytes_left.checked_sub(batch.byte_size() as u64) {
-                    Some(left) => {
-                        *bytes_left = left;
-                        copy.iter_mut().for_each(|copy| copy.push(batch.clone()));
-                    }
-                    None => *copy = None,
-                }
+            To::Client(sender, copy) => {
+                copy.add(&batch);
                 let gone = |_| Error::new(Reason::Cancelled, "the client is gone");
                 sender.send(Ok(Event::Rows(batch))).await.map_err(gone)?;
             }

@@ -177,7 +177,7 @@ impl Taker<'_> {
             if matches!(&output.expr, Expr::Column(known) if !is_typed(known, self.context)) {
                 return None;
             }
-            if matches!(expr, Expr::Scalar(_)) && width > 1 && self.folds(&output.expr) {
+            if self.folds(&output.expr) && is_row_of_a_query(expr, width) {
                 return None;
             }
             let value = match affinity_of(&output.expr, self.context) {
@@ -225,6 +225,18 @@ impl Taker<'_> {
             Some(_) => None,
             None => collation_of(output, self.context).filter(|collation| *collation != Collation::Binary),
         })
+    }
+}
+
+/// Whether a query gives a row of values that something is compared with, each by its own collation, or is compared with such rows of a compound: what
+/// each brings to the comparison could not be told from outside.
+fn is_row_of_a_query(expr: &Expr, width: usize) -> bool {
+    match expr {
+        Expr::Scalar(_) => width > 1,
+        Expr::InQuery { expr, .. } => {
+            matches!(expr.as_ref(), Expr::Scalar(query) if width > 1 && !matches!(query.body, Body::Select(_)))
+        }
+        _ => false,
     }
 }
 

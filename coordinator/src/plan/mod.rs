@@ -35,7 +35,7 @@ use crate::analyze::{Need, Pin};
 use crate::catalog::Target;
 use crate::sql::Affinity;
 
-pub(crate) use crate::analyze::Stored;
+pub(crate) use crate::analyze::{Stored, Test};
 pub(crate) use bind::{Asked, BindError, Bindings, SpreadBindings, bind};
 pub(crate) use explain::{Explained, Ran, Step, StepKind, explain};
 pub(crate) use measured::{Measured, Measurements, Place, SLOWEST_MAX, ShardTime};
@@ -311,16 +311,7 @@ pub(crate) struct BoundPart {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BoundNeed {
     pub(crate) column: Stored,
-    pub(crate) test: BoundTest,
-}
-
-/// What a value is compared with, by SQLite's order of values and BINARY.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum BoundTest {
-    /// Equal to one of them.
-    Among(Vec<Value>),
-    AtLeast(Value),
-    AtMost(Value),
+    pub(crate) test: Test<Value>,
 }
 
 /// The last step, with its numbers.

@@ -3,10 +3,9 @@
 use souk_merge::{Collation, SortKey};
 
 use super::clock::Extras;
-use super::scatter::width;
 use super::{Extra, Part, PartLimit, PartMerge, RunsOn};
 use crate::analyze::{
-    Context, Need, Place, Stored, collation_of, is_aggregated, needs, own_windows, place_of_body, stored_column,
+    Context, Place, Stored, collation_of, is_aggregated, needs, own_windows, place_of_body, stored_column,
 };
 use crate::sql::{Body, Expr, Literal, OrderKey, OrderTerm, Output, Query, Select};
 
@@ -63,7 +62,7 @@ pub(super) fn distinct_part(query: &Query, context: &Context<'_>, extras: &mut E
         width: select.outputs.len(),
         merge: PartMerge::Groups { keys, states: Vec::new() },
         runs_on: RunsOn::Shards,
-        needs: needs_of_rows(select, context),
+        needs: if gives_a_row(select) { Vec::new() } else { needs(select, context) },
         lead: None,
         semi_join: None,
     })
@@ -89,12 +88,12 @@ fn ordered_part(
     let order = fragment.order.iter().map(|term| sort_key(term, &fragment.body, context));
     let order = order.collect::<Result<Vec<_>, _>>()?;
     let (needs, lead) = match &fragment.body {
-        Body::Select(select) => (needs_of_rows(select, context), lead(select, &order, context)),
-        Body::Values(_) | Body::Compound { .. } => (Vec::new(), None),
+        Body::Select(select) if !gives_a_row(select) => (needs(select, context), lead(select, &order, context)),
+        Body::Select(_) | Body::Values(_) | Body::Compound { .. } => (Vec::new(), None),
     };
     Ok(Part {
         sql: extras.print(&fragment),
-        width: width(&fragment.body),
+        width: fragment.body.width(),
         merge: PartMerge::Rows { order, limit },
         runs_on: RunsOn::Shards,
         needs,
@@ -103,10 +102,9 @@ fn ordered_part(
     })
 }
 
-/// What must be stored for any row to come; nothing for an aggregate that gives a row in any case.
-fn needs_of_rows(select: &Select, context: &Context<'_>) -> Vec<Need> {
-    let gives_a_row = select.group.is_empty() && is_aggregated(select, &[]);
-    if gives_a_row { Vec::new() } else { needs(select, context) }
+/// Whether it gives a row even of nothing: an aggregate without GROUP BY.
+fn gives_a_row(select: &Select) -> bool {
+    select.group.is_empty() && is_aggregated(select, &[])
 }
 
 /// The stored column that the first sort key is, if it is one and compares as bytes.
@@ -136,7 +134,7 @@ fn show_sort_columns(fragment: &mut Query) -> Result<(), String> {
 
 fn sort_key(term: &OrderTerm, body: &Body, context: &Context<'_>) -> Result<SortKey, String> {
     let OrderKey::Output(column) = term.key else { return Err("a sort term that is no column".into()) };
-    debug_assert!(column < width(body));
+    debug_assert!(column < body.width());
     let collation = match &term.collation {
         Some(name) => collation_by_name(name)?,
         None => output_collation(body, column, context),

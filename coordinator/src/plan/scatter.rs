@@ -6,7 +6,7 @@ use super::gather::Gatherer;
 use super::rows::rows_part;
 use super::{FinishStep, First, Kind, LimitTerms, RunsOn, Spread};
 use crate::analyze::{Context, Place, is_aggregated, own_windows, pins, place_of_body};
-use crate::sql::{Body, Expr, OrderTerm, Query, Schema, Select};
+use crate::sql::{Expr, OrderTerm, Query, Schema, Select};
 
 /// How a statement scatters, or why that would not be exact.
 pub(super) fn scatter(query: &Query, parameters: usize, schema: &Schema) -> Result<Spread, String> {
@@ -55,21 +55,13 @@ fn streamed(query: &Query, mut extras: Extras, first: Vec<First>, schema: &Schem
         pin: pins(query, &context),
         first,
         parts: vec![part],
-        finish: FinishStep::Stream { visible: width(&query.body), limit },
+        finish: FinishStep::Stream { visible: query.body.width(), limit },
         extras: extras.extras,
     })
 }
 
 fn has_subquery(expr: &Expr) -> bool {
     expr.query().is_some() || expr.children().into_iter().any(has_subquery)
-}
-
-pub(super) fn width(body: &Body) -> usize {
-    match body {
-        Body::Select(select) => select.outputs.len(),
-        Body::Values(rows) => rows.first().map_or(0, Vec::len),
-        Body::Compound { left, .. } => width(left),
-    }
 }
 
 /// Whether a SELECT's rows could be had by grouping partial groups, which windows forbid.

@@ -57,6 +57,17 @@ pub(crate) struct Select {
     pub(crate) windows: Vec<(String, Window)>,
 }
 
+impl Body {
+    /// How many columns it gives.
+    pub(crate) fn width(&self) -> usize {
+        match self {
+            Body::Select(select) => select.outputs.len(),
+            Body::Values(rows) => rows.first().map_or(0, Vec::len),
+            Body::Compound { left, .. } => left.width(),
+        }
+    }
+}
+
 /// A result column; stars are expanded.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Output {

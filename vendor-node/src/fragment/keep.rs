@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use souk_merge::{Batch, MergeSpec};
+use souk_merge::{Batch, BatchCopy, MergeSpec};
 
 use super::{
     Run, Sink,
@@ -68,35 +68,14 @@ fn give(run: &Run<'_>, answer: &Answer, sink: &mut Sink<'_>) -> Result<(), Fault
 fn anew(run: &Run<'_>, question: Question, by_shard: ByShard, sink: &mut Sink<'_>) -> Result<Vec<Failure>, Fault> {
     let started = Instant::now();
     let seen = run.shards.commits().see(&run.fragment.shards);
-    let mut copy = Copy::new(run.kept.share_max());
-    let failed = merge(run, &mut |batch| sink(copy.take(batch)))?;
+    let mut copy = BatchCopy::new(run.kept.share_max() as u64);
+    let failed = merge(run, &mut |batch| {
+        copy.add(&batch);
+        sink(batch)
+    })?;
     let worth = run.fragment.shards.len() > 1 || started.elapsed() >= WORTH_KEEPING;
-    if let (true, true, Some(batches)) = (worth, failed.is_empty(), copy.batches) {
+    if let (true, true, Some(batches)) = (worth, failed.is_empty(), copy.into_batches()) {
         run.kept.keep(question, Answer { seen, batches, by_shard });
     }
     Ok(failed)
-}
-
-/// A copy of what goes by, as long as it is small enough to be kept.
-pub(super) struct Copy {
-    pub(super) batches: Option<Vec<Batch>>,
-    bytes_left: usize,
-}
-
-impl Copy {
-    pub(super) fn new(bytes_max: usize) -> Copy {
-        Copy { batches: Some(Vec::new()), bytes_left: bytes_max }
-    }
-
-    /// Gives the batch back.
-    pub(super) fn take(&mut self, batch: Batch) -> Batch {
-        match self.bytes_left.checked_sub(batch.byte_size()) {
-            Some(left) => {
-                self.bytes_left = left;
-                self.batches.iter_mut().for_each(|batches| batches.push(batch.clone()));
-            }
-            None => self.batches = None,
-        }
-        batch
-    }
 }

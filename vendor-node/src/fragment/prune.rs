@@ -63,7 +63,8 @@ impl<'a> Prune<'a> {
             Column { stored: stored.clone(), known: statistics.of(at) }
         };
         // In a scope a table is a view of the table: summaries would be of another's rows too.
-        let needs = if scope.is_some() { &[] } else { needs.as_slice() };
+        let is_on = scope.is_none() && statistics.is_on();
+        let needs = if is_on { needs.as_slice() } else { &[] };
         let mut needed: Vec<Needed<'a>> = Vec::new();
         for need in needs {
             let values = if let Test::Among(values) = &need.test { values.as_slice() } else { &[] };
@@ -74,7 +75,7 @@ impl<'a> Prune<'a> {
             }
         }
         let lead = match (lead, merge) {
-            (Some(lead), MergeSpec::Rows { order, limit: Some(_) }) if scope.is_none() => {
+            (Some(lead), MergeSpec::Rows { order, limit: Some(_) }) if is_on => {
                 let first = order.first().filter(|key| key.collation == Collation::Binary);
                 let alone = order.len() == 1;
                 first.map(|key| Lead { column: column(lead), key: *key, alone, bar: Mutex::default() })

@@ -6,14 +6,13 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use souk_merge::{Batch, MergeSpec};
+use souk_merge::{Batch, BatchCopy, MergeSpec};
 use souk_proto::Reason;
 
 use super::{
     Run, Sink,
     budget::{Budget, Held},
     fold::{Grouped, Partial, TopRows},
-    keep::Copy,
     outlet::Outlet,
 };
 use crate::{
@@ -47,15 +46,18 @@ pub(super) fn refresh(run: &Run<'_>, last: &Answer, sink: &mut Sink<'_>) -> Resu
         Err(fault) if fault.reason == Reason::TooLarge => return Ok(None),
         Err(fault) => return Err(fault),
     };
-    let mut copy = Copy::new(run.kept.share_max());
-    let mut sink = |batch| sink(copy.take(batch));
+    let mut copy = BatchCopy::new(run.kept.share_max() as u64);
+    let mut sink = |batch| {
+        copy.add(&batch);
+        sink(batch)
+    };
     let mut outlet = Outlet::new(&mut sink, run.fragment.bytes_max);
     outlet.push_batch(merged)?;
     outlet.finish()?;
     // Counted here too: the budget is not told of every few bytes.
     let bytes: usize = blocks.iter().map(|block| block.byte_size()).sum();
     let by_shard = if bytes > run.kept.share_max() { ByShard::TooLarge } else { ByShard::Known(blocks.into()) };
-    let answer = copy.batches.map(|batches| Answer { seen, batches, by_shard });
+    let answer = copy.into_batches().map(|batches| Answer { seen, batches, by_shard });
     Ok(Some(Refreshed { answer, kept }))
 }
 
