@@ -156,9 +156,11 @@ fn errors_do_not_depend_on_what_is_known() {
         skipped
     };
     // Another constant each time, so that no answer is kept.
-    let skipped =
-        (0..8).map(|place| asked(&format!("SELECT count(*) FROM t WHERE n < 20 AND {place} = {place}"))).last();
-    assert!(skipped > Some(0), "nothing is known of the column");
+    let mut skipped = 0;
+    for place in 0..8 {
+        skipped = asked(&format!("SELECT count(*) FROM t WHERE n < 20 AND {place} = {place}"));
+    }
+    assert!(skipped > 0, "nothing is known of the column");
     for sql in [
         "SELECT count(*) FROM t WHERE json_extract(s, '$.a') = 1 AND n < 20",
         "SELECT count(*) FROM t WHERE s ->> '$.a' = 1 AND n < 20",
