@@ -24,7 +24,7 @@ const VFS: &str = "unix-excl";
 const VALUE_BYTES_MAX: i32 = 64 << 20;
 
 /// How long a connection waits for a lock. Only the recovery of a log after a crash holds one for long.
-const BUSY_WAIT_MAX: Duration = Duration::from_secs(2);
+pub(crate) const BUSY_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// How many connections to shards are open now.
 #[derive(Debug, Default)]

@@ -21,13 +21,13 @@ use std::{
     path::Path,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
-use parking_lot::{Mutex, RwLock};
-use rusqlite::wal::CheckpointMode;
+use parking_lot::Mutex;
 use souk_proto::Reason;
 
 pub(crate) use connection::OpenConnections;
@@ -51,11 +51,15 @@ const READERS_MAX: usize = 64;
 /// Pages in the log after which a commit is followed by a checkpoint that waits for nobody: 4 MiB.
 const WAL_PAGES_SOFT: usize = 1000;
 
-/// Pages in the log after which a commit waits for the shard's readers, so that the log starts anew: 16 MiB.
+/// Pages in the log after which a write waits until the log can start anew: 16 MiB. The log is never longer than this and one commit.
 const WAL_PAGES_HARD: usize = 4000;
 
-/// How long such a commit waits. A reader that takes longer is left alone until the next commit.
-const WAL_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long such a write waits for those who read what the log holds, before it is refused: as long as a client may take to
+/// read on.
+const WAL_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How often it looks whether they are done.
+const WAL_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// One shard.
 pub(crate) struct Shard {
@@ -65,8 +69,8 @@ pub(crate) struct Shard {
     place: Arc<Place>,
     open: Arc<OpenConnections>,
     commits: Arc<ShardCommits>,
-    /// Held shared while a reader runs, exclusively when the log must start anew.
-    running: RwLock<()>,
+    /// Set while a write waits for the log to start anew: readers that come to rest give up their snapshots.
+    log_is_full: AtomicBool,
     /// Device and inode of the file that was opened.
     inode: OnceLock<(u64, u64)>,
     /// Readers in use.
@@ -83,7 +87,7 @@ impl Shard {
             place: Arc::new(place),
             open: Arc::clone(open),
             commits,
-            running: RwLock::default(),
+            log_is_full: AtomicBool::new(false),
             inode: OnceLock::new(),
             reading: AtomicUsize::new(0),
         }
@@ -103,8 +107,6 @@ impl Shard {
 
     /// Runs a statement unless the shard misses a change of the schema.
     fn try_read(&self, query: &Query<'_>, visit: &mut Visit<'_>) -> Result<Schema, Trouble> {
-        // Before a reader is taken: whoever holds this alone finds every snapshot among the idle readers.
-        let _running = self.running.read();
         let _counted = Reading::new(self)?;
         let mut reader = self.take_reader(query.scope)?;
         // The counter first: a commit in between makes the snapshot newer than its number, never older.
@@ -145,7 +147,8 @@ impl Shard {
         }
         let mut idle = self.idle.lock();
         // Under the lock: a writer finds the reader here, or has counted its commit before.
-        if reader.is_behind(self.commits.count()) && reader.end_snapshot().is_err() {
+        let is_in_the_way = self.log_is_full.load(Ordering::Relaxed) || reader.is_behind(self.commits.count());
+        if is_in_the_way && reader.end_snapshot().is_err() {
             return;
         }
         idle.push(reader);
@@ -178,13 +181,14 @@ impl Shard {
             None => held.insert(Writer::open(&self.place, &self.open)?),
         };
         self.remember_inode()?;
+        self.make_room(writer)?;
         let counted = CountOnDrop(&self.commits);
         let outcome = writer.catch_up(log).and_then(|()| body(writer));
         drop(counted);
         self.end_idle_snapshots();
         match outcome {
             Ok(outcome) => {
-                self.bound_log(writer);
+                self.shorten_log(writer);
                 if let Err(error) = writer.release_memory() {
                     tracing::warn!(shard = self.place.shard, %error, "a writer keeps its memory");
                 }
@@ -226,22 +230,44 @@ impl Shard {
         self.idle.lock().retain_mut(|reader| reader.end_snapshot().is_ok());
     }
 
-    /// Keeps the log short. What was committed stays committed whatever comes of it.
-    fn bound_log(&self, writer: &Writer) {
-        if writer.wal_pages() >= WAL_PAGES_SOFT {
-            self.checkpoint(writer, CheckpointMode::PASSIVE);
+    /// Waits until the log, when it is full, can start anew. New readers are not held up: while nothing is committed they read what is
+    /// in the file already, and only those who came before are waited for.
+    fn make_room(&self, writer: &Writer) -> Result<(), Fault> {
+        if writer.wal_pages() < WAL_PAGES_HARD {
+            return Ok(());
         }
-        if writer.wal_pages() >= WAL_PAGES_HARD
-            && let Some(_alone) = self.running.try_write_for(WAL_WAIT_MAX)
-        {
+        self.log_is_full.store(true, Ordering::Relaxed);
+        let outcome = self.restart_log(writer);
+        self.log_is_full.store(false, Ordering::Relaxed);
+        outcome
+    }
+
+    fn restart_log(&self, writer: &Writer) -> Result<(), Fault> {
+        let until = Instant::now() + WAL_WAIT_MAX;
+        loop {
             self.end_idle_snapshots();
-            self.checkpoint(writer, CheckpointMode::TRUNCATE);
+            match writer.restart_log() {
+                Ok(true) => return Ok(()),
+                Ok(false) if Instant::now() < until => thread::sleep(WAL_LOOK_EVERY),
+                Ok(false) => {
+                    let words = format!(
+                        "its log is full, and queries have been reading from it for `{}` s: nothing was written, try again later",
+                        WAL_WAIT_MAX.as_secs()
+                    );
+                    return Err(self.place.fault(Reason::Overloaded, words));
+                }
+                Err(error) => return Err(self.place.sqlite(Phase::Run, &error)),
+            }
         }
     }
 
-    /// A checkpoint that fails is tried again after the next commit.
-    fn checkpoint(&self, writer: &Writer, mode: CheckpointMode) {
-        if let Err(error) = writer.checkpoint(mode) {
+    /// Keeps the log short as long as that holds nobody up. What was committed stays committed whatever comes of it, and is tried again
+    /// after the next commit.
+    fn shorten_log(&self, writer: &Writer) {
+        if writer.wal_pages() < WAL_PAGES_SOFT {
+            return;
+        }
+        if let Err(error) = writer.checkpoint() {
             tracing::warn!(shard = self.place.shard, %error, "a checkpoint failed");
         }
     }

@@ -1,8 +1,11 @@
 //! A writer: the one connection of a shard that may change its file.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use rusqlite::{CachedStatement, Connection, ErrorCode, ffi, hooks::Wal, wal::CheckpointMode};
@@ -11,7 +14,7 @@ use souk_proto::Reason;
 
 use super::{
     authorizer::is_internal,
-    connection::{self, Counted, OpenConnections},
+    connection::{self, BUSY_WAIT_MAX, Counted, OpenConnections},
     file,
     place::{Phase, Place, Trouble, code, words},
     reader::bindable,
@@ -118,7 +121,23 @@ impl Writer {
     }
 
     /// Moves the log's pages into the file, as far as no reader needs the old ones.
-    pub(crate) fn checkpoint(&self, mode: CheckpointMode) -> rusqlite::Result<()> {
+    pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
+        self.move_pages(CheckpointMode::PASSIVE)
+    }
+
+    /// Moves the log's pages into the file and cuts it to nothing; false when a reader needs it still.
+    pub(crate) fn restart_log(&self) -> rusqlite::Result<bool> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let moved = self.move_pages(CheckpointMode::TRUNCATE);
+        self.connection.busy_timeout(BUSY_WAIT_MAX)?;
+        match moved {
+            Ok(()) => Ok(true),
+            Err(error) if code(&error) == Some(ErrorCode::DatabaseBusy) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn move_pages(&self, mode: CheckpointMode) -> rusqlite::Result<()> {
         let (pages, moved) = self.connection.wal_checkpoint_v2(None::<&str>, mode)?;
         if moved >= pages {
             self.wal_pages.store(0, Ordering::Relaxed);
