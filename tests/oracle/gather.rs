@@ -254,12 +254,16 @@ fn row_values_that_sqlite_never_computes_fail_nothing() {
         "WITH w AS (SELECT vendor_id AS v, (id, -1) AS n FROM products) SELECT v, count(*) FROM w GROUP BY v ORDER BY v",
         "SELECT count(*) FROM products WHERE (id, stock) > (2, 3) AND (id, 1) IN (SELECT id, 1 FROM sales)",
         "SELECT id, CASE (id, 1) WHEN (1, 1) THEN 'a' WHEN (SELECT 2, 1) THEN 'b' END FROM products ORDER BY 1",
+        "SELECT count(*) FROM (SELECT (SELECT name FROM sales WHERE (1, sales.id) IN (SELECT amount FROM sales) LIMIT 1) FROM products)",
+        "SELECT count(*) FROM (SELECT (SELECT name FROM sales WHERE sales.id IN (SELECT id, amount FROM sales) LIMIT 1) FROM products)",
     ]);
     let cluster = &market(&[Layout::Ring(7)]).clusters[0].1;
     // Behind a key that is unique SQLite looks at no further one.
-    let sql = "SELECT id FROM products WHERE id < 4 ORDER BY id, upper((1, id))";
-    let answer = cluster.query(sql, &none()).expect(sql);
-    assert_eq!(answer.rows, [1, 2, 3].map(|id| vec![Value::Integer(id)]));
+    for unused in ["upper((1, id))", "(1, id) IN (SELECT id FROM sales)", "id IN (SELECT id, amount FROM sales)"] {
+        let sql = format!("SELECT id FROM products WHERE id < 4 ORDER BY id, {unused}");
+        let answer = cluster.query(&sql, &none()).expect(&sql);
+        assert_eq!(answer.rows, [1, 2, 3].map(|id| vec![Value::Integer(id)]), "{sql}");
+    }
 }
 
 #[test]
