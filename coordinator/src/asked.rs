@@ -85,7 +85,7 @@ pub(crate) fn bound_needs(needs: &[Need], parameters: &[Value], evaluator: &Eval
 }
 
 fn bound_need(need: &Need, parameters: &[Value], evaluator: &Evaluator) -> Result<Option<BoundNeed>> {
-    let Need { column, affinity, test } = need;
+    let Need { column, affinity, test, of_lead } = need;
     let compared = |constant: &Constant| match value_of(constant, parameters, evaluator)? {
         Some(value) => Ok::<_, Error>(Some(evaluator.stored(value, *affinity)?)),
         None => Ok(None),
@@ -99,7 +99,7 @@ fn bound_need(need: &Need, parameters: &[Value], evaluator: &Evaluator) -> Resul
         Test::AtLeast(bound) => compared(bound)?.map(Test::AtLeast),
         Test::AtMost(bound) => compared(bound)?.map(Test::AtMost),
     };
-    Ok(test.map(|test| BoundNeed { column: column.clone(), test }))
+    Ok(test.map(|test| BoundNeed { column: column.clone(), test, of_lead: *of_lead }))
 }
 
 /// The shard of an explicit key. On a shard of its own the text needs no fence.

@@ -91,9 +91,12 @@ fn statement(random: &mut Random) -> String {
     let column = *random.pick(&COLUMNS);
     let own = predicate(random, &format!("t.{column}"));
     let other = predicate(random, "u.v");
+    // Few pairs of columns, so that each is asked for often.
+    let beside = *random.pick(&["n", "s"]);
+    let beside = format!("{beside} IN ({}, {})", constant(random), constant(random));
     let order = format!("{column}{}{}", random.pick(&["", " DESC"]), random.pick(&["", " NULLS LAST", " NULLS FIRST"]));
     let limit = random.between(0, 6);
-    match random.below(10) {
+    match random.below(13) {
         0 => format!("SELECT count(*), sum(n), max(x) FROM t WHERE {own}"),
         1 => format!("SELECT n, count(*) FROM t WHERE {own} GROUP BY n ORDER BY 1, 2"),
         2 => format!(
@@ -107,7 +110,11 @@ fn statement(random: &mut Random) -> String {
         6 => format!("SELECT k, id, {column} FROM t WHERE {own} ORDER BY {order}, k, id LIMIT {limit} OFFSET 1"),
         7 => format!("SELECT n FROM t ORDER BY n DESC LIMIT {limit}"),
         8 => format!("SELECT count(*) FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.k = t.k AND {other})"),
-        _ => format!("SELECT k, id FROM t WHERE {own} ORDER BY k, id"),
+        9 => format!("SELECT k, id FROM t WHERE {own} ORDER BY k, id"),
+        10 => format!(
+            "SELECT t.k, t.id, o.id, t.{column} FROM t JOIN t AS o ON o.k = t.k WHERE o.{beside} ORDER BY t.{order}, 1, 2, 3 LIMIT {limit}"
+        ),
+        _ => format!("SELECT k, id, {column} FROM t WHERE {beside} ORDER BY {order}, k, id LIMIT {limit}"),
     }
 }
 

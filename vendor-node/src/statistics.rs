@@ -15,7 +15,7 @@ use std::{
 
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
-use souk_merge::{Collation, SortKey, Value, ValueRef, compare_values, encode_key};
+use souk_merge::{Collation, SortKey, Value, ValueRef, compare_by_key, compare_values, encode_key};
 
 /// Rows that a summary may read for each time that its column was asked for: finding a shard, its statement and an entry of an index
 /// costs about as much.
@@ -29,6 +29,9 @@ const ROWS_MAX: u32 = 1 << 16;
 
 /// What an entry takes beside its summary: a place in a table that is half empty at worst.
 const OVERHEAD_BYTES: usize = 2 * (size_of::<(u64, Entry)>() + 1);
+
+/// Most values of another column by which a column has a summary.
+const BY_VALUES_MAX: usize = 256;
 
 /// Bytes of a value that a summary keeps; a column with a longer lowest or highest one has no summary.
 const VALUE_BYTES_MAX: usize = 256;
@@ -45,6 +48,8 @@ pub(crate) struct StoredColumn {
 pub(crate) struct Need {
     pub(crate) column: StoredColumn,
     pub(crate) test: Test,
+    /// The column that leads the fragment's order is of the same row.
+    pub(crate) of_lead: bool,
 }
 
 /// What a value is compared with, by SQLite's order and BINARY. NULL passes none.
@@ -61,6 +66,8 @@ pub(crate) enum Test {
 pub(crate) struct ColumnAt {
     pub(crate) schema_version: u64,
     pub(crate) column: StoredColumn,
+    /// What it holds beside each value of this column of the same table.
+    pub(crate) by: Option<String>,
 }
 
 /// The summaries that a node keeps, bounded in bytes; the columns that were not asked for for longest go first.
@@ -130,10 +137,10 @@ impl Statistics {
         SummaryBuilder {
             hasher: &self.hasher,
             key: Vec::new(),
-            nulls: false,
-            bounds: None,
-            too_long: false,
+            range: Range::default(),
+            too_large: false,
             hashes: Vec::new(),
+            by: HashMap::new(),
         }
     }
 
@@ -210,18 +217,26 @@ fn hash(hasher: &RandomState, value: ValueRef<'_>, key: &mut Vec<u8>) -> u32 {
 /// What a column holds.
 #[derive(Debug)]
 pub(crate) struct Summary {
-    /// Whether a row holds NULL.
-    nulls: bool,
-    /// The lowest and the highest of the other values, if there are any.
-    bounds: Option<(Value, Value)>,
-    /// Of each of them, sorted.
+    range: Range,
+    /// Of each of the values, sorted; of those of the other column where it is by another.
     hashes: Box<[u32]>,
+    /// What the column holds beside each of them, where it is by another.
+    by: Box<[Range]>,
+}
+
+/// From where to where values go.
+#[derive(Debug, Clone, Default)]
+struct Range {
+    /// Whether one is NULL.
+    nulls: bool,
+    /// The lowest and the highest of the others, if there are any.
+    bounds: Option<(Value, Value)>,
 }
 
 impl Summary {
-    /// Whether a row may pass a test, whose values have these hashes. False is certain.
+    /// Whether a row may pass a test, whose values have these hashes. False is certain. Not of a summary by another column.
     pub(crate) fn may_pass(&self, test: &Test, hashes: &[u32]) -> bool {
-        let Some((lowest, highest)) = &self.bounds else { return false };
+        let Some((lowest, highest)) = &self.range.bounds else { return false };
         let at_most = |a: &Value, b: &Value| compare_values(a.as_ref(), b.as_ref(), Collation::Binary).is_le();
         match test {
             Test::AtLeast(bound) => at_most(bound, highest),
@@ -237,16 +252,58 @@ impl Summary {
 
     /// The value that comes first in an order by this column; none when there is no row.
     pub(crate) fn first(&self, key: &SortKey) -> Option<ValueRef<'_>> {
+        self.range.first(key)
+    }
+
+    /// The value that comes first among rows in which the other column has one of these hashes; none when there is no such row.
+    pub(crate) fn first_beside(&self, hashes: &[u32], key: &SortKey) -> Option<ValueRef<'_>> {
+        let places = hashes.iter().filter_map(|hash| self.hashes.binary_search(hash).ok());
+        let firsts = places.filter_map(|place| self.by[place].first(key));
+        firsts.min_by(|a, b| compare_by_key(key, *a, *b))
+    }
+
+    fn byte_size(&self) -> usize {
+        let Summary { range, hashes, by } = self;
+        let by: usize = by.iter().map(|range| size_of::<Range>() + range.heap_bytes()).sum();
+        size_of::<Summary>() + range.heap_bytes() + size_of_val(&**hashes) + by
+    }
+}
+
+impl Range {
+    fn first(&self, key: &SortKey) -> Option<ValueRef<'_>> {
         let null = self.nulls.then_some(ValueRef::Null);
         let other = self.bounds.as_ref().map(|(lowest, highest)| if key.descending { highest } else { lowest });
         let other = other.map(Value::as_ref);
         if key.nulls_last { other.or(null) } else { null.or(other) }
     }
 
-    fn byte_size(&self) -> usize {
-        let Summary { nulls: _, bounds, hashes } = self;
-        let bounds = bounds.as_ref().map_or(0, |(low, high)| low.as_ref().heap_bytes() + high.as_ref().heap_bytes());
-        size_of::<Summary>() + bounds + size_of_val(&**hashes)
+    /// Takes a value in; false when it would be a bound and is too long for that.
+    fn add(&mut self, value: ValueRef<'_>) -> bool {
+        if value.is_null() {
+            self.nulls = true;
+            return true;
+        }
+        let compare = |bound: &Value| compare_values(value, bound.as_ref(), Collation::Binary);
+        let (is_lowest, is_highest) = match &self.bounds {
+            Some((lowest, highest)) => (compare(lowest).is_lt(), compare(highest).is_gt()),
+            None => (true, true),
+        };
+        if !is_lowest && !is_highest {
+            return true;
+        }
+        if value.heap_bytes() > VALUE_BYTES_MAX {
+            return false;
+        }
+        match &mut self.bounds {
+            Some((lowest, _)) if is_lowest => *lowest = value.to_owned(),
+            Some((_, highest)) => *highest = value.to_owned(),
+            bounds @ None => *bounds = Some((value.to_owned(), value.to_owned())),
+        }
+        true
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.bounds.as_ref().map_or(0, |(low, high)| low.as_ref().heap_bytes() + high.as_ref().heap_bytes())
     }
 }
 
@@ -254,49 +311,46 @@ impl Summary {
 pub(crate) struct SummaryBuilder<'a> {
     hasher: &'a RandomState,
     key: Vec<u8>,
-    nulls: bool,
-    bounds: Option<(Value, Value)>,
-    /// The lowest or the highest value is too long to be kept.
-    too_long: bool,
+    range: Range,
+    /// A bound is too long to be kept, or the other column has too many values.
+    too_large: bool,
     hashes: Vec<u32>,
+    by: HashMap<u32, Range>,
 }
 
 impl SummaryBuilder<'_> {
     /// Takes the value of a row.
     pub(crate) fn add(&mut self, value: ValueRef<'_>) {
-        if value.is_null() {
-            self.nulls = true;
+        if self.too_large {
             return;
         }
-        if self.too_long {
-            return;
+        if !value.is_null() {
+            self.hashes.push(hash(self.hasher, value, &mut self.key));
         }
-        self.hashes.push(hash(self.hasher, value, &mut self.key));
-        let is_bound = self.bounds.as_ref().is_none_or(|(lowest, highest)| {
-            compare_values(value, lowest.as_ref(), Collation::Binary).is_lt()
-                || compare_values(value, highest.as_ref(), Collation::Binary).is_gt()
-        });
-        self.too_long = is_bound && value.heap_bytes() > VALUE_BYTES_MAX;
-        if !is_bound || self.too_long {
-            return;
-        }
-        let before = |a: ValueRef<'_>, b: &Value| compare_values(a, b.as_ref(), Collation::Binary).is_lt();
-        match &mut self.bounds {
-            Some((lowest, _)) if before(value, lowest) => *lowest = value.to_owned(),
-            Some((_, highest)) => *highest = value.to_owned(),
-            bounds @ None => *bounds = Some((value.to_owned(), value.to_owned())),
-        }
+        self.too_large = !self.range.add(value);
     }
 
-    /// The summary; none when it would hold a value that is too long.
+    /// Takes the value of a row and that of the other column: no test passes where that is NULL.
+    pub(crate) fn add_beside(&mut self, other: ValueRef<'_>, value: ValueRef<'_>) {
+        if self.too_large || other.is_null() {
+            return;
+        }
+        let range = self.by.entry(hash(self.hasher, other, &mut self.key)).or_default();
+        self.too_large = !range.add(value) || self.by.len() > BY_VALUES_MAX;
+    }
+
+    /// The summary; none when it would take too much.
     pub(crate) fn finish(self) -> Option<Summary> {
-        let SummaryBuilder { nulls, bounds, too_long, mut hashes, .. } = self;
-        if too_long {
+        let SummaryBuilder { range, too_large, mut hashes, by, .. } = self;
+        if too_large {
             return None;
         }
+        let mut by: Vec<(u32, Range)> = by.into_iter().collect();
+        by.sort_unstable_by_key(|(hash, _)| *hash);
+        hashes.extend(by.iter().map(|(hash, _)| *hash));
         hashes.sort_unstable();
         hashes.dedup();
-        Some(Summary { nulls, bounds, hashes: hashes.into() })
+        Some(Summary { range, hashes: hashes.into(), by: by.into_iter().map(|(_, range)| range).collect() })
     }
 }
 
@@ -315,6 +369,14 @@ mod tests {
             "[ab]{0,2}".prop_map(|text| Value::text(&text)),
             "[ab]{0,2}".prop_map(|text| Value::Blob(text.into_bytes().into())),
         ]
+    }
+
+    #[test]
+    fn a_column_has_no_summary_by_another_with_too_many_values() {
+        let statistics = Statistics::new(1 << 20);
+        let mut builder = statistics.summary();
+        (0..=256).for_each(|other| builder.add_beside(ValueRef::Integer(other), ValueRef::Null));
+        assert!(builder.finish().is_none());
     }
 
     fn summary(statistics: &Statistics, values: &[Value]) -> Summary {
@@ -364,10 +426,32 @@ mod tests {
                 (given, first) => prop_assert_eq!(given.is_some(), first.is_some()),
             }
         }
+
+        #[test]
+        fn the_first_value_beside_others_is_that_of_the_sorted_rows(
+            stored in prop::collection::vec((value(), value()), 0..8),
+            wanted in prop::collection::vec(value(), 0..3),
+            descending: bool,
+            nulls_last: bool,
+        ) {
+            let key = SortKey { column: 0, descending, nulls_last, collation: Collation::Binary };
+            let statistics = Statistics::new(1 << 20);
+            let mut builder = statistics.summary();
+            stored.iter().for_each(|(other, value)| builder.add_beside(other.as_ref(), value.as_ref()));
+            let hashes: Vec<u32> = wanted.iter().map(|value| statistics.hash(value.as_ref())).collect();
+            let test = Test::Among(wanted);
+            let passing = stored.iter().filter(|(other, _)| passes(other, &test)).map(|(_, value)| value.as_ref());
+            let first = passing.min_by(|a, b| compare_by_key(&key, *a, *b));
+            match (builder.finish().unwrap().first_beside(&hashes, &key), first) {
+                (Some(given), Some(first)) => prop_assert!(compare_by_key(&key, given, first).is_eq()),
+                (given, first) => prop_assert_eq!(given.is_some(), first.is_some()),
+            }
+        }
     }
 
     fn column(name: &str) -> ColumnAt {
-        ColumnAt { schema_version: 1, column: StoredColumn { table: "t".into(), column: name.into() } }
+        let column = StoredColumn { table: "t".into(), column: name.into() };
+        ColumnAt { schema_version: 1, column, by: None }
     }
 
     #[test]

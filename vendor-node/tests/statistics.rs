@@ -18,7 +18,7 @@ fn column(column: &str) -> v1::StoredColumn {
 }
 
 fn at_least(name: &str, bound: &Value) -> v1::Need {
-    v1::Need { column: Some(column(name)), test: Some(v1::need::Test::AtLeast(bound.into())) }
+    v1::Need { column: Some(column(name)), test: Some(v1::need::Test::AtLeast(bound.into())), of_lead: false }
 }
 
 /// How many products have such a price, with one group even of none.
@@ -87,6 +87,37 @@ async fn a_shard_whose_best_comes_behind_is_left_out() {
     write(&mut served, 12, 1000, 3_000_000_000).await;
     let (rows, _) = ask(&mut served, first).await;
     assert_eq!(rows[0], [Value::Integer(3_000_000_000), Value::Integer(1000)]);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_whose_best_beside_a_value_comes_behind_is_left_out() {
+    let data = TempDir::new().unwrap();
+    let (mut served, _) = market(&data, SHARDS, 20).await;
+    let key = SortKey { column: 0, descending: true, nulls_last: true, collation: Collation::Binary };
+    let merge = MergeSpec::Rows { order: vec![key], limit: Some(1) };
+    let sql = "SELECT price, vendor_id FROM products WHERE id = 7 ORDER BY price DESC LIMIT 1";
+    let among = v1::need::Test::Among(v1::Values { values: vec![(&Value::Integer(7)).into()] });
+    let seventh = |of_lead| v1::Need { column: Some(column("id")), test: Some(among.clone()), of_lead };
+    let dearest = |of_lead| v1::RunFragmentRequest {
+        lead: Some(column("price")),
+        needs: vec![seventh(of_lead)],
+        ..fragment(1..=SHARDS, sql, merge.clone())
+    };
+    // What is dear everywhere is not what is asked for.
+    for shard in 1..=SHARDS {
+        write(&mut served, shard, 1000, 2_000_000_000).await;
+    }
+    let mut skipped = [0, 0];
+    for (of_lead, skipped) in [false, true].into_iter().zip(&mut skipped) {
+        for _ in 0..=ASKS {
+            let (rows, left_out) = ask(&mut served, dearest(of_lead)).await;
+            assert_eq!(rows.len(), 1);
+            *skipped = left_out;
+        }
+    }
+    assert_eq!(skipped[0], 0, "the dearest of each shard comes before all");
+    assert!(skipped[1] > 0, "none was left out");
     served.stop().await;
 }
 

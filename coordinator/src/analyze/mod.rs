@@ -1,7 +1,7 @@
 //! Stage 5: facts about a statement, without choices.
 //!
 //! - [`aggregates`]: which calls aggregate.
-//! - [`row_values`]: row values where SQLite has no use for one.
+//! - [`unchecked`]: what SQLite finds wrong only when it compiles it.
 //! - [`types`]: collation and affinity of expressions, as SQLite derives them.
 //! - [`shape`]: the sources of a SELECT and what filters them.
 //! - [`pins`]: which shard keys the predicates pin.
@@ -12,20 +12,20 @@ mod aggregates;
 mod needs;
 mod pins;
 mod place;
-mod row_values;
 mod shape;
 mod types;
+mod unchecked;
 
 use std::collections::HashMap;
 
 use crate::sql::{Cte, Node, Query, Schema, Source, SourceId, SourceKind, TableInfo, walk_query};
 
 pub(crate) use aggregates::{aggregates_outside, is_aggregate, is_aggregated, own_windows};
-pub(crate) use needs::{Need, Stored, Test, needs, stored_column};
+pub(crate) use needs::{Lead, Need, Stored, Test, lead, needs};
 pub(crate) use pins::{Constant, Pin, pins};
 pub(crate) use place::{Place, place_of_body, rows_lie_by_shard};
-pub(crate) use row_values::misuses_rows;
 pub(crate) use types::{affinity_of, collation_of, explicit_collation, is_cast, is_typed};
+pub(crate) use unchecked::unchecked;
 
 /// A statement with what its names lead to.
 pub(crate) struct Context<'a> {

@@ -7,7 +7,7 @@ use souk_merge::Collation;
 use super::Context;
 use super::pins::{Constant, Pin, constant, pin_of};
 use super::shape::{Predicate, Scoped, Shape};
-use crate::sql::{Affinity, BinaryOp, Column, Expr, MatchOp, Node, Select, Source, SourceKind, walk_expr};
+use crate::sql::{Affinity, BinaryOp, Column, Expr, MatchOp, Node, Select, Source, SourceId, SourceKind, walk_expr};
 
 /// A row of this table whose column passes the test: where there is none, the SELECT gives no row.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,16 @@ pub(crate) struct Need {
     /// What the constants are converted by before they are compared.
     pub(crate) affinity: Affinity,
     pub(crate) test: Test<Constant>,
+    /// The column that leads the order is of the same row.
+    pub(crate) of_lead: bool,
+}
+
+/// The stored column that the first key of an order is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Lead {
+    pub(crate) column: Stored,
+    /// Whose row it is.
+    pub(crate) source: SourceId,
 }
 
 /// A column of a sharded table, under its names in the schema.
@@ -58,7 +68,7 @@ const NEVER_FAIL: [&str; 18] = [
 
 /// What a SELECT needs; nothing when it could fail for a row of a shard that is left out. Of one that aggregates, what its groups
 /// need: without GROUP BY it gives a row whatever is stored.
-pub(crate) fn needs(select: &Select, context: &Context<'_>) -> Vec<Need> {
+pub(crate) fn needs(select: &Select, lead: Option<&Lead>, context: &Context<'_>) -> Vec<Need> {
     let shape = Shape::of(select);
     let mut needs = Vec::new();
     if filters_may_fail(&shape, context) {
@@ -69,22 +79,24 @@ pub(crate) fn needs(select: &Select, context: &Context<'_>) -> Vec<Need> {
         for column in columns_of(conjunct) {
             let known = sources.contains(&column.source).then(|| stored(column, &shape, context)).flatten();
             let Some((stored, affinity)) = known else { continue };
+            let of_lead = lead.is_some_and(|lead| lead.source == column.source);
             let tests = tests_of(conjunct, column, affinity).into_iter();
-            needs.extend(tests.map(|test| Need { column: stored.clone(), affinity, test }));
+            needs.extend(tests.map(|test| Need { column: stored.clone(), affinity, test, of_lead }));
         }
     }
     needs
 }
 
 /// The stored column whose values an expression gives, when that is so for every row of a SELECT, none of which can fail it.
-pub(crate) fn stored_column(expr: &Expr, select: &Select, context: &Context<'_>) -> Option<Stored> {
+pub(crate) fn lead(expr: &Expr, select: &Select, context: &Context<'_>) -> Option<Lead> {
     let Expr::Column(column) = expr else { return None };
     let shape = Shape::of(select);
     let outputs = &select.outputs;
     if filters_may_fail(&shape, context) || outputs.iter().any(|output| may_fail(&output.expr, context)) {
         return None;
     }
-    stored(column, &shape, context).map(|(stored, _)| stored)
+    let (stored, _) = stored(column, &shape, context)?;
+    Some(Lead { column: stored, source: column.source })
 }
 
 /// Whether finding the rows of a SELECT may be an error for some of them. Only of tables alone it is known.

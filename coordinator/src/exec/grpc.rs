@@ -262,7 +262,7 @@ fn need_to_wire(need: &BoundNeed) -> v1::Need {
         Test::AtLeast(bound) => v1::need::Test::AtLeast(bound.into()),
         Test::AtMost(bound) => v1::need::Test::AtMost(bound.into()),
     };
-    v1::Need { column: Some(column_to_wire(&need.column)), test: Some(test) }
+    v1::Need { column: Some(column_to_wire(&need.column)), test: Some(test), of_lead: need.of_lead }
 }
 
 fn column_to_wire(stored: &Stored) -> v1::StoredColumn {

@@ -150,7 +150,7 @@ impl Split<'_> {
             width: self.keys.len() + self.states.len(),
             merge: PartMerge::Groups { keys, states },
             runs_on: RunsOn::Shards,
-            needs: needs(select, self.context),
+            needs: needs(select, None, self.context),
             lead: None,
             semi_join: None,
         }

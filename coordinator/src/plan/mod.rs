@@ -312,6 +312,8 @@ pub(crate) struct BoundPart {
 pub(crate) struct BoundNeed {
     pub(crate) column: Stored,
     pub(crate) test: Test<Value>,
+    /// The column that leads the order is of the same row.
+    pub(crate) of_lead: bool,
 }
 
 /// The last step, with its numbers.

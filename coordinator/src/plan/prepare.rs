@@ -7,7 +7,7 @@ use super::gather::gather;
 use super::load::{Columns, Load};
 use super::scatter::scatter;
 use super::{FinishStep, Kind, Prepared, ReadSet, ShardedTable, Spread, Template};
-use crate::analyze::{Context, Pin, aggregates_outside, is_aggregated, misuses_rows, pins};
+use crate::analyze::{Context, Pin, aggregates_outside, is_aggregated, pins, unchecked};
 use crate::sql::{
     Body, Column, Described, Expr, Literal, Node, Output, Query, Schema, Source, SourceId, SourceKind, Statement,
     TableInfo, Verdict, map_query, walk_query,
@@ -73,8 +73,7 @@ fn judged(text: &str, query: &Query, described: &Described, schema: &Schema) -> 
         }
         (.., Some(name)) => Some(format!("`{name}`, which each shard would answer differently")),
         _ if aggregates_outside(query) => Some("an aggregate in a subquery over the rows of an outer query".to_owned()),
-        _ if misuses_rows(query) => Some("a row value where SQLite has no use for one".to_owned()),
-        (false, None, None) => None,
+        (false, None, None) => unchecked(query).map(str::to_owned),
     };
     match why {
         Some(why) => {

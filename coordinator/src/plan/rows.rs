@@ -4,9 +4,7 @@ use souk_merge::{Collation, SortKey};
 
 use super::clock::Extras;
 use super::{Extra, Part, PartLimit, PartMerge, RunsOn};
-use crate::analyze::{
-    Context, Place, Stored, collation_of, is_aggregated, needs, own_windows, place_of_body, stored_column,
-};
+use crate::analyze::{Context, Lead, Place, collation_of, is_aggregated, lead, needs, own_windows, place_of_body};
 use crate::sql::{Body, Expr, Literal, OrderKey, OrderTerm, Output, Query, Select};
 
 /// The fragment of a query whose rows lie shard by shard: its own text, with what it sorts by among the columns and with
@@ -62,7 +60,7 @@ pub(super) fn distinct_part(query: &Query, context: &Context<'_>, extras: &mut E
         width: select.outputs.len(),
         merge: PartMerge::Groups { keys, states: Vec::new() },
         runs_on: RunsOn::Shards,
-        needs: if gives_a_row(select) { Vec::new() } else { needs(select, context) },
+        needs: if gives_a_row(select) { Vec::new() } else { needs(select, None, context) },
         lead: None,
         semi_join: None,
     })
@@ -88,7 +86,10 @@ fn ordered_part(
     let order = fragment.order.iter().map(|term| sort_key(term, &fragment.body, context));
     let order = order.collect::<Result<Vec<_>, _>>()?;
     let (needs, lead) = match &fragment.body {
-        Body::Select(select) if !gives_a_row(select) => (needs(select, context), lead(select, &order, context)),
+        Body::Select(select) if !gives_a_row(select) => {
+            let lead = lead_of(select, &order, context);
+            (needs(select, lead.as_ref(), context), lead.map(|lead| lead.column))
+        }
         Body::Select(_) | Body::Values(_) | Body::Compound { .. } => (Vec::new(), None),
     };
     Ok(Part {
@@ -108,9 +109,9 @@ fn gives_a_row(select: &Select) -> bool {
 }
 
 /// The stored column that the first sort key is, if it is one and compares as bytes.
-fn lead(select: &Select, order: &[SortKey], context: &Context<'_>) -> Option<Stored> {
+fn lead_of(select: &Select, order: &[SortKey], context: &Context<'_>) -> Option<Lead> {
     let first = order.first().filter(|key| key.collation == Collation::Binary)?;
-    stored_column(&select.outputs.get(first.column)?.expr, select, context)
+    lead(&select.outputs.get(first.column)?.expr, select, context)
 }
 
 /// Turns every sort term that is no result column into a hidden one behind them.

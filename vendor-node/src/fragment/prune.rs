@@ -32,9 +32,10 @@ pub(super) struct Prune<'a> {
     rows_left: AtomicU32,
 }
 
-/// A column, and what is known of it.
+/// A column, perhaps by the values of another of its table, and what is known of it.
 struct Column {
     stored: StoredColumn,
+    by: Option<String>,
     known: Arc<ColumnStatistics>,
 }
 
@@ -48,6 +49,8 @@ struct Needed<'a> {
 /// The column that the first key of the order is, and how good it must be.
 struct Lead {
     column: Column,
+    /// Hashes of the values that the column has by which this one is summed up.
+    among: Option<Vec<u32>>,
     key: SortKey,
     /// It is the only key: of equal rows the one of the earlier shard comes first.
     alone: bool,
@@ -58,27 +61,34 @@ struct Lead {
 impl<'a> Prune<'a> {
     pub(super) fn of(fragment: &'a Fragment, statistics: &'a Statistics) -> Prune<'a> {
         let Fragment { needs, lead, merge, schema_version, scope, .. } = fragment;
-        let column = |stored: &StoredColumn| {
-            let at = ColumnAt { schema_version: *schema_version, column: stored.clone() };
-            Column { stored: stored.clone(), known: statistics.of(at) }
+        let column = |stored: &StoredColumn, by: Option<&String>| {
+            let (column, by) = (stored.clone(), by.cloned());
+            let at = ColumnAt { schema_version: *schema_version, column: column.clone(), by: by.clone() };
+            Column { stored: column, by, known: statistics.of(at) }
         };
+        let hashes = |values: &[Value]| values.iter().map(|value| statistics.hash(value.as_ref())).collect();
         // In a scope a table is a view of the table: summaries would be of another's rows too.
         let is_on = scope.is_none() && statistics.is_on();
         let needs = if is_on { needs.as_slice() } else { &[] };
         let mut needed: Vec<Needed<'a>> = Vec::new();
         for need in needs {
             let values = if let Test::Among(values) = &need.test { values.as_slice() } else { &[] };
-            let test = (&need.test, values.iter().map(|value| statistics.hash(value.as_ref())).collect());
+            let test = (&need.test, hashes(values));
             match needed.iter_mut().find(|known| known.column.stored == need.column) {
                 Some(known) => known.tests.push(test),
-                None => needed.push(Needed { column: column(&need.column), tests: vec![test] }),
+                None => needed.push(Needed { column: column(&need.column, None), tests: vec![test] }),
             }
         }
         let lead = match (lead, merge) {
             (Some(lead), MergeSpec::Rows { order, limit: Some(_) }) if is_on => {
                 let first = order.first().filter(|key| key.collation == Collation::Binary);
-                let alone = order.len() == 1;
-                first.map(|key| Lead { column: column(lead), key: *key, alone, bar: Mutex::default() })
+                let beside = needs.iter().find_map(|need| match &need.test {
+                    Test::Among(values) if need.of_lead => Some((&need.column.column, hashes(values))),
+                    _ => None,
+                });
+                let (by, among) = beside.unzip();
+                let (column, alone) = (column(lead, by), order.len() == 1);
+                first.map(|key| Lead { column, among, key: *key, alone, bar: Mutex::default() })
             }
             _ => None,
         };
@@ -106,7 +116,11 @@ impl<'a> Prune<'a> {
 impl Lead {
     /// Whether no row of a shard can come before the bar.
     fn rules_out(&self, summary: &Summary, position: u32) -> bool {
-        let Some(first) = summary.first(&self.key) else { return true };
+        let first = match &self.among {
+            Some(hashes) => summary.first_beside(hashes, &self.key),
+            None => summary.first(&self.key),
+        };
+        let Some(first) = first else { return true };
         let bar = self.bar.lock();
         let Some((value, at)) = &*bar else { return false };
         match compare_by_key(&self.key, first, value.as_ref()) {
@@ -149,7 +163,7 @@ impl Run<'_> {
             Known::Nothing => None,
             Known::Summary(summary) => Some(summary),
             Known::Due(_) if self.prune.rows_left.load(Relaxed) == 0 => None,
-            Known::Due(rows_max) => match self.summarize(&column.stored, shard, rows_max) {
+            Known::Due(rows_max) => match self.summarize(column, shard, rows_max) {
                 Ok(Some(summary)) => {
                     let summary = Arc::new(summary);
                     column.known.keep(shard, commits, &summary);
@@ -169,17 +183,21 @@ impl Run<'_> {
     }
 
     /// Reads a column; none when the table has more than so many rows.
-    fn summarize(&self, column: &StoredColumn, shard: u64, rows_max: u32) -> Result<Option<Summary>, Fault> {
-        let StoredColumn { table, column } = column;
+    fn summarize(&self, column: &Column, shard: u64, rows_max: u32) -> Result<Option<Summary>, Fault> {
+        let StoredColumn { table, column: name } = &column.stored;
         let table = quote(table);
+        let other = column.by.as_ref().unwrap_or(name);
         // With the table's name: a word in quotes that is no column would be taken for a text.
-        let sql = format!("SELECT {table}.{} FROM {table} LIMIT ?1", quote(column));
+        let sql = format!("SELECT {table}.{}, {table}.{} FROM {table} LIMIT ?1", quote(name), quote(other));
         let parameters = vec![Value::Integer(i64::from(rows_max) + 1)];
         let statement = Statement { sql, parameters };
         let mut builder = self.prune.statistics.summary();
         let mut rows = 0;
         let mut visit = |row: &RowView<'_>| {
-            builder.add(row.value(0));
+            match column.by {
+                Some(_) => builder.add_beside(row.value(1), row.value(0)),
+                None => builder.add(row.value(0)),
+            }
             rows += 1;
             Ok(ControlFlow::Continue(()))
         };

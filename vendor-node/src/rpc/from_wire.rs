@@ -80,7 +80,7 @@ fn need(need: v1::Need) -> Result<Need, WireError> {
         v1::need::Test::AtLeast(bound) => Test::AtLeast(bound.try_into()?),
         v1::need::Test::AtMost(bound) => Test::AtMost(bound.try_into()?),
     };
-    Ok(Need { column, test })
+    Ok(Need { column, test, of_lead: need.of_lead })
 }
 
 fn stored_column(column: v1::StoredColumn) -> StoredColumn {

@@ -1,9 +1,37 @@
-//! Row values where SQLite has no use for one: it says so only when it compiles the expression, and what it leaves out it never compiles.
+//! What SQLite finds wrong only when it compiles it: what it leaves out of a statement it never compiles. Moved to another place of
+//! a statement it could fail it.
 
-use crate::sql::{BinaryOp, Expr, Node, Query, walk_query};
+use souk_merge::Collation;
 
-/// Whether a row value stands elsewhere than in a comparison with others as wide. Moved to another place of a statement it could fail it.
-pub(crate) fn misuses_rows(query: &Query) -> bool {
+use crate::sql::{BinaryOp, Expr, Node, OrderTerm, Query, walk_query};
+
+/// What in a query SQLite may have left unchecked, if anything.
+pub(crate) fn unchecked(query: &Query) -> Option<&'static str> {
+    if misuses_rows(query) {
+        Some("a row value where SQLite has no use for one")
+    } else if names_unknown_collation(query) {
+        Some("a collation that SQLite does not know")
+    } else {
+        None
+    }
+}
+
+fn names_unknown_collation(query: &Query) -> bool {
+    let is_unknown = |name: &str| Collation::by_name(name).is_none();
+    let sorts = |order: &[OrderTerm]| order.iter().filter_map(|term| term.collation.as_deref()).any(is_unknown);
+    let mut found = false;
+    walk_query(query, &mut |node| {
+        found |= match node {
+            Node::Expr(Expr::Collate(_, name)) => is_unknown(name),
+            Node::Query(query) => sorts(&query.order),
+            _ => false,
+        };
+    });
+    found || sorts(&query.order)
+}
+
+/// Whether a row value stands elsewhere than in a comparison with others as wide.
+fn misuses_rows(query: &Query) -> bool {
     let (mut rows, mut compared) = (0, 0);
     walk_query(query, &mut |node| {
         if let Node::Expr(expr) = node {
