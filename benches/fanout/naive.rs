@@ -106,7 +106,10 @@ impl Shard {
         while let Some(message) = parts.message().await? {
             match message.part.context("a message holds something")? {
                 Part::Batch(batch) => batches.push(Batch::try_from(batch)?),
-                Part::Summary(summary) => answered = summary.answered,
+                Part::Summary(summary) => {
+                    answered = summary.answered;
+                    batches.extend(summary.last.map(Batch::try_from).transpose()?);
+                }
             }
         }
         ensure!(answered == 1, "shard {} did not answer", self.number);

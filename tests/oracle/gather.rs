@@ -224,6 +224,17 @@ fn what_a_cast_gives_is_kept_as_it_is() {
 }
 
 #[test]
+fn columns_of_table_functions_have_the_affinity_blob() {
+    market(&SEVERAL).exact([
+        "SELECT count(*) FROM products WHERE CAST(stock AS TEXT) IN (SELECT j.value FROM sales, json_each('[1, 2, 3, \"3\"]') AS j)",
+        "SELECT count(*) FROM products WHERE CAST(stock AS TEXT) = (SELECT min(j.value) FROM sales, json_each('[3]') AS j)",
+        "SELECT count(*) FROM products WHERE (CAST(stock AS TEXT), 1) IN (SELECT j.atom, 1 FROM sales, json_tree('[1, 2, 3]') AS j)",
+        "SELECT j.value, count(*) FROM products, json_each('[1, 2, \"2\"]') AS j GROUP BY j.value HAVING j.value = CAST(2 AS TEXT)",
+        "SELECT d.v FROM (SELECT j.value AS v, count(*) FROM products, json_each('[1, 2]') AS j GROUP BY 1) AS d JOIN categories AS c ON CAST(c.id AS TEXT) = d.v",
+    ]);
+}
+
+#[test]
 fn the_queries_behind_in_bring_their_collations() {
     market(&SEVERAL).exact([
         "SELECT id FROM categories WHERE 'A' IN (SELECT grade FROM products)",
@@ -256,6 +267,7 @@ fn row_values_that_sqlite_never_computes_fail_nothing() {
         "SELECT id, CASE (id, 1) WHEN (1, 1) THEN 'a' WHEN (SELECT 2, 1) THEN 'b' END FROM products ORDER BY 1",
         "SELECT count(*) FROM (SELECT (SELECT name FROM sales WHERE (1, sales.id) IN (SELECT amount FROM sales) LIMIT 1) FROM products)",
         "SELECT count(*) FROM (SELECT (SELECT name FROM sales WHERE sales.id IN (SELECT id, amount FROM sales) LIMIT 1) FROM products)",
+        "SELECT count(*) FROM (SELECT (SELECT name FROM sales WHERE sales.amount = 'x' COLLATE nonesuch LIMIT 1) FROM products)",
     ]);
     let cluster = &market(&[Layout::Ring(7)]).clusters[0].1;
     // Behind a key that is unique SQLite looks at no further one.

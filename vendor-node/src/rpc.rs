@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use souk_merge::Batch;
 use souk_proto::{Reason, v1};
 use tokio::{
     runtime::Handle,
@@ -29,6 +30,10 @@ const CALLS_MAX: usize = 256;
 
 /// Parts of an answer that wait for the client: with batches of 1 MiB, what a client that does not read costs.
 const PARTS_WAITING: usize = 4;
+
+/// Rows and bytes of the last batch that go with the summary at most: it is the only one then, or none was full before.
+const FEW_ROWS: usize = 1024;
+const FEW_BYTES: usize = 256 << 10;
 
 /// How long a call waits for a client that does not read: meanwhile its shard's log cannot start anew.
 const CLIENT_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -119,10 +124,13 @@ impl v1::shard_service_server::ShardService for Service {
         let node = Arc::clone(&self.node);
         let runtime = Handle::current();
         spawn_blocking(move || {
-            last.send(answer(&node, &fragment, &Way { sender, runtime, ticket: &fragment.ticket }));
+            last.send(answer(&node, &fragment, Way { sender, runtime, ticket: &fragment.ticket, few: None }));
             drop(admitted);
         });
-        Ok(Response::new(Answer { receiver, ticket }))
+        let mut answer = Answer { first: None, receiver, ticket };
+        // Then the head of the response and a short answer leave as one.
+        answer.first = answer.receiver.recv().await.transpose()?.map(Ok);
+        Ok(Response::new(answer))
     }
 
     async fn hold(&self, request: Request<v1::HoldRequest>) -> Result<Response<v1::HoldResponse>, Status> {
@@ -149,12 +157,10 @@ impl v1::shard_service_server::ShardService for Service {
 type Part = Result<v1::RunFragmentResponse, Status>;
 
 /// Runs a fragment and sends its rows; gives the last part, which is the summary or an error.
-fn answer(node: &Node, fragment: &Fragment, way: &Way<'_>) -> Part {
-    let ran = catch_unwind(AssertUnwindSafe(|| {
-        node.run_fragment(fragment, &mut |batch| way.send(Ok(to_wire::batch(batch))))
-    }));
+fn answer(node: &Node, fragment: &Fragment, mut way: Way<'_>) -> Part {
+    let ran = catch_unwind(AssertUnwindSafe(|| node.run_fragment(fragment, &mut |batch| way.send(batch))));
     match ran {
-        Ok(Ok(summary)) => Ok(to_wire::summary(node.name(), summary)),
+        Ok(Ok(summary)) => Ok(to_wire::summary(node.name(), summary, way.few)),
         Ok(Err(fault)) => Err(fault.status()),
         Err(_) => Err(Reason::Internal.status("the fragment broke down")),
     }
@@ -165,11 +171,24 @@ struct Way<'a> {
     sender: mpsc::Sender<Part>,
     runtime: Handle,
     ticket: &'a Ticket,
+    /// Rows that may turn out to be the last: those go with the summary.
+    few: Option<Batch>,
 }
 
 impl Way<'_> {
+    fn send(&mut self, batch: Batch) -> Result<(), Fault> {
+        if let Some(few) = self.few.take() {
+            self.send_part(Ok(to_wire::batch(few)))?;
+        }
+        if batch.rows() <= FEW_ROWS && batch.byte_size() <= FEW_BYTES {
+            self.few = Some(batch);
+            return Ok(());
+        }
+        self.send_part(Ok(to_wire::batch(batch)))
+    }
+
     /// Waits for the client no longer than the call may run, and no longer than [`CLIENT_WAIT_MAX`].
-    fn send(&self, part: Part) -> Result<(), Fault> {
+    fn send_part(&self, part: Part) -> Result<(), Fault> {
         let part = match self.sender.try_send(part) {
             Ok(()) => return Ok(()),
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(self.gone()),
@@ -205,6 +224,7 @@ fn stalled() -> Fault {
 
 /// An answer as it goes to the client; dropping it cancels the call.
 pub(crate) struct Answer {
+    first: Option<Part>,
     receiver: mpsc::Receiver<Part>,
     ticket: Arc<Ticket>,
 }
@@ -213,7 +233,10 @@ impl Stream for Answer {
     type Item = Part;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Part>> {
-        self.receiver.poll_recv(context)
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => self.receiver.poll_recv(context),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use common::{COLUMNS, Served, all, fragment, inserts, market, products, serve, settings, shard_file};
+use common::{COLUMNS, Served, all, batch_of, fragment, inserts, market, products, serve, settings, shard_file};
 use souk_merge::{Collation, MergeSpec, SortKey, StateKind, Value};
 use souk_proto::v1;
 use souk_vendor_node::Settings;
@@ -207,8 +207,8 @@ async fn add_and_count(
     assert_eq!(client.insert_rows(request).await.unwrap().into_inner().inserted, 1);
     let mut answer = client.run_fragment(counted()).await.unwrap().into_inner();
     let mut counts = Vec::new();
-    while let Some(part) = answer.message().await.unwrap() {
-        if let Some(v1::run_fragment_response::Part::Batch(batch)) = part.part {
+    while let Some(mut part) = answer.message().await.unwrap() {
+        if let Some(batch) = batch_of(&mut part) {
             counts.extend(souk_merge::Batch::try_from(batch).unwrap().into_rows());
         }
     }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{COLUMNS, SCHEMA, all, fragment, inserts, products, serve, settings};
+use common::{COLUMNS, SCHEMA, all, batch_of, fragment, inserts, products, serve, settings};
 use souk_merge::{MergeSpec, StateKind, Value};
 use souk_vendor_node::Settings;
 use tempfile::TempDir;
@@ -43,8 +43,8 @@ async fn many_calls_at_once_give_what_one_gives() {
         calls.push(tokio::spawn(async move {
             let mut rows = 0;
             let mut stream = client.run_fragment(fragment(1..=40, sql, all())).await.unwrap().into_inner();
-            while let Some(part) = stream.message().await.unwrap() {
-                if let Some(souk_proto::v1::run_fragment_response::Part::Batch(batch)) = part.part {
+            while let Some(mut part) = stream.message().await.unwrap() {
+                if let Some(batch) = batch_of(&mut part) {
                     rows += batch.rows;
                 }
             }

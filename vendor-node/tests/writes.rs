@@ -11,7 +11,9 @@ use std::{
     },
 };
 
-use common::{COLUMNS, SCHEMA, all, fragment, inserts, market, products, refusal, serve, settings, shard_file};
+use common::{
+    COLUMNS, SCHEMA, all, batch_of, fragment, inserts, market, products, refusal, serve, settings, shard_file,
+};
 use souk_merge::Value;
 use souk_proto::{Reason, v1};
 use tempfile::TempDir;
@@ -286,8 +288,8 @@ async fn a_schema_change_does_not_wait_for_a_long_stream_nor_change_it() {
     let applied = served.apply(&[SCHEMA, "ALTER TABLE products ADD COLUMN stock DEFAULT 7"]).await.unwrap();
     assert_eq!(applied.applied, 1);
     let mut rows = 0;
-    while let Some(part) = stream.message().await.unwrap() {
-        if let Some(v1::run_fragment_response::Part::Batch(batch)) = part.part {
+    while let Some(mut part) = stream.message().await.unwrap() {
+        if let Some(batch) = batch_of(&mut part) {
             assert_eq!(batch.columns.len(), 7);
             rows += batch.rows;
         }

@@ -3,7 +3,7 @@
 use souk_merge::Collation;
 
 use super::Context;
-use crate::sql::{Affinity, Arguments, Body, Column, Expr, Function, Query, SourceKind, UnaryOp};
+use crate::sql::{Affinity, Arguments, Body, Column, Expr, Function, Query, SourceKind, UnaryOp, is_rowid};
 
 /// The collation that a COLLATE inside the expression gives it. Of a call only its arguments count, not what they are sorted by, its
 /// FILTER or its window.
@@ -96,7 +96,11 @@ fn column_type(column: &Column, context: &Context<'_>) -> Option<Type> {
             let index = cte.columns.iter().position(|known| *known == column.name)?;
             Some(through(output(&cte.query, index)?, context))
         }
-        SourceKind::Function { .. } => Some(Type { collation: Some(Collation::Binary), ..Type::default() }),
+        SourceKind::Function { .. } => {
+            // No table function that is built in declares a type.
+            let affinity = if is_rowid(&column.name) { Affinity::Integer } else { Affinity::Blob };
+            Some(Type { affinity: Some(affinity), collation: Some(Collation::Binary), cast: false })
+        }
     }
 }
 

@@ -158,10 +158,14 @@ impl Nodes for GrpcNodes {
             let response = node.client.clone().run_fragment(fragment_to_wire(request)?).await;
             let stream = response.map_err(|status| node.failed(&status))?.into_inner();
             let parts = stream.map(move |message| match message {
-                Ok(response) => part_from_wire(&node.id, response, width),
+                Ok(response) => parts_from_wire(&node.id, response, width),
                 Err(status) => Err(node.failed(&status)),
             });
-            Ok::<_, Error>(parts)
+            let one_by_one = |parts: Result<Vec<FragmentPart>>| match parts {
+                Ok(parts) => parts.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            };
+            Ok::<_, Error>(parts.flat_map(move |parts| stream::iter(one_by_one(parts))))
         };
         stream::once(opened)
             .flat_map(|opened| match opened {
@@ -277,34 +281,40 @@ fn scope_to_wire(scope: &Scope) -> v1::Scope {
     v1::Scope { tables: scope.tables.iter().map(table).collect(), key: Some((&scope.key).into()) }
 }
 
-fn part_from_wire(node: &str, response: v1::RunFragmentResponse, shards: usize) -> Result<FragmentPart> {
+/// The parts of a message: a summary may bring the last rows.
+fn parts_from_wire(node: &str, response: v1::RunFragmentResponse, shards: usize) -> Result<Vec<FragmentPart>> {
     match response.part {
-        Some(v1::run_fragment_response::Part::Batch(batch)) => match Batch::try_from(batch) {
-            Ok(batch) => Ok(FragmentPart::Batch(batch)),
-            Err(error) => Err(Error::internal(format!("node `{node}` sent a malformed batch: {error}"))),
-        },
-        Some(v1::run_fragment_response::Part::Summary(summary)) => {
-            let failed: Vec<_> = summary.failed.into_iter().map(|failure| failure_from_wire(node, failure)).collect();
-            if summary.answered as usize + failed.len() != shards {
-                return Err(Error::internal(format!("node `{node}` did not account for every shard it was asked for")));
-            }
-            let slowest = summary.slowest.into_iter().map(|time| ShardTime {
-                shard: time.shard,
-                node: node.to_owned(),
-                elapsed: Duration::from_micros(time.elapsed_us),
-                rows: time.rows,
-            });
-            let slowest = slowest.collect();
-            let v1::FragmentSummary { answered, kept, skipped, state, .. } = summary;
-            let state = state.map(|v1::ShardsState { start, node_commits, commits }| ShardsState {
-                start,
-                node_commits,
-                commits,
-            });
-            Ok(FragmentPart::Summary(Summary { answered, failed, slowest, kept, skipped, state }))
+        Some(v1::run_fragment_response::Part::Batch(batch)) => Ok(vec![batch_from_wire(node, batch)?]),
+        Some(v1::run_fragment_response::Part::Summary(mut summary)) => {
+            let last = summary.last.take().map(|batch| batch_from_wire(node, batch)).transpose()?;
+            let summary = FragmentPart::Summary(summary_from_wire(node, summary, shards)?);
+            Ok(last.into_iter().chain([summary]).collect())
         }
         None => Err(Error::internal(format!("node `{node}` sent an empty message"))),
     }
+}
+
+fn summary_from_wire(node: &str, summary: v1::FragmentSummary, shards: usize) -> Result<Summary> {
+    let v1::FragmentSummary { answered, failed, slowest, kept, skipped, state, last: _ } = summary;
+    let failed: Vec<_> = failed.into_iter().map(|failure| failure_from_wire(node, failure)).collect();
+    if answered as usize + failed.len() != shards {
+        return Err(Error::internal(format!("node `{node}` did not account for every shard it was asked for")));
+    }
+    let slowest = slowest.into_iter().map(|time| ShardTime {
+        shard: time.shard,
+        node: node.to_owned(),
+        elapsed: Duration::from_micros(time.elapsed_us),
+        rows: time.rows,
+    });
+    let state =
+        state.map(|v1::ShardsState { start, node_commits, commits }| ShardsState { start, node_commits, commits });
+    Ok(Summary { answered, failed, slowest: slowest.collect(), kept, skipped, state })
+}
+
+fn batch_from_wire(node: &str, batch: v1::Batch) -> Result<FragmentPart> {
+    let batch = Batch::try_from(batch);
+    let malformed = |error| Error::internal(format!("node `{node}` sent a malformed batch: {error}"));
+    batch.map(FragmentPart::Batch).map_err(malformed)
 }
 
 fn failure_from_wire(node: &str, failure: v1::ShardFailure) -> ShardFailure {

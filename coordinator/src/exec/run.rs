@@ -202,7 +202,7 @@ impl Driver {
     ) -> Result<()> {
         let merge = MergeSpec::Rows { order: Vec::new(), limit: None };
         let request = self.request(&target, sql, &Arc::new(parameters), merge, scope);
-        let mut source = Source::start(&self.run.nodes, &target.node, request, None);
+        let mut source = Source::of(&self.run.nodes, &target.node, request, None);
         while let Some(batch) = source.next().await? {
             output.send(batch).await?;
         }

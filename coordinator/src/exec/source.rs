@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::stream::{self, BoxStream, StreamExt as _};
 use souk_merge::Batch;
 use souk_proto::Reason;
 use tokio::sync::mpsc;
@@ -22,7 +22,7 @@ pub(super) struct Source {
     /// Columns of its rows; none when the text is the user's.
     width: Option<usize>,
     partial: bool,
-    parts: mpsc::Receiver<Result<FragmentPart>>,
+    parts: BoxStream<'static, Result<FragmentPart>>,
     gave_rows: bool,
     /// Shards that are missing from the answer.
     pub(super) failed: Vec<ShardFailure>,
@@ -39,25 +39,18 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Starts the call at once, so that all nodes work at the same time.
+    /// Starts the call at once, so that several nodes work at the same time.
     pub(super) fn start(nodes: &Arc<dyn Nodes>, node: &str, request: FragmentRequest, width: Option<usize>) -> Source {
-        let (sender, parts) = mpsc::channel(BATCHES_AHEAD);
+        let source = Source::of(nodes, node, request, width);
+        Source { parts: ahead(source.parts), ..source }
+    }
+
+    /// A call that begins when its first rows are asked for: where only one node is asked, nothing is won by beginning before.
+    pub(super) fn of(nodes: &Arc<dyn Nodes>, node: &str, request: FragmentRequest, width: Option<usize>) -> Source {
         let (shards, partial) = (request.shards.clone(), request.partial);
         let measured = (request.slowest_max > 0).then(Measured::default);
         let started = Instant::now();
-        let mut stream = nodes.run_fragment(node, request);
-        tokio::spawn(async move {
-            loop {
-                let part = tokio::select! {
-                    part = stream.next() => part,
-                    () = sender.closed() => None,
-                };
-                let Some(part) = part else { return };
-                if sender.send(part).await.is_err() {
-                    return;
-                }
-            }
-        });
+        let parts = nodes.run_fragment(node, request);
         Source {
             node: node.to_owned(),
             shards,
@@ -80,7 +73,7 @@ impl Source {
         if self.ended {
             return Ok(None);
         }
-        match self.parts.recv().await {
+        match self.parts.next().await {
             Some(Ok(FragmentPart::Batch(batch))) if self.width.is_none_or(|width| width == batch.width()) => {
                 self.gave_rows = true;
                 if let Some(measured) = &mut self.measured {
@@ -144,6 +137,24 @@ impl Source {
             .collect();
         Ok(None)
     }
+}
+
+/// Takes the parts of a stream as they come, some of them before anybody asks for them.
+fn ahead(mut parts: BoxStream<'static, Result<FragmentPart>>) -> BoxStream<'static, Result<FragmentPart>> {
+    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+    tokio::spawn(async move {
+        loop {
+            let part = tokio::select! {
+                part = parts.next() => part,
+                () = sender.closed() => None,
+            };
+            let Some(part) = part else { return };
+            if sender.send(part).await.is_err() {
+                return;
+            }
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|part| (part, receiver)) }).boxed()
 }
 
 /// A few shards by number, and how many more there are.

@@ -24,8 +24,13 @@ impl v1::query_service_server::QueryService for QueryRpc {
         let timeout = grpc_timeout(&request);
         let (mut query, format) = from_wire::query(request.into_inner())?;
         end_within(&mut query.options, timeout);
-        let answer = self.session.query(query).await?;
-        Ok(Response::new(Box::pin(responses(answer, format))))
+        let mut answer = self.session.query(query).await?;
+        // Then the head of the response, the header and a short answer leave as one.
+        let first = answer.events.recv().await;
+        if let Some(Err(error)) = first {
+            return Err(error.into());
+        }
+        Ok(Response::new(Box::pin(responses(answer, first, format))))
     }
 
     async fn explain(&self, request: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
@@ -60,8 +65,12 @@ fn grpc_timeout<T>(request: &Request<T>) -> Option<Duration> {
     }
 }
 
-/// Header, rows, certificate.
-fn responses(answer: Answer, format: v1::RowFormat) -> impl Stream<Item = Result<v1::QueryResponse, Status>> {
+/// Header, rows, certificate; `first` is the first event of the answer.
+fn responses(
+    answer: Answer,
+    first: Option<Result<Event, Error>>,
+    format: v1::RowFormat,
+) -> impl Stream<Item = Result<v1::QueryResponse, Status>> {
     let header = v1::Header {
         columns: answer
             .columns
@@ -73,16 +82,20 @@ fn responses(answer: Answer, format: v1::RowFormat) -> impl Stream<Item = Result
             .collect(),
     };
     let header = response(v1::query_response::Part::Header(header));
-    let rest = futures::stream::unfold(Some((answer, 0u64)), move |state| async move {
-        let (mut answer, rows) = state?;
-        match answer.events.recv().await {
+    let rest = futures::stream::unfold(Some((answer, Some(first), 0u64)), move |state| async move {
+        let (mut answer, first, rows) = state?;
+        let event = match first {
+            Some(first) => first,
+            None => answer.events.recv().await,
+        };
+        match event {
             Some(Ok(Event::Rows(batch))) => {
                 let rows = rows + batch.rows() as u64;
                 let part = match format {
                     v1::RowFormat::Rows => v1::query_response::Part::Rows(batch.into()),
                     v1::RowFormat::Unspecified => v1::query_response::Part::Batch(batch.into()),
                 };
-                Some((Ok(response(part)), Some((answer, rows))))
+                Some((Ok(response(part)), Some((answer, None, rows))))
             }
             Some(Ok(Event::End(ending))) => {
                 let certificate = to_wire::certificate(&answer.facts, ending, rows);

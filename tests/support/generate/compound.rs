@@ -96,7 +96,7 @@ impl Writer<'_> {
     fn arm(&mut self, columns: &[Column], depth: usize) -> Node {
         if depth > 0 && self.random.percent(20) {
             let nested = self.arms(columns, depth - 1);
-            let limit = *self.random.pick(&["", "", " ORDER BY 1", " LIMIT 1000"]);
+            let limit = *self.random.pick(&["", "", " ORDER BY 1", " LIMIT 1000000"]);
             return form(format!("SELECT * FROM ({{}}{limit})"), vec![nested]);
         }
         if self.random.percent(8) && columns.iter().all(|column| matches!(column.kind, Kind::Integer | Kind::Text)) {

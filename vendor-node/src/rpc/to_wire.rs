@@ -30,7 +30,7 @@ pub(crate) fn batch(batch: Batch) -> v1::RunFragmentResponse {
     part(v1::run_fragment_response::Part::Batch(batch.into()))
 }
 
-pub(crate) fn summary(node: &str, summary: Summary) -> v1::RunFragmentResponse {
+pub(crate) fn summary(node: &str, summary: Summary, last: Option<Batch>) -> v1::RunFragmentResponse {
     let Summary { answered, kept, skipped, failed, state, slowest } = summary;
     let slowest = slowest.into_iter().map(|time| shard_time(node, time)).collect();
     let (answered, kept, skipped) = (count(answered), count(kept), count(skipped));
@@ -41,6 +41,7 @@ pub(crate) fn summary(node: &str, summary: Summary) -> v1::RunFragmentResponse {
         kept,
         skipped,
         state: state.map(shards_state),
+        last: last.map(v1::Batch::from),
     };
     part(v1::run_fragment_response::Part::Summary(summary))
 }

@@ -93,14 +93,15 @@ impl Served {
     pub async fn ask(&mut self, ask: v1::RunFragmentRequest) -> Result<Answer, Status> {
         let mut stream = self.client.run_fragment(ask).await?.into_inner();
         let mut answer = Answer::default();
-        while let Some(part) = stream.message().await? {
-            match part.part.unwrap() {
-                Part::Batch(batch) => {
-                    let batch = Batch::try_from(batch).unwrap();
-                    answer.batches.push((batch.rows(), batch.byte_size()));
-                    answer.rows.extend(batch.into_rows());
-                }
-                Part::Summary(summary) => answer.summary = Some(summary),
+        while let Some(mut part) = stream.message().await? {
+            let batch = batch_of(&mut part);
+            if let Some(Part::Summary(summary)) = part.part {
+                answer.summary = Some(summary);
+            }
+            if let Some(batch) = batch {
+                let batch = Batch::try_from(batch).unwrap();
+                answer.batches.push((batch.rows(), batch.byte_size()));
+                answer.rows.extend(batch.into_rows());
             }
         }
         Ok(answer)
@@ -118,6 +119,14 @@ impl Served {
     /// The reason and the words of a call that fails.
     pub async fn refusal(&mut self, ask: v1::RunFragmentRequest) -> (Reason, String) {
         refusal(self.ask(ask).await.unwrap_err())
+    }
+}
+
+/// Takes the rows of a message: the last ones come with the summary.
+pub fn batch_of(response: &mut v1::RunFragmentResponse) -> Option<v1::Batch> {
+    match response.part.as_mut().unwrap() {
+        Part::Batch(batch) => Some(std::mem::take(batch)),
+        Part::Summary(summary) => summary.last.take(),
     }
 }
 

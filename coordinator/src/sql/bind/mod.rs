@@ -14,6 +14,8 @@ use sqlparser::ast as sp;
 use sqlparser::tokenizer::Location;
 
 use self::scope::{CteName, Scope};
+
+pub(crate) use self::scope::is_rowid;
 use super::ast::*;
 use super::parse::Parsed;
 use super::schema::{Schema, ViewInfo};

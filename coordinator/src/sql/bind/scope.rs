@@ -53,7 +53,8 @@ impl ScopeSource {
     }
 }
 
-fn is_rowid(name: &str) -> bool {
+/// Whether a table's rows have their number under this name, unless a column has it.
+pub(crate) fn is_rowid(name: &str) -> bool {
     ["rowid", "_rowid_", "oid"].iter().any(|rowid| rowid.eq_ignore_ascii_case(name))
 }
 
