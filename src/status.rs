@@ -66,7 +66,7 @@ pub(crate) fn text(status: &GetStatusResponse) -> String {
 }
 
 fn node_cells(status: &NodeStatus) -> Vec<String> {
-    let NodeStatus { node, address, shards, error, shards_open, memory_bytes, sqlite_version } = status;
+    let NodeStatus { node, address, shards, error, shards_open, memory_bytes, sqlite_version, .. } = status;
     let state = if error.is_empty() { "ok".to_owned() } else { printable(error) };
     let memory = format!("{:.1} MiB", *memory_bytes as f64 / f64::from(1 << 20));
     let (shards, open) = (shards.to_string(), shards_open.to_string());
@@ -87,7 +87,17 @@ fn json_object(status: &GetStatusResponse) -> Value {
 }
 
 fn json_node(status: &NodeStatus) -> Value {
-    let NodeStatus { node, address, shards, error, shards_open, memory_bytes, sqlite_version } = status;
+    let NodeStatus {
+        node,
+        address,
+        shards,
+        error,
+        shards_open,
+        memory_bytes,
+        sqlite_version,
+        kept_bytes,
+        page_cache_bytes,
+    } = status;
     json!({
         "node": node,
         "address": address,
@@ -95,6 +105,8 @@ fn json_node(status: &NodeStatus) -> Value {
         "error": error,
         "shards_open": shards_open,
         "memory_bytes": memory_bytes,
+        "kept_bytes": kept_bytes,
+        "page_cache_bytes": page_cache_bytes,
         "sqlite_version": sqlite_version,
     })
 }

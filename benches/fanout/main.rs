@@ -66,7 +66,7 @@ fn main() -> anyhow::Result<()> {
     // One thread: the client is not what is measured. Dropped before the cluster is, and with it the connection.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut memory = ClusterMemory::default();
-    memory.look("at the start", &cluster)?;
+    memory.look("at the start", &cluster, &[])?;
     let contenders = Contenders::open(&runtime, &cluster, &data)?;
     let (size, serial) = (data.size(), Serial::default());
     for query in &queries {
@@ -76,14 +76,14 @@ fn main() -> anyhow::Result<()> {
     let mut figures: Vec<Figures> = queries.into_iter().map(Figures::new).collect();
     let rounds = Rounds { cluster: &cluster, contenders: &contenders, size, runs: settings.runs, serial: &serial };
     rounds.measure(&mut figures)?;
-    memory.look(AFTER_QUERIES, &cluster)?;
+    memory.look(AFTER_QUERIES, &cluster, &contenders.souk.connect()?.status()?.nodes)?;
     let clients =
         Clients { runtime: &runtime, address: cluster.address(), size, serial: &serial, seconds: settings.seconds };
     let throughput = if settings.seconds == 0 { Vec::new() } else { clients.measure(settings.clients)? };
     // Last, since other contenders' files are not written to.
     writes::measure(&rounds, &mut figures)?;
     let status = contenders.souk.connect()?.status()?;
-    memory.look("at the end", &cluster)?;
+    memory.look("at the end", &cluster, &status.nodes)?;
     memory.shards_open = status.nodes.iter().map(|node| node.shards_open).sum();
     // Only one cluster at a time has the machine.
     drop(contenders);

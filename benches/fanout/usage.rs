@@ -3,6 +3,7 @@
 use std::{fs, ops::Add, time::Duration};
 
 use anyhow::Context as _;
+use souk_proto::v1::NodeStatus;
 
 use crate::process::Cluster;
 
@@ -32,6 +33,10 @@ pub(crate) struct Moment {
     pub(crate) when: &'static str,
     /// By name; the coordinator first.
     pub(crate) processes: Vec<(String, Memory)>,
+    /// Of all nodes together: pages of shards that they hold, in bytes.
+    pub(crate) page_cache_bytes: u64,
+    /// Of all nodes together: answers that they keep, in bytes.
+    pub(crate) kept_bytes: u64,
 }
 
 impl Memory {
@@ -52,15 +57,25 @@ impl Add for Memory {
 }
 
 impl ClusterMemory {
-    /// Looks now.
-    pub(crate) fn look(&mut self, when: &'static str, cluster: &Cluster) -> anyhow::Result<()> {
+    /// Looks now; `nodes` is what they say of themselves.
+    pub(crate) fn look(&mut self, when: &'static str, cluster: &Cluster, nodes: &[NodeStatus]) -> anyhow::Result<()> {
         let processes = processes(cluster).map(|(name, process)| Ok((name, Memory::of(process)?)));
-        self.moments.push(Moment { when, processes: processes.collect::<anyhow::Result<_>>()? });
+        self.moments.push(Moment {
+            when,
+            processes: processes.collect::<anyhow::Result<_>>()?,
+            page_cache_bytes: nodes.iter().map(|node| node.page_cache_bytes).sum(),
+            kept_bytes: nodes.iter().map(|node| node.kept_bytes).sum(),
+        });
         Ok(())
     }
 }
 
 impl Moment {
+    /// What nodes hold beside the pages of shards and the answers that they keep.
+    pub(crate) fn beside_caches(&self) -> u64 {
+        self.nodes().pss.saturating_sub(self.page_cache_bytes + self.kept_bytes)
+    }
+
     /// All nodes together.
     pub(crate) fn nodes(&self) -> Memory {
         self.processes.iter().skip(1).fold(Memory::default(), |sum, (_, node)| sum + *node)

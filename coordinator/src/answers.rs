@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use souk_merge::{Batch, Value};
 
 use crate::catalog::Snapshot;
-use crate::exec::{Nodes, Reading};
+use crate::exec::{Facts, Nodes, Reading};
 
 /// The largest part of the whole that one answer may take: one in so many.
 const SHARE_MAX: u64 = 16;
@@ -38,8 +38,9 @@ pub(crate) struct Question {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) batches: Vec<Batch>,
+    /// What its certificate says, but for when it began.
+    pub(crate) facts: Facts,
     readings: Vec<Reading>,
-    schema_version: u64,
 }
 
 impl Answers {
@@ -57,9 +58,8 @@ impl Answers {
     }
 
     /// Keeps an answer.
-    pub(crate) fn keep(&self, question: Question, batches: Vec<Batch>, readings: Vec<Reading>) {
-        let schema_version = question.schema_version;
-        self.kept.insert(question, Arc::new(Kept { batches, readings, schema_version }));
+    pub(crate) fn keep(&self, question: Question, batches: Vec<Batch>, facts: Facts, readings: Vec<Reading>) {
+        self.kept.insert(question, Arc::new(Kept { batches, facts, readings }));
         // Else what is too much would go some time later.
         self.kept.run_pending_tasks();
     }
@@ -109,7 +109,7 @@ impl Kept {
     async fn holds(&self, nodes: &Arc<dyn Nodes>) -> bool {
         let mut by_node: BTreeMap<&str, Vec<&Reading>> = BTreeMap::new();
         self.readings.iter().for_each(|reading| by_node.entry(&reading.node).or_default().push(reading));
-        let asked = by_node.iter().map(|(node, readings)| nodes.hold(node, readings, self.schema_version));
+        let asked = by_node.iter().map(|(node, readings)| nodes.hold(node, readings, self.facts.schema_version));
         join_all(asked).await.into_iter().all(|held| held.is_ok_and(|held| held))
     }
 

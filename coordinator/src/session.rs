@@ -17,7 +17,7 @@ use crate::asked::{asked, bound_needs, pinned};
 use crate::catalog::Snapshot;
 use crate::cluster::{Cluster, Turn};
 use crate::error::{Error, Result};
-use crate::exec::{Ending, Event, Remember, Run, Trace, run};
+use crate::exec::{Ending, Event, Facts, Remember, Run, Trace, run};
 use crate::plan::{Bindings, Plan, Prepared, Spread, SpreadBindings, Template, bind};
 
 pub(crate) use crate::plan::{Measured, Step, StepKind};
@@ -53,17 +53,6 @@ pub(crate) struct Answer {
     /// What the certificate will say, but for who failed.
     pub(crate) facts: Facts,
     _turn: Option<Turn>,
-}
-
-/// What is known of an answer before it is there.
-#[derive(Debug, Clone)]
-pub(crate) struct Facts {
-    pub(crate) plan: &'static str,
-    pub(crate) asked: u32,
-    pub(crate) pruned: u32,
-    pub(crate) schema_version: u64,
-    pub(crate) topology_epoch: u64,
-    pub(crate) started: Instant,
 }
 
 /// A planned query.
@@ -135,24 +124,26 @@ impl Session {
         let turn = self.cluster.turn().await?;
         let (options, sql, scoped) = (request.options, request.sql.clone(), request.shard_key.is_some());
         let known = self.know(request, started).await?;
-        let parameters = known.parameters.clone();
+        let may_be_kept = known.prepared.repeats && !options.partial && !scoped && self.cluster.answers.share_max() > 0;
+        let question = may_be_kept.then(|| Question::new(sql, &known.parameters, &known.snapshot));
+        // Before it is bound: what is kept was.
+        if let Some(question) = &question
+            && let Some(kept) = self.kept(question, started, options).await
+        {
+            let (ending, facts) =
+                (Ending { kept: kept.shards(), ..Ending::default() }, Facts { started, ..kept.facts.clone() });
+            return Ok(answered(known.prepared.columns.clone(), kept.batches.clone(), ending, facts, Some(turn)));
+        }
         let Planned { plan, facts, prepared, snapshot } = self.bound(known, Way::Best)?;
-        let columns = prepared.columns.clone();
-        let spread = matches!(plan, Plan::Spread(_));
-        if !prepared.repeats || options.partial || scoped || !spread || self.cluster.answers.share_max() == 0 {
-            let events =
-                self.start(plan, &snapshot, started, options, Keep::at_nodes(prepared.repeats), Trace::default());
-            return Ok(Answer { columns, events, facts, _turn: Some(turn) });
-        }
-        let question = Question::new(sql, &parameters, &snapshot);
-        if let Some(kept) = self.kept(&question, started, options).await {
-            let ending = Ending { kept: kept.shards(), ..Ending::default() };
-            return Ok(answered(columns, kept.batches.clone(), ending, facts, Some(turn)));
-        }
-        let cluster = Arc::clone(&self.cluster);
-        let remember: Remember = Box::new(move |batches, readings| cluster.answers.keep(question, batches, readings));
-        let events = self.start(plan, &snapshot, started, options, Keep::Whole(remember), Trace::default());
-        Ok(Answer { columns, events, facts, _turn: Some(turn) })
+        let keep = match question.filter(|_| matches!(plan, Plan::Spread(_))) {
+            Some(question) => {
+                let (cluster, facts) = (Arc::clone(&self.cluster), facts.clone());
+                Keep::Whole(Box::new(move |batches, readings| cluster.answers.keep(question, batches, facts, readings)))
+            }
+            None => Keep::at_nodes(prepared.repeats),
+        };
+        let events = self.start(plan, &snapshot, started, options, keep, Trace::default());
+        Ok(Answer { columns: prepared.columns.clone(), events, facts, _turn: Some(turn) })
     }
 
     /// What was answered before, if it still holds and is within the request's bounds.
@@ -195,11 +186,12 @@ impl Session {
                 bind(&prepared.whole, bindings, &snapshot.topology)?
             }
         };
-        let shards = plan.shards().len();
+        let all = snapshot.topology.shard_count();
+        let shards = plan.shard_count(all);
         let facts = Facts {
             plan: plan.name(),
             asked: shards as u32,
-            pruned: (snapshot.topology.shard_count() - shards) as u32,
+            pruned: (all - shards) as u32,
             schema_version: snapshot.catalog.version,
             topology_epoch: snapshot.topology.epoch,
             started,

@@ -166,6 +166,16 @@ fn what_a_statement_never_comes_to_does_not_fail_it() {
 }
 
 #[test]
+fn steps_that_are_too_deep_for_sqlite_do_not_fail_a_statement_that_is_not() {
+    let deep = vec!["q.id"; 499].join(" AND ");
+    market(&SEVERAL).exact([
+        format!("SELECT s.id FROM categories AS q JOIN sales AS s ON s.category = q.category AND {deep} JOIN products AS p ON p.stock = s.category").as_str(),
+        format!("SELECT s.id FROM categories AS q RIGHT JOIN products AS p ON p.stock = q.id AND {deep} LEFT JOIN sales AS s ON s.category = q.category").as_str(),
+        format!("SELECT s.id FROM categories AS q RIGHT JOIN products AS p ON p.stock = q.id AND {deep} JOIN sales AS s USING (category)").as_str(),
+    ]);
+}
+
+#[test]
 fn an_aggregate_belongs_to_the_query_whose_columns_it_takes() {
     market(&SEVERAL).exact([
         "SELECT (SELECT sum(p.price)) FROM products AS p",

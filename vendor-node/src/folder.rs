@@ -79,12 +79,26 @@ impl Folder {
         held.check_extended_by(&longer)?;
         if longer.version() > held.version() {
             let stored = store_schema(&mut file, &longer, held.version());
-            stored.map_err(|error| {
-                Fault::new(Reason::ShardUnavailable, format!("node `{}`: node.db: {error}", self.node))
-            })?;
+            stored.map_err(|error| self.node_file(&error))?;
             *self.schema.write() = Arc::new(longer);
         }
         Ok(self.schema())
+    }
+
+    /// The schema number that every shard was seen to be at; those that are put back from a backup later catch up when they are opened.
+    pub(crate) fn shards_at(&self) -> Result<u64, Fault> {
+        let read = self.file.lock().pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+        read.map(i64::cast_unsigned).map_err(|error| self.node_file(&error))
+    }
+
+    /// Every shard is at this schema number.
+    pub(crate) fn set_shards_at(&self, version: u64) -> Result<(), Fault> {
+        let written = self.file.lock().pragma_update(None, "user_version", version.cast_signed());
+        written.map_err(|error| self.node_file(&error))
+    }
+
+    fn node_file(&self, error: &rusqlite::Error) -> Fault {
+        Fault::new(Reason::ShardUnavailable, format!("node `{}`: node.db: {error}", self.node))
     }
 
     /// Where a shard lies, whether it is there or not.

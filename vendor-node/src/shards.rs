@@ -54,6 +54,12 @@ impl Shards {
         self.held.lock().len()
     }
 
+    /// Bytes of pages that idle readers hold.
+    pub(crate) fn page_cache_bytes(&self) -> u64 {
+        let open: Vec<Arc<Shard>> = self.held.lock().iter().map(|(_, shard)| Arc::clone(shard)).collect();
+        open.iter().map(|shard| shard.page_cache_bytes()).sum()
+    }
+
     /// What shards have committed, open or not.
     pub(crate) fn commits(&self) -> &Commits {
         &self.commits

@@ -87,9 +87,12 @@ fn rate(rate: &Rate) -> Value {
 }
 
 fn memory(memory: &ClusterMemory) -> Value {
-    let moments = memory.moments.iter().map(|Moment { when, processes }| {
+    let moments = memory.moments.iter().map(|Moment { when, processes, page_cache_bytes, kept_bytes }| {
         let processes = processes.iter().map(|(name, memory)| (name.clone(), bytes(memory)));
-        ((*when).to_owned(), Value::Object(processes.collect()))
+        let mut all: Map<String, Value> = processes.collect();
+        all.insert("nodes_page_cache_bytes".to_owned(), json!(page_cache_bytes));
+        all.insert("nodes_kept_bytes".to_owned(), json!(kept_bytes));
+        ((*when).to_owned(), Value::Object(all))
     });
     json!({ "shards_open": memory.shards_open, "moments": Map::from_iter(moments) })
 }

@@ -1,6 +1,7 @@
 //! Where keys and shards are: key -> shard by pin or ring, shard -> node by record.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use souk_hashring::{Key, Member, Placement, Ring};
 use souk_merge::{Value, ValueRef};
@@ -15,6 +16,8 @@ pub(crate) struct Topology {
     /// How many keys are pinned to a shard.
     pinned: HashMap<u64, usize>,
     ring_members: Vec<u64>,
+    /// All shards by node: what most statements ask for.
+    all: Vec<Target>,
 }
 
 impl Topology {
@@ -29,7 +32,8 @@ impl Topology {
         let ring = Ring::new(&members, Ring::POINTS_DEFAULT)?;
         let mut pinned = HashMap::new();
         pins.values().for_each(|shard| *pinned.entry(*shard).or_default() += 1);
-        Ok(Topology { epoch, placement: Placement { pins, ring }, nodes, pinned, ring_members })
+        let all = by_node(nodes.iter().map(|(&shard, node)| (shard, node.as_str())));
+        Ok(Topology { epoch, placement: Placement { pins, ring }, nodes, pinned, ring_members, all })
     }
 
     /// The shard that a key lives on; none for one that lives nowhere.
@@ -72,21 +76,29 @@ impl Topology {
         counts
     }
 
+    /// All shards by node, both in order.
+    pub(crate) fn all(&self) -> &[Target] {
+        &self.all
+    }
+
     /// These shards by node, both in order; the first shard without a node when there is one.
     pub(crate) fn targets(&self, shards: &[u64]) -> Result<Vec<Target>, u64> {
-        let mut by_node: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-        for &shard in shards {
-            by_node.entry(self.node_of(shard).ok_or(shard)?).or_default().push(shard);
-        }
-        Ok(by_node.into_iter().map(|(node, shards)| Target { node: node.to_owned(), shards }).collect())
+        let placed = shards.iter().map(|&shard| Ok((shard, self.node_of(shard).ok_or(shard)?)));
+        Ok(by_node(placed.collect::<Result<Vec<_>, u64>>()?.into_iter()))
     }
+}
+
+fn by_node<'a>(placed: impl Iterator<Item = (u64, &'a str)>) -> Vec<Target> {
+    let mut by_node: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    placed.for_each(|(shard, node)| by_node.entry(node).or_default().push(shard));
+    by_node.into_iter().map(|(node, shards)| Target { node: node.to_owned(), shards: shards.into() }).collect()
 }
 
 /// Shards of one node, in the order in which their rows come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) node: String,
-    pub(crate) shards: Vec<u64>,
+    pub(crate) shards: Arc<[u64]>,
 }
 
 /// A value as the ring's key.

@@ -23,6 +23,17 @@ pub(super) struct Account {
     pub(super) trace: Trace,
 }
 
+/// What a certificate says that is known before there is an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) plan: &'static str,
+    pub(crate) asked: u32,
+    pub(crate) pruned: u32,
+    pub(crate) schema_version: u64,
+    pub(crate) topology_epoch: u64,
+    pub(crate) started: Instant,
+}
+
 /// What is said at the end of an answer.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {

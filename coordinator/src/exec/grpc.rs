@@ -194,7 +194,7 @@ impl Nodes for GrpcNodes {
         let reading = |reading: &&Reading| {
             let ShardsState { start, node_commits, commits } = reading.state;
             let state = Some(v1::ShardsState { start, node_commits, commits });
-            v1::Reading { shards: reading.shards.clone(), state }
+            v1::Reading { shards: reading.shards.to_vec(), state }
         };
         let request = v1::HoldRequest { schema_version, readings: readings.iter().map(reading).collect() };
         let response = node.client.clone().hold(request).await.map_err(|status| node.failed(&status))?;
@@ -225,6 +225,8 @@ impl Nodes for GrpcNodes {
             sqlite_version: described.sqlite_version,
             shards_open: described.shards_open,
             memory_bytes: described.memory_bytes,
+            kept_bytes: described.kept_bytes,
+            page_cache_bytes: described.page_cache_bytes,
         })
     }
 }
@@ -239,7 +241,7 @@ fn fragment_to_wire(request: FragmentRequest) -> Result<v1::RunFragmentRequest> 
         return Err(Error::deadline());
     }
     Ok(v1::RunFragmentRequest {
-        shards: request.shards,
+        shards: request.shards.to_vec(),
         sql: request.sql,
         parameters: request.parameters.iter().map(v1::Value::from).collect(),
         merge: Some((&request.merge).into()),

@@ -10,7 +10,7 @@ mod output;
 mod run;
 mod source;
 
-pub(crate) use account::{Ending, Trace};
+pub(crate) use account::{Ending, Facts, Trace};
 pub(crate) use grpc::GrpcNodes;
 pub(crate) use nodes::{
     FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, Reading, ShardFailure, ShardRows,

@@ -31,7 +31,7 @@ pub(crate) trait Nodes: Send + Sync {
 /// A statement for shards of a node.
 #[derive(Debug, Clone)]
 pub(crate) struct FragmentRequest {
-    pub(crate) shards: Vec<u64>,
+    pub(crate) shards: Arc<[u64]>,
     pub(crate) sql: String,
     pub(crate) parameters: Arc<Vec<Value>>,
     pub(crate) merge: MergeSpec,
@@ -85,7 +85,7 @@ pub(crate) struct ShardsState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reading {
     pub(crate) node: String,
-    pub(crate) shards: Vec<u64>,
+    pub(crate) shards: Arc<[u64]>,
     pub(crate) state: ShardsState,
 }
 
@@ -148,4 +148,8 @@ pub(crate) struct NodeDescription {
     pub(crate) sqlite_version: String,
     pub(crate) shards_open: u32,
     pub(crate) memory_bytes: u64,
+    /// Of these, answers that are kept.
+    pub(crate) kept_bytes: u64,
+    /// Of these, shards' pages that idle readers hold.
+    pub(crate) page_cache_bytes: u64,
 }

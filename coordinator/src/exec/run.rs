@@ -130,7 +130,7 @@ impl Driver {
     async fn spread(&self, mut spread: BoundSpread, output: &mut Output, account: &mut Account) -> Result<()> {
         let otherwise = spread.otherwise.take();
         match (self.steps(spread, output, account).await, otherwise) {
-            (Err(error), Some(otherwise)) if error.reason == Reason::SqlRuntime && output.sent() == (0, 0) => {
+            (Err(error), Some(otherwise)) if is_of_step(&error) && output.sent() == (0, 0) => {
                 // Boxed, because a plan may hold another.
                 let mut of_other = account.of(Place::Otherwise);
                 Box::pin(self.drive(*otherwise, output, &mut of_other)).await?;
@@ -277,7 +277,7 @@ impl Driver {
         scope: Option<Scope>,
     ) -> FragmentRequest {
         FragmentRequest {
-            shards: target.shards.clone(),
+            shards: Arc::clone(&target.shards),
             sql,
             parameters: Arc::clone(parameters),
             merge,
@@ -309,6 +309,11 @@ impl Driver {
         }
         worker.await.map_err(|error| Error::internal(format!("a worker failed: {error}")))?
     }
+}
+
+/// Whether SQLite refused or failed a step. Its text is not the user's, which SQLite accepted: it may be too deep where that is not.
+fn is_of_step(error: &Error) -> bool {
+    matches!(error.reason, Reason::SqlRuntime | Reason::SqlSyntax)
 }
 
 fn unsorted(error: &souk_merge::Unsorted, part: &BoundPart) -> Error {

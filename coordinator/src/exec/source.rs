@@ -18,7 +18,7 @@ const BATCHES_AHEAD: usize = 4;
 /// A running fragment on one node. Dropping it cancels the work there.
 pub(super) struct Source {
     node: String,
-    shards: Vec<u64>,
+    shards: Arc<[u64]>,
     /// Columns of its rows; none when the text is the user's.
     width: Option<usize>,
     partial: bool,
@@ -47,7 +47,7 @@ impl Source {
 
     /// A call that begins when its first rows are asked for: where only one node is asked, nothing is won by beginning before.
     pub(super) fn of(nodes: &Arc<dyn Nodes>, node: &str, request: FragmentRequest, width: Option<usize>) -> Source {
-        let (shards, partial) = (request.shards.clone(), request.partial);
+        let (shards, partial) = (Arc::clone(&request.shards), request.partial);
         let measured = (request.slowest_max > 0).then(Measured::default);
         let started = Instant::now();
         let parts = nodes.run_fragment(node, request);
@@ -113,7 +113,7 @@ impl Source {
     /// What was read; none when it may be otherwise the next time.
     pub(super) fn reading(&self) -> Option<Reading> {
         let state = self.state.filter(|_| self.failed.is_empty())?;
-        Some(Reading { node: self.node.clone(), shards: self.shards.clone(), state })
+        Some(Reading { node: self.node.clone(), shards: Arc::clone(&self.shards), state })
     }
 
     /// A node that is away takes its shards with it, unless rows of it are in the answer already.

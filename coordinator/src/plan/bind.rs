@@ -72,20 +72,20 @@ pub(crate) fn bind(template: &Template, bindings: Bindings, topology: &Topology)
                 None => Ok(local(template, bindings, NO_SHARD)),
             };
         }
-        (ReadSet::Replicated, _) => (Vec::new(), true),
-        (ReadSet::Sharded { replicated, .. }, asked) => (asked.shards(topology), *replicated),
+        (ReadSet::Replicated, _) => (Few::None, true),
+        (ReadSet::Sharded { replicated, .. }, asked) => (asked.few(topology), *replicated),
     };
     let must_spread = template.reads_schema && topology.any_shard().is_some();
-    match (shards.as_slice(), replicated, topology.any_shard()) {
-        ([shard], ..) if !must_spread => {
+    match (shards, replicated, topology.any_shard()) {
+        (Few::One(shard), ..) if !must_spread => {
             let why = match topology.shard_count() {
                 1 => "there is only one shard",
                 _ => "its conditions leave one shard",
             };
-            route(template, *shard, None, bindings.parameters, topology, why)
+            route(template, shard, None, bindings.parameters, topology, why)
         }
         // No sharded row can match: any shard gives the answer, and without replicated tables an empty database does too.
-        ([], true, Some(shard)) if !must_spread => {
+        (Few::None, true, Some(shard)) if !must_spread => {
             let why = match template.reads {
                 ReadSet::Replicated => "it reads replicated tables alone, which any shard has",
                 ReadSet::Nothing | ReadSet::Sharded { .. } => {
@@ -94,8 +94,8 @@ pub(crate) fn bind(template: &Template, bindings: Bindings, topology: &Topology)
             };
             route(template, shard, None, bindings.parameters, topology, why)
         }
-        ([], _, Some(_)) if !must_spread => Ok(local(template, bindings, "no shard can hold a matching row")),
-        ([], _, None) if !must_spread => Ok(local(template, bindings, NO_SHARD)),
+        (Few::None, _, Some(_)) if !must_spread => Ok(local(template, bindings, "no shard can hold a matching row")),
+        (Few::None, _, None) if !must_spread => Ok(local(template, bindings, NO_SHARD)),
         _ => match (&template.spread, bindings.spread) {
             (Some(spread), Some(known)) => bind_spread(spread, bindings.parameters, known, topology),
             _ => Err(BindError::NoSpread),
@@ -103,13 +103,40 @@ pub(crate) fn bind(template: &Template, bindings: Bindings, topology: &Topology)
     }
 }
 
+/// How many shards are asked, when they are few.
+enum Few {
+    None,
+    One(u64),
+    Several,
+}
+
 impl Asked {
-    fn shards(&self, topology: &Topology) -> Vec<u64> {
-        match self {
-            Asked::All => topology.shards(),
-            Asked::Shards(shards) => shards.clone(),
-            Asked::Scope { shard, .. } => shard.iter().copied().collect(),
+    fn few(&self, topology: &Topology) -> Few {
+        let several = match self {
+            Asked::All => topology.shard_count() > 1,
+            Asked::Shards(shards) => shards.len() > 1,
+            Asked::Scope { .. } => false,
+        };
+        let first = match self {
+            Asked::All => topology.any_shard(),
+            Asked::Shards(shards) => shards.first().copied(),
+            Asked::Scope { shard, .. } => *shard,
+        };
+        match first {
+            _ if several => Few::Several,
+            Some(shard) => Few::One(shard),
+            None => Few::None,
         }
+    }
+
+    /// The shards by node.
+    fn targets(&self, topology: &Topology) -> Result<Vec<Target>, BindError> {
+        let shards = match self {
+            Asked::All => return Ok(topology.all().to_vec()),
+            Asked::Shards(shards) => shards.as_slice(),
+            Asked::Scope { shard, .. } => shard.as_slice(),
+        };
+        topology.targets(shards).map_err(BindError::NoNode)
     }
 }
 
@@ -129,7 +156,7 @@ fn route(
     why: &'static str,
 ) -> Result<Plan, BindError> {
     let node = topology.node_of(shard).ok_or(BindError::NoNode(shard))?.to_owned();
-    let target = Target { node, shards: vec![shard] };
+    let target = Target { node, shards: [shard].into() };
     Ok(Plan::Route { target, sql: template.text.clone(), parameters, scope, why })
 }
 
@@ -140,7 +167,7 @@ fn bind_spread(
     topology: &Topology,
 ) -> Result<Plan, BindError> {
     let Window { offset, limit, fetch } = Window::of(&known);
-    let all = topology.targets(&known.asked.shards(topology)).map_err(BindError::NoNode)?;
+    let all = known.asked.targets(topology)?;
     let one: Vec<u64> = topology.any_shard().into_iter().collect();
     let one = topology.targets(&one).map_err(BindError::NoNode)?;
     let parts = spread.parts.iter().zip(known.needs);

@@ -37,7 +37,7 @@ pub(crate) fn explain(explained: &Explained<'_>) -> Step {
     let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
     let measurements = ran.as_ref().map(|ran| ran.measurements);
     let mut root = Steps { names: &names, path: &mut Vec::new(), measurements }.plan(plan);
-    let asked = plan.shards().len();
+    let asked = plan.shard_count(*shards);
     root.notes.insert(0, format!("shards: {asked} asked, {} pruned", shards - asked));
     // What is gathered says so itself.
     let opaque = opaque.filter(|_| root.kind != StepKind::Gather);

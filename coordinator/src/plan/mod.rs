@@ -353,23 +353,33 @@ impl Plan {
         }
     }
 
-    /// The shards that it asks, each once, in order.
-    pub(crate) fn shards(&self) -> Vec<u64> {
+    /// How many shards it asks, of `all` that there are.
+    pub(crate) fn shard_count(&self, all: usize) -> usize {
+        if self.asks_all(all) {
+            return all;
+        }
         let mut shards = Vec::new();
         self.collect_shards(&mut shards);
         shards.sort_unstable();
         shards.dedup();
-        shards
+        shards.len()
+    }
+
+    /// Whether one of its steps asks as many shards as there are.
+    fn asks_all(&self, all: usize) -> bool {
+        let Plan::Spread(spread) = self else { return false };
+        let count = |part: &BoundPart| part.targets.iter().map(|target| target.shards.len()).sum::<usize>();
+        spread.parts.iter().any(|part| count(part) == all) || spread.first.iter().any(|first| first.plan.asks_all(all))
     }
 
     fn collect_shards(&self, shards: &mut Vec<u64>) {
         match self {
             Plan::Local { .. } => {}
-            Plan::Route { target, .. } => shards.extend(&target.shards),
+            Plan::Route { target, .. } => shards.extend(target.shards.iter()),
             Plan::Spread(spread) => {
                 spread.first.iter().for_each(|first| first.plan.collect_shards(shards));
                 let targets = spread.parts.iter().flat_map(|part| &part.targets);
-                targets.for_each(|target| shards.extend(&target.shards));
+                targets.for_each(|target| shards.extend(target.shards.iter()));
             }
         }
     }

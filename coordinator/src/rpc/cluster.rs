@@ -49,6 +49,8 @@ fn node_to_wire(node: NodeStatus) -> v1::NodeStatus {
         error,
         shards_open: described.as_ref().map_or(0, |described| described.shards_open),
         memory_bytes: described.as_ref().map_or(0, |described| described.memory_bytes),
+        kept_bytes: described.as_ref().map_or(0, |described| described.kept_bytes),
+        page_cache_bytes: described.as_ref().map_or(0, |described| described.page_cache_bytes),
         sqlite_version: described.map(|described| described.sqlite_version).unwrap_or_default(),
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use souk_proto::v1;
 
-use crate::exec::{Ending, ShardFailure};
-use crate::session::{Explanation, Facts, Measured, Step, StepKind};
+use crate::exec::{Ending, Facts, ShardFailure};
+use crate::session::{Explanation, Measured, Step, StepKind};
 
 pub(super) fn certificate(facts: &Facts, ending: Ending, rows: u64) -> v1::Certificate {
     let Ending { failed, kept, skipped, readings: _ } = ending;
@@ -54,7 +54,7 @@ fn step(given: Step) -> v1::PlanStep {
     let targets = targets.into_iter().map(|target| v1::PlanTarget {
         node: target.node,
         shards: target.shards.len() as u32,
-        first_shards: target.shards.into_iter().take(NAMED).collect(),
+        first_shards: target.shards.iter().copied().take(NAMED).collect(),
     });
     v1::PlanStep {
         kind: step_kind(kind).into(),

@@ -4,9 +4,9 @@ use souk_merge::{Batch, ValueRef};
 use souk_proto::Reason;
 use tokio::time::Instant;
 
-use super::{Answer, Facts, Keep, Planned, QueryRequest, Session, answered};
+use super::{Answer, Keep, Planned, QueryRequest, Session, answered};
 use crate::error::{Error, Result};
-use crate::exec::{Ending, Event, Trace};
+use crate::exec::{Ending, Event, Facts, Trace};
 use crate::plan::{Explained, Ran, Step, explain};
 
 /// How a SELECT is answered.

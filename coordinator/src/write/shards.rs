@@ -93,7 +93,7 @@ async fn table_rows(cluster: &Cluster, snapshot: &Snapshot, shard: u64, table: &
     let order = if table.without_rowid { "" } else { " ORDER BY rowid" };
     let node = snapshot.topology.node_of(shard).ok_or_else(|| Error::internal("a shard has no node"))?;
     let request = FragmentRequest {
-        shards: vec![shard],
+        shards: [shard].into(),
         sql: format!("SELECT {} FROM {}{order}", list.join(", "), quote(&table.name)),
         parameters: Arc::default(),
         merge: MergeSpec::Rows { order: Vec::new(), limit: None },

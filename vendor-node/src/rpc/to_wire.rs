@@ -12,8 +12,16 @@ use crate::{
 };
 
 pub(crate) fn description(description: Description) -> v1::DescribeResponse {
-    let Description { node, compile_options, schema_version, shards, shards_open, memory_bytes, kept_bytes } =
-        description;
+    let Description {
+        node,
+        compile_options,
+        schema_version,
+        shards,
+        shards_open,
+        memory_bytes,
+        kept_bytes,
+        page_cache_bytes,
+    } = description;
     v1::DescribeResponse {
         node,
         sqlite_version: rusqlite::version().to_owned(),
@@ -23,6 +31,7 @@ pub(crate) fn description(description: Description) -> v1::DescribeResponse {
         shards_open: count(shards_open),
         memory_bytes,
         kept_bytes,
+        page_cache_bytes,
     }
 }
 

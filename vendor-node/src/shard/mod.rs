@@ -157,6 +157,11 @@ impl Shard {
         drop(surplus);
     }
 
+    /// Bytes of pages that idle readers hold.
+    pub(crate) fn page_cache_bytes(&self) -> u64 {
+        self.idle.lock().iter().map(|reader| reader.cache_bytes() as u64).sum()
+    }
+
     /// Inserts rows in one transaction. `tables` is left as it is only when the shard could not be opened.
     pub(crate) fn insert(
         &self,

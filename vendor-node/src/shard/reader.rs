@@ -169,7 +169,12 @@ impl Reader {
 
     /// Gives back the pages of a shard that is too large for them to be kept.
     pub(crate) fn rest(&self) -> rusqlite::Result<()> {
-        if raw::cache_bytes(&self.connection) <= CACHE_BYTES_KEPT { Ok(()) } else { self.connection.release_memory() }
+        if self.cache_bytes() <= CACHE_BYTES_KEPT { Ok(()) } else { self.connection.release_memory() }
+    }
+
+    /// Bytes of the pages that it holds.
+    pub(crate) fn cache_bytes(&self) -> usize {
+        raw::cache_bytes(&self.connection)
     }
 
     /// Runs a statement over the snapshot.

@@ -138,7 +138,7 @@ struct Targets<'a>(&'a [Target]);
 impl Display for Targets<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if let [Target { node, shards }] = self.0
-            && let [shard] = shards.as_slice()
+            && let [shard] = **shards
         {
             return write!(f, "on shard {shard} of {node}");
         }
