@@ -162,6 +162,8 @@ fn what_a_statement_never_comes_to_does_not_fail_it() {
         format!("SELECT coalesce(stock, {overflow}) FROM products").as_str(),
         "SELECT row_number() OVER (ORDER BY id) FROM products WHERE id < 0 AND json_extract('{', '$') = 1",
         "SELECT p.id FROM products AS p JOIN sales AS s ON s.product_id = p.id WHERE json(p.name) = 1",
+        "SELECT count(*) FROM products WHERE id IN (SELECT product_id FROM sales WHERE no_such_function(id)) AND id IN ()",
+        "SELECT count(*) FROM products WHERE (EXISTS (SELECT 1 FROM sales WHERE id IN (SELECT id FROM products) OR no_such_function(id)) AND 0) OR id < 5",
     ]);
 }
 
