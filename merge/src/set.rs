@@ -20,13 +20,19 @@ pub enum Number {
 
 /// Builds the blob of a set: the state of every DISTINCT aggregate.
 ///
-/// The blob is a version byte and the values in the order added: a class byte and the number, or the length, the bytes
-/// and what SUM reads them as.
+/// The blob is a version byte and the values in the order in which they first came: a class byte and the number, or the length, the
+/// bytes and what SUM reads them as. A value that comes again as it was is there once; what is equal and of another kind, as 1 and
+/// 1.0, or under a collation, is left to those who merge.
 #[derive(Debug, Clone, Default)]
 pub struct SetBuilder {
-    /// Empty until there is a value.
-    blob: Vec<u8>,
+    blob: Blob,
+    /// Where the values are.
+    slots: HashTable<Slot>,
 }
+
+/// Values as they travel. Empty until there is one.
+#[derive(Debug, Clone, Default)]
+struct Blob(Vec<u8>);
 
 const VERSION: u8 = 1;
 const CLASS_INTEGER: u8 = 1;
@@ -36,10 +42,48 @@ const CLASS_BLOB: u8 = 4;
 
 impl SetBuilder {
     /// Adds a value, and what SUM would read it as, which matters only for text and blobs: other values are their own
-    /// number. The same value may be added twice. NULL is left out, as every aggregate leaves it out.
+    /// number. NULL is left out, as every aggregate leaves it out.
     pub fn add(&mut self, value: ValueRef<'_>, number: Number) {
-        self.start();
+        let SetBuilder { blob, slots } = self;
+        blob.start();
+        let start = blob.0.len();
+        blob.put(value, number);
+        let entry = &blob.0[start..];
+        if entry.is_empty() {
+            return;
+        }
+        let hash = hash(entry);
+        let is_entry = |slot: &Slot| slot.hash == hash && blob.0[slot.start..start].starts_with(entry);
+        match slots.entry(hash, is_entry, |slot| slot.hash) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Slot { hash, start });
+            }
+            Entry::Occupied(_) => blob.0.truncate(start),
+        }
+    }
+
+    /// The blob: one byte of no values.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.blob.start();
+        self.blob.0
+    }
+}
+
+impl Blob {
+    fn start(&mut self) {
+        if self.0.is_empty() {
+            self.0.push(VERSION);
+        }
+    }
+
+    /// The values, without the version byte.
+    fn entries(&self) -> &[u8] {
+        self.0.get(1..).unwrap_or_default()
+    }
+
+    fn put(&mut self, value: ValueRef<'_>, number: Number) {
         match value {
+            // A NaN is NULL too.
             _ if value.is_null() => {}
             ValueRef::Null => {}
             ValueRef::Integer(integer) => self.put_number(Number::Integer(integer)),
@@ -49,40 +93,23 @@ impl SetBuilder {
         }
     }
 
-    /// The blob: one byte of no values.
-    pub fn finish(mut self) -> Vec<u8> {
-        self.start();
-        self.blob
-    }
-
-    fn start(&mut self) {
-        if self.blob.is_empty() {
-            self.blob.push(VERSION);
-        }
-    }
-
-    /// The values, without the version byte.
-    fn entries(&self) -> &[u8] {
-        self.blob.get(1..).unwrap_or_default()
-    }
-
     fn put_number(&mut self, number: Number) {
         match number {
             Number::Integer(integer) => {
-                self.blob.push(CLASS_INTEGER);
-                put_signed(i128::from(integer), &mut self.blob);
+                self.0.push(CLASS_INTEGER);
+                put_signed(i128::from(integer), &mut self.0);
             }
             Number::Real(real) => {
-                self.blob.push(CLASS_REAL);
-                self.blob.extend_from_slice(&real.to_le_bytes());
+                self.0.push(CLASS_REAL);
+                self.0.extend_from_slice(&real.to_le_bytes());
             }
         }
     }
 
     fn put_bytes(&mut self, class: u8, bytes: &[u8], number: Number) {
-        self.blob.push(class);
-        put_unsigned(bytes.len() as u128, &mut self.blob);
-        self.blob.extend_from_slice(bytes);
+        self.0.push(class);
+        put_unsigned(bytes.len() as u128, &mut self.0);
+        self.0.extend_from_slice(bytes);
         self.put_number(number);
     }
 }
@@ -96,7 +123,7 @@ pub(crate) struct ValueSet {
     collation: Collation,
     /// Where the values kept are.
     slots: HashTable<Slot>,
-    kept: SetBuilder,
+    kept: Blob,
     /// The key that is hashed, here so that no value costs an allocation.
     key: Vec<u8>,
 }
@@ -113,7 +140,7 @@ struct Slot {
 
 impl ValueSet {
     pub(crate) fn new(collation: Collation) -> ValueSet {
-        ValueSet { collation, slots: HashTable::new(), kept: SetBuilder::default(), key: Vec::new() }
+        ValueSet { collation, slots: HashTable::new(), kept: Blob::default(), key: Vec::new() }
     }
 
     /// Adds the values of a blob.
@@ -148,11 +175,11 @@ impl ValueSet {
         key.clear();
         encode_key(value, *collation, key);
         let hash = hash(key);
-        let is_value = |slot: &Slot| slot.hash == hash && is_at(&kept.blob[slot.start..], value, entry, *collation);
+        let is_value = |slot: &Slot| slot.hash == hash && is_at(&kept.0[slot.start..], value, entry, *collation);
         if let Entry::Vacant(vacant) = slots.entry(hash, is_value, |slot| slot.hash) {
             kept.start();
-            vacant.insert(Slot { hash, start: kept.blob.len() });
-            kept.blob.extend_from_slice(entry);
+            vacant.insert(Slot { hash, start: kept.0.len() });
+            kept.0.extend_from_slice(entry);
         }
     }
 
@@ -178,14 +205,14 @@ impl ValueSet {
 
     /// The state as it travels.
     pub(crate) fn blob(&self) -> &[u8] {
-        if self.kept.blob.is_empty() { &[VERSION] } else { &self.kept.blob }
+        if self.kept.0.is_empty() { &[VERSION] } else { &self.kept.0 }
     }
 
     /// Bytes held, roughly, without a look at the values.
     pub(crate) fn byte_size(&self) -> usize {
         /// A slot and its byte of control in a table that is half empty at worst.
         const SLOT_BYTES: usize = 2 * (size_of::<Slot>() + 1);
-        size_of::<ValueSet>() + self.slots.len() * SLOT_BYTES + self.kept.blob.len()
+        size_of::<ValueSet>() + self.slots.len() * SLOT_BYTES + self.kept.0.len()
     }
 }
 

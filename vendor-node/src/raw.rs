@@ -247,15 +247,14 @@ mod tests {
         let connection = connection();
         let none = "FROM (SELECT 1 AS x) WHERE x > 1";
         assert_eq!(blob(&connection, &format!("SELECT souk_sum(x) {none}")), Sum::default().encode());
-        assert_eq!(blob(&connection, &format!("SELECT souk_set(DISTINCT x) {none}")), SetBuilder::default().finish());
+        assert_eq!(blob(&connection, &format!("SELECT souk_set(x) {none}")), SetBuilder::default().finish());
         assert_eq!(blob(&connection, "SELECT souk_sum(NULL)"), Sum::default().encode());
     }
 
     #[test]
     fn a_set_keeps_the_value_and_the_number() {
         let connection = connection();
-        let given =
-            blob(&connection, "SELECT souk_set(DISTINCT column1) FROM (VALUES ('7'), (x''), (''), (NULL), ('7'))");
+        let given = blob(&connection, "SELECT souk_set(column1) FROM (VALUES ('7'), (x''), (''), (NULL), ('7'))");
         let mut wanted = SetBuilder::default();
         wanted.add(Value::text("7").as_ref(), Number::Integer(7));
         wanted.add(Value::Blob(Box::default()).as_ref(), Number::Real(0.0));
