@@ -11,6 +11,9 @@ const NODE: &str = "souk-node-bin";
 /// The metadata key of the build.
 const BUILD: &str = "souk-build";
 
+/// What nodes and coordinators say to each other: another number when one would misread the other.
+const PROTOCOL: &str = "2";
+
 /// A node by name and by how its SQLite is built.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -56,9 +59,9 @@ impl Identity {
     }
 }
 
-/// FNV-1a of version and options (<http://www.isthe.com/chongo/tech/comp/fnv/>): small, and the same in every build of souk.
+/// FNV-1a of protocol, version and options (<http://www.isthe.com/chongo/tech/comp/fnv/>): small, and the same in every build of souk.
 fn fingerprint(sqlite_version: &str, compile_options: &[String]) -> u64 {
-    let words = std::iter::once(sqlite_version).chain(compile_options.iter().map(String::as_str));
+    let words = [PROTOCOL, sqlite_version].into_iter().chain(compile_options.iter().map(String::as_str));
     let bytes = words.flat_map(|word| word.bytes().chain([0]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

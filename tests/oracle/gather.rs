@@ -242,6 +242,8 @@ fn columns_of_table_functions_have_the_affinity_blob() {
         "SELECT count(*) FROM products WHERE CAST(stock AS TEXT) = (SELECT min(j.value) FROM sales, json_each('[3]') AS j)",
         "SELECT count(*) FROM products WHERE (CAST(stock AS TEXT), 1) IN (SELECT j.atom, 1 FROM sales, json_tree('[1, 2, 3]') AS j)",
         "SELECT j.value, count(*) FROM products, json_each('[1, 2, \"2\"]') AS j GROUP BY j.value HAVING j.value = CAST(2 AS TEXT)",
+        "SELECT count(*) FROM products WHERE '0' || stock IN (SELECT j.json FROM sales, json_each('3') AS j)",
+        "SELECT count(*) FROM products WHERE '0' || stock IN (SELECT j.root FROM sales, json_tree('3', '$') AS j)",
         "SELECT d.v FROM (SELECT j.value AS v, count(*) FROM products, json_each('[1, 2]') AS j GROUP BY 1) AS d JOIN categories AS c ON CAST(c.id AS TEXT) = d.v",
     ]);
 }

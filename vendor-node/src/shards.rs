@@ -56,8 +56,8 @@ impl Shards {
 
     /// Bytes of pages that idle readers hold.
     pub(crate) fn page_cache_bytes(&self) -> u64 {
-        let open: Vec<Arc<Shard>> = self.held.lock().iter().map(|(_, shard)| Arc::clone(shard)).collect();
-        open.iter().map(|shard| shard.page_cache_bytes()).sum()
+        // Under the lock: a shard that is held meanwhile could not be closed.
+        self.held.lock().iter().map(|(_, shard)| shard.page_cache_bytes()).sum()
     }
 
     /// What shards have committed, open or not.

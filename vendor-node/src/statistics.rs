@@ -139,6 +139,7 @@ impl Statistics {
             key: Vec::new(),
             range: Range::default(),
             too_large: false,
+            many: false,
             hashes: Vec::new(),
             by: HashMap::new(),
         }
@@ -220,7 +221,7 @@ pub(crate) struct Summary {
     range: Range,
     /// Of each of the values, sorted; of those of the other column where it is by another.
     hashes: Box<[u32]>,
-    /// What the column holds beside each of them, where it is by another.
+    /// What the column holds beside each of them, where it is by another; nothing where that has too many values.
     by: Box<[Range]>,
 }
 
@@ -257,6 +258,9 @@ impl Summary {
 
     /// The value that comes first among rows in which the other column has one of these hashes; none when there is no such row.
     pub(crate) fn first_beside(&self, hashes: &[u32], key: &SortKey) -> Option<ValueRef<'_>> {
+        if self.by.is_empty() {
+            return self.range.first(key);
+        }
         let places = hashes.iter().filter_map(|hash| self.hashes.binary_search(hash).ok());
         let firsts = places.filter_map(|place| self.by[place].first(key));
         firsts.min_by(|a, b| compare_by_key(key, *a, *b))
@@ -312,8 +316,10 @@ pub(crate) struct SummaryBuilder<'a> {
     hasher: &'a RandomState,
     key: Vec<u8>,
     range: Range,
-    /// A bound is too long to be kept, or the other column has too many values.
+    /// A bound is too long to be kept.
     too_large: bool,
+    /// The other column has so many values that only the range of all rows is kept.
+    many: bool,
     hashes: Vec<u32>,
     by: HashMap<u32, Range>,
 }
@@ -335,8 +341,21 @@ impl SummaryBuilder<'_> {
         if self.too_large || other.is_null() {
             return;
         }
-        let range = self.by.entry(hash(self.hasher, other, &mut self.key)).or_default();
-        self.too_large = !range.add(value) || self.by.len() > BY_VALUES_MAX;
+        self.too_large = !self.range.add(value);
+        if self.many || self.too_large {
+            return;
+        }
+        // What is no bound of all rows may be too long for one of these.
+        self.too_large = !self.by.entry(hash(self.hasher, other, &mut self.key)).or_default().add(value);
+        if self.by.len() > BY_VALUES_MAX {
+            self.by.clear();
+            self.many = true;
+        }
+    }
+
+    /// Whether there will be no summary.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.too_large
     }
 
     /// The summary; none when it would take too much.
@@ -372,11 +391,13 @@ mod tests {
     }
 
     #[test]
-    fn a_column_has_no_summary_by_another_with_too_many_values() {
+    fn beside_a_column_with_too_many_values_a_column_has_one_range() {
         let statistics = Statistics::new(1 << 20);
         let mut builder = statistics.summary();
-        (0..=256).for_each(|other| builder.add_beside(ValueRef::Integer(other), ValueRef::Null));
-        assert!(builder.finish().is_none());
+        (0..=256).for_each(|other| builder.add_beside(ValueRef::Integer(other), ValueRef::Integer(other)));
+        let key = SortKey { column: 0, descending: true, nulls_last: true, collation: Collation::Binary };
+        let hashes = [statistics.hash(ValueRef::Integer(7))];
+        assert_eq!(builder.finish().unwrap().first_beside(&hashes, &key), Some(ValueRef::Integer(256)));
     }
 
     fn summary(statistics: &Statistics, values: &[Value]) -> Summary {

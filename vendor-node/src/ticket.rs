@@ -20,6 +20,8 @@ const CALL_TIME_MAX: Duration = Duration::from_secs(3600);
 pub(crate) struct Ticket {
     deadline: Instant,
     cancelled: AtomicBool,
+    /// Too much was written to a shard while the call read it.
+    outrun: AtomicBool,
     stopping: Arc<AtomicBool>,
 }
 
@@ -27,7 +29,7 @@ impl Ticket {
     /// A ticket for a call with `time_left`; `stopping` is the node's.
     pub(crate) fn new(time_left: Duration, stopping: Arc<AtomicBool>) -> Ticket {
         let deadline = Instant::now() + time_left.min(CALL_TIME_MAX);
-        Ticket { deadline, cancelled: AtomicBool::new(false), stopping }
+        Ticket { deadline, cancelled: AtomicBool::new(false), outrun: AtomicBool::new(false), stopping }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -39,10 +41,16 @@ impl Ticket {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// The call keeps a shard's log from starting anew, and the log is full.
+    pub(crate) fn outrun(&self) {
+        self.outrun.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the call must end now.
     pub(crate) fn is_over(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
             || self.stopping.load(Ordering::Relaxed)
+            || self.outrun.load(Ordering::Relaxed)
             || Instant::now() >= self.deadline
     }
 
@@ -57,6 +65,9 @@ impl Ticket {
             Fault::new(Reason::Cancelled, "the call was cancelled")
         } else if self.stopping.load(Ordering::Relaxed) {
             Fault::new(Reason::ShardUnavailable, "the node is stopping: ask again when it is back")
+        } else if self.outrun.load(Ordering::Relaxed) {
+            let message = "more was written to a shard than its log holds while the call read it: ask again";
+            Fault::new(Reason::Overloaded, message)
         } else {
             Fault::new(Reason::Deadline, "time ran out: narrow the statement or allow more time")
         }

@@ -91,8 +91,9 @@ pub(crate) fn needs(select: &Select, lead: Option<&Lead>, context: &Context<'_>)
 pub(crate) fn lead(expr: &Expr, select: &Select, context: &Context<'_>) -> Option<Lead> {
     let Expr::Column(column) = expr else { return None };
     let shape = Shape::of(select);
-    let outputs = &select.outputs;
-    if filters_may_fail(&shape, context) || outputs.iter().any(|output| may_fail(&output.expr, context)) {
+    let outputs = select.outputs.iter().map(|output| &output.expr);
+    let mut computed = outputs.chain(&select.group).chain(&select.having).chain(select.window_exprs());
+    if filters_may_fail(&shape, context) || computed.any(|expr| may_fail(expr, context)) {
         return None;
     }
     let (stored, _) = stored(column, &shape, context)?;

@@ -96,11 +96,22 @@ fn column_type(column: &Column, context: &Context<'_>) -> Option<Type> {
             let index = cte.columns.iter().position(|known| *known == column.name)?;
             Some(through(output(&cte.query, index)?, context))
         }
-        SourceKind::Function { .. } => {
-            // No table function that is built in declares a type.
-            let affinity = if is_rowid(&column.name) { Affinity::Integer } else { Affinity::Blob };
+        SourceKind::Function { name, .. } => {
+            let affinity = affinity_of_function_column(name, &column.name);
             Some(Type { affinity: Some(affinity), collation: Some(Collation::Binary), cast: false })
         }
+    }
+}
+
+/// No table function that is built in declares types. But its hidden columns, which are its arguments, are declared `HIDDEN`, and the affinity of
+/// that word, as of any that names no type, is NUMERIC.
+fn affinity_of_function_column(function: &str, column: &str) -> Affinity {
+    let is_pragma = function.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("pragma_"));
+    let hidden = if is_pragma { ["arg", "schema"] } else { ["json", "root"] };
+    match column {
+        _ if is_rowid(column) => Affinity::Integer,
+        _ if hidden.iter().any(|hidden| hidden.eq_ignore_ascii_case(column)) => Affinity::Numeric,
+        _ => Affinity::Blob,
     }
 }
 

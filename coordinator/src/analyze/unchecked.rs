@@ -61,6 +61,10 @@ fn width_behind_in(expr: &Expr) -> Option<usize> {
 
 /// How many of what a comparison compares are rows, when all are as wide.
 fn rows_compared(expr: &Expr) -> usize {
+    // Before a list SQLite takes only a row that is written out.
+    if matches!(expr, Expr::InList { expr, .. } if !matches!(expr.as_ref(), Expr::Row(_))) {
+        return 0;
+    }
     let widths: Vec<usize> = comparands(expr).into_iter().map(width).chain(width_behind_in(expr)).collect();
     let Some(&first) = widths.first() else { return 0 };
     if first > 1 && widths.iter().all(|width| *width == first) { widths.len() } else { 0 }

@@ -199,7 +199,7 @@ impl Run<'_> {
                 None => builder.add(row.value(0)),
             }
             rows += 1;
-            Ok(ControlFlow::Continue(()))
+            Ok(if builder.is_too_large() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         let query = Query { statement: &statement, scope: None, schema: self.schema, ticket: &self.fragment.ticket };
         self.shards.with(shard, |open| open.read(&query, &mut visit))?;

@@ -21,7 +21,7 @@ use std::{
     path::Path,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -51,12 +51,14 @@ const READERS_MAX: usize = 64;
 /// Pages in the log after which a commit is followed by a checkpoint that waits for nobody: 4 MiB.
 const WAL_PAGES_SOFT: usize = 1000;
 
-/// Pages in the log after which a write waits until the log can start anew: 16 MiB. The log is never longer than this and one commit.
+/// Pages in the log after which a commit waits for those who read what the log holds, so that it starts anew: 16 MiB.
 const WAL_PAGES_HARD: usize = 4000;
 
-/// How long such a write waits for those who read what the log holds, before it is refused: as long as a client may take to
-/// read on.
-const WAL_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Pages in the log after which those readers are ended: 64 MiB. The log is never longer than this and one commit.
+const WAL_PAGES_MAX: usize = 16_000;
+
+/// How long such a commit waits: what it wrote is acknowledged so much later.
+const WAL_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// How often it looks whether they are done.
 const WAL_LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -69,12 +71,12 @@ pub(crate) struct Shard {
     place: Arc<Place>,
     open: Arc<OpenConnections>,
     commits: Arc<ShardCommits>,
-    /// Set while a write waits for the log to start anew: readers that come to rest give up their snapshots.
+    /// Set while a commit waits for the log to start anew: readers that come to rest give up their snapshots.
     log_is_full: AtomicBool,
     /// Device and inode of the file that was opened.
     inode: OnceLock<(u64, u64)>,
-    /// Readers in use.
-    reading: AtomicUsize,
+    /// The calls that read, once for each reader in use.
+    running: Mutex<Vec<Arc<Ticket>>>,
 }
 
 impl Shard {
@@ -89,7 +91,7 @@ impl Shard {
             commits,
             log_is_full: AtomicBool::new(false),
             inode: OnceLock::new(),
-            reading: AtomicUsize::new(0),
+            running: Mutex::default(),
         }
     }
 
@@ -107,7 +109,7 @@ impl Shard {
 
     /// Runs a statement unless the shard misses a change of the schema.
     fn try_read(&self, query: &Query<'_>, visit: &mut Visit<'_>) -> Result<Schema, Trouble> {
-        let _counted = Reading::new(self)?;
+        let _counted = Reading::new(self, query.ticket)?;
         let mut reader = self.take_reader(query.scope)?;
         // The counter first: a commit in between makes the snapshot newer than its number, never older.
         let commits = self.commits.count();
@@ -186,7 +188,6 @@ impl Shard {
             None => held.insert(Writer::open(&self.place, &self.open)?),
         };
         self.remember_inode()?;
-        self.make_room(writer)?;
         let counted = CountOnDrop(&self.commits);
         let outcome = writer.catch_up(log).and_then(|()| body(writer));
         drop(counted);
@@ -235,45 +236,36 @@ impl Shard {
         self.idle.lock().retain_mut(|reader| reader.end_snapshot().is_ok());
     }
 
-    /// Waits until the log, when it is full, can start anew. New readers are not held up: while nothing is committed they read what is
-    /// in the file already, and only those who came before are waited for.
-    fn make_room(&self, writer: &Writer) -> Result<(), Fault> {
-        if writer.wal_pages() < WAL_PAGES_HARD {
-            return Ok(());
+    /// Keeps the log short. What was committed stays committed whatever comes of it, and is tried again after the next commit.
+    fn shorten_log(&self, writer: &Writer) {
+        let shortened = match writer.wal_pages() {
+            ..WAL_PAGES_SOFT => return,
+            WAL_PAGES_SOFT..WAL_PAGES_HARD => writer.checkpoint(),
+            WAL_PAGES_HARD.. => {
+                self.log_is_full.store(true, Ordering::Relaxed);
+                let restarted = self.restart_log(writer);
+                self.log_is_full.store(false, Ordering::Relaxed);
+                restarted
+            }
+        };
+        if let Err(error) = shortened {
+            tracing::warn!(shard = self.place.shard, %error, "a checkpoint failed");
         }
-        self.log_is_full.store(true, Ordering::Relaxed);
-        let outcome = self.restart_log(writer);
-        self.log_is_full.store(false, Ordering::Relaxed);
-        outcome
     }
 
-    fn restart_log(&self, writer: &Writer) -> Result<(), Fault> {
+    /// Waits until the log can start anew. New readers are not held up: while nothing is committed they soon read what is in the file
+    /// already, and only those who came before are waited for; far beyond the bound they are ended.
+    fn restart_log(&self, writer: &Writer) -> rusqlite::Result<()> {
         let until = Instant::now() + WAL_WAIT_MAX;
         loop {
             self.end_idle_snapshots();
-            match writer.restart_log() {
-                Ok(true) => return Ok(()),
-                Ok(false) if Instant::now() < until => thread::sleep(WAL_LOOK_EVERY),
-                Ok(false) => {
-                    let words = format!(
-                        "its log is full, and queries have been reading from it for `{}` s: nothing was written, try again later",
-                        WAL_WAIT_MAX.as_secs()
-                    );
-                    return Err(self.place.fault(Reason::Overloaded, words));
-                }
-                Err(error) => return Err(self.place.sqlite(Phase::Run, &error)),
+            if writer.restart_log()? || Instant::now() >= until {
+                return Ok(());
             }
-        }
-    }
-
-    /// Keeps the log short as long as that holds nobody up. What was committed stays committed whatever comes of it, and is tried again
-    /// after the next commit.
-    fn shorten_log(&self, writer: &Writer) {
-        if writer.wal_pages() < WAL_PAGES_SOFT {
-            return;
-        }
-        if let Err(error) = writer.checkpoint() {
-            tracing::warn!(shard = self.place.shard, %error, "a checkpoint failed");
+            if writer.wal_pages() >= WAL_PAGES_MAX {
+                self.running.lock().iter().for_each(|ticket| ticket.outrun());
+            }
+            thread::sleep(WAL_LOOK_EVERY);
         }
     }
 }
@@ -309,22 +301,28 @@ enum Schema {
 }
 
 /// A reader in use, counted until it is dropped.
-struct Reading<'a>(&'a Shard);
+struct Reading<'a> {
+    shard: &'a Shard,
+    ticket: &'a Arc<Ticket>,
+}
 
-impl Reading<'_> {
-    fn new(shard: &Shard) -> Result<Reading<'_>, Fault> {
-        let counted = Reading(shard);
-        if shard.reading.fetch_add(1, Ordering::Relaxed) >= READERS_MAX {
-            return Err(shard
-                .place
-                .fault(Reason::Overloaded, format!("`{READERS_MAX}` calls read it: try again later")));
+impl<'a> Reading<'a> {
+    fn new(shard: &'a Shard, ticket: &'a Arc<Ticket>) -> Result<Reading<'a>, Fault> {
+        let mut running = shard.running.lock();
+        if running.len() >= READERS_MAX {
+            let words = format!("`{READERS_MAX}` calls read it: try again later");
+            return Err(shard.place.fault(Reason::Overloaded, words));
         }
-        Ok(counted)
+        running.push(Arc::clone(ticket));
+        Ok(Reading { shard, ticket })
     }
 }
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        self.0.reading.fetch_sub(1, Ordering::Relaxed);
+        let mut running = self.shard.running.lock();
+        if let Some(place) = running.iter().position(|ticket| Arc::ptr_eq(ticket, self.ticket)) {
+            running.swap_remove(place);
+        }
     }
 }

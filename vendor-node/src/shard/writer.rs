@@ -122,27 +122,22 @@ impl Writer {
 
     /// Moves the log's pages into the file, as far as no reader needs the old ones.
     pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
-        self.move_pages(CheckpointMode::PASSIVE)
+        self.connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE).map(drop)
     }
 
     /// Moves the log's pages into the file and cuts it to nothing; false when a reader needs it still.
     pub(crate) fn restart_log(&self) -> rusqlite::Result<bool> {
         self.connection.busy_timeout(Duration::ZERO)?;
-        let moved = self.move_pages(CheckpointMode::TRUNCATE);
+        let moved = self.connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE);
         self.connection.busy_timeout(BUSY_WAIT_MAX)?;
         match moved {
-            Ok(()) => Ok(true),
+            Ok(_) => {
+                self.wal_pages.store(0, Ordering::Relaxed);
+                Ok(true)
+            }
             Err(error) if code(&error) == Some(ErrorCode::DatabaseBusy) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    fn move_pages(&self, mode: CheckpointMode) -> rusqlite::Result<()> {
-        let (pages, moved) = self.connection.wal_checkpoint_v2(None::<&str>, mode)?;
-        if moved >= pages {
-            self.wal_pages.store(0, Ordering::Relaxed);
-        }
-        Ok(())
     }
 
     /// Brings the shard's schema to the end of the log, in one transaction.
