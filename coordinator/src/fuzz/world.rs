@@ -73,8 +73,8 @@ impl World {
         let Some(spread) = &template.spread else { return Ok(()) };
         spread.first.iter().try_for_each(|first| self.check_fragments(&first.template))?;
         let semi_joins = spread.parts.iter().filter_map(|part| Some((&part.semi_join.as_ref()?.sql, part.width)));
-        let fragments = spread.parts.iter().map(|part| (&part.sql, part.width)).chain(semi_joins);
-        let checked = fragments.map(|(sql, width)| self.check_fragment(sql, width)).collect::<Result<(), String>>();
+        let mut fragments = spread.parts.iter().map(|part| (&part.sql, part.width)).chain(semi_joins);
+        let checked = fragments.try_for_each(|(sql, width)| self.check_fragment(sql, width));
         // A step may be deeper than the statement, and SQLite's parser leaves out what stands beside a false constant without a look at it.
         // Then the naive plan is run instead.
         let has_otherwise = matches!(spread.kind, Kind::Gather(_)) || !spread.first.is_empty();
