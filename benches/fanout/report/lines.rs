@@ -40,7 +40,13 @@ fn draw(caption: &str, x: &str, lines: &[Line], file: &Path) -> Result<(), Box<d
         .x_label_area_size(40)
         .y_label_area_size(64)
         .build_cartesian_2d((left..right * MARGIN).log_scale(), (bottom / MARGIN..top * MARGIN * MARGIN).log_scale())?;
-    chart.configure_mesh().x_desc(x).x_label_formatter(&ToString::to_string).draw()?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_desc(x)
+        .x_label_formatter(&ToString::to_string)
+        .y_label_formatter(&ToString::to_string)
+        .draw()?;
     for (line, colour) in lines.iter().zip(COLOURS.iter().cycle()) {
         let series = LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3);
         let key = move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2));
