@@ -54,7 +54,7 @@ const WAL_PAGES_SOFT: usize = 1000;
 /// Pages in the log after which a commit waits for those who read what the log holds, so that it starts anew: 16 MiB.
 const WAL_PAGES_HARD: usize = 4000;
 
-/// Pages in the log after which those readers are ended: 64 MiB. The log is never longer than this and one commit.
+/// Pages in the log after which those readers are ended: 64 MiB. Beyond it the log grows only by what is committed until they have noticed.
 const WAL_PAGES_MAX: usize = 16_000;
 
 /// How long such a commit waits: what it wrote is acknowledged so much later.
