@@ -82,6 +82,18 @@ impl Column {
         4 + bytes.len()
     }
 
+    /// No cells, and room for as many as another column has.
+    fn like(other: &Column) -> Column {
+        let Column { kinds, integers, reals, data, lengths } = other;
+        Column {
+            kinds: Vec::with_capacity(kinds.len()),
+            integers: Vec::with_capacity(integers.len()),
+            reals: Vec::with_capacity(reals.len()),
+            data: Vec::with_capacity(data.len()),
+            lengths: Vec::with_capacity(lengths.len()),
+        }
+    }
+
     /// Adds all cells of another column.
     fn append(&mut self, more: &Column) {
         let Column { kinds, integers, reals, data, lengths } = more;
@@ -129,6 +141,11 @@ impl Batch {
     /// No rows of `width` columns.
     pub fn new(width: usize) -> Batch {
         Batch { columns: vec![Column::default(); width], rows: 0, bytes: 0 }
+    }
+
+    /// No rows, and room for what another batch holds: shards give much alike.
+    pub fn like(other: &Batch) -> Batch {
+        Batch { columns: other.columns.iter().map(Column::like).collect(), rows: 0, bytes: 0 }
     }
 
     /// A batch from its columns, checked: kinds, counts and lengths fit together, so that no read of it can fail.

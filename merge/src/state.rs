@@ -83,7 +83,7 @@ impl State {
         }
     }
 
-    /// The state as a column holds it; `blob` is room for one that is not held as a blob.
+    /// The state as a column holds it; `blob` is room for one that travels as a blob.
     pub(crate) fn value<'a>(&'a self, blob: &'a mut Vec<u8>) -> ValueRef<'a> {
         match self {
             State::Count(count) => ValueRef::Integer(*count),
@@ -93,7 +93,11 @@ impl State {
                 ValueRef::Blob(blob)
             }
             State::Minimum(_, value) | State::Maximum(_, value) => value.as_ref(),
-            State::Set(set) => ValueRef::Blob(set.blob()),
+            State::Set(set) => {
+                blob.clear();
+                set.encode_into(blob);
+                ValueRef::Blob(blob)
+            }
         }
     }
 

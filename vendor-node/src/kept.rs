@@ -46,6 +46,8 @@ pub(crate) struct Answer {
     pub(crate) seen: Seen,
     pub(crate) batches: Vec<Batch>,
     pub(crate) by_shard: ByShard,
+    /// Most of its shards were not read, since statistics ruled them out.
+    pub(crate) was_pruned: bool,
 }
 
 /// What each shard gave, by position.
@@ -160,7 +162,7 @@ impl Block {
 
 impl Answer {
     fn byte_size(&self) -> usize {
-        let Answer { seen: _, batches, by_shard } = self;
+        let Answer { seen: _, batches, by_shard, was_pruned: _ } = self;
         let by_shard: usize = match by_shard {
             ByShard::Unknown | ByShard::TooLarge => 0,
             ByShard::Known(blocks) => blocks.iter().map(|block| block.byte_size()).sum(),

@@ -151,6 +151,12 @@ impl ColumnStatistics {
         if earned >= tried.saturating_mul(2) { Known::Due(earned) } else { Known::Nothing }
     }
 
+    /// What is known of the column in a shard that has committed so often, without counting as asked.
+    pub(crate) fn summary(&self, shard: u64, commits: u64) -> Option<Arc<Summary>> {
+        let entries = self.entries.read();
+        entries.get(&shard).filter(|entry| entry.commits == commits)?.summary.clone()
+    }
+
     /// A shard has more rows than so many.
     pub(crate) fn has_more(&self, shard: u64, commits: u64, rows: u32) {
         if let Some(entry) = self.entries.read().get(&shard).filter(|entry| entry.commits == commits) {

@@ -23,7 +23,27 @@ pub(crate) struct Buffer<'a> {
 impl<'a> Buffer<'a> {
     /// The rows of a shard, no more than `rows_max`.
     pub(crate) fn read(run: &Run<'_>, shard: u64, rows_max: u64, budget: &'a Budget) -> Result<Buffer<'a>, Fault> {
-        let mut buffer = Buffer { batches: Vec::new(), rows: 0, full_bytes: 0, held: budget.holder() };
+        Buffer::read_into(Vec::new(), run, shard, rows_max, budget)
+    }
+
+    /// All rows of a shard, of which there are probably as many as in `last`.
+    pub(crate) fn read_like(
+        last: Option<&Batch>,
+        run: &Run<'_>,
+        shard: u64,
+        budget: &'a Budget,
+    ) -> Result<Buffer<'a>, Fault> {
+        Buffer::read_into(last.map(Batch::like).into_iter().collect(), run, shard, u64::MAX, budget)
+    }
+
+    fn read_into(
+        batches: Vec<Batch>,
+        run: &Run<'_>,
+        shard: u64,
+        rows_max: u64,
+        budget: &'a Budget,
+    ) -> Result<Buffer<'a>, Fault> {
+        let mut buffer = Buffer { batches, rows: 0, full_bytes: 0, held: budget.holder() };
         if rows_max == 0 {
             return Ok(buffer);
         }

@@ -1,5 +1,6 @@
 //! Merges whose state is small: each thread folds consecutive shards into one partial, and neighbours are merged, so that
-//! the result is that of the shards in their order, however they were split.
+//! the result is that of the shards in their order, however they were split. For the first rows of an order that is so in whatever
+//! order shards are read: those of which the best value is known are read best first, since what they give rules out others.
 
 use std::ops::ControlFlow;
 
@@ -11,6 +12,7 @@ use super::{
     Run,
     budget::{Budget, Held},
     outlet::Outlet,
+    prune::{Place, Ranked},
 };
 use crate::{
     error::{Failure, Fault},
@@ -19,6 +21,9 @@ use crate::{
 
 /// Fewest shards that a thread takes at a time: less is not worth the handing over.
 const SHARDS_PER_JOB_MIN: usize = 4;
+
+/// Shards read best first before other threads are asked to help: what is wanted mostly lies in fewer.
+const BEST_ALONE: usize = 64;
 
 /// A merge in progress.
 pub(crate) trait Partial: Send + Sized {
@@ -46,14 +51,50 @@ pub(crate) fn fold<P: Partial>(
 ) -> Result<Vec<Failure>, Fault> {
     let budget = Budget::new(run.fragment.bytes_max);
     let start = || Folded { partial: empty(), failed: Vec::new(), held: budget.holder() };
-    let folded = run.pool.install(|| {
-        let shards = run.fragment.shards.par_iter().enumerate().with_min_len(SHARDS_PER_JOB_MIN);
-        shards
-            .try_fold(start, |folded, (position, shard)| folded.take_shard(run, position, *shard, &start))
-            .try_reduce(start, Folded::merge)
-    })?;
+    let folded = fold_places(run, &run.places(), &start)?;
     outlet.push_batch(folded.partial.into_batch())?;
     Ok(folded.failed)
+}
+
+/// The first rows of an order; gives the shards that failed.
+pub(crate) fn fold_top(
+    run: &Run<'_>,
+    order: &[SortKey],
+    limit: u64,
+    outlet: &mut Outlet<'_, '_>,
+) -> Result<Vec<Failure>, Fault> {
+    let budget = Budget::new(run.fragment.bytes_max);
+    let start = || Folded { partial: TopRows::new(order, limit), failed: Vec::new(), held: budget.holder() };
+    let Ranked { best, mut unknown } = run.rank();
+    let mut best = best.into_iter();
+    let mut folded = start();
+    for ranked in best.by_ref().take(BEST_ALONE) {
+        if run.leaves_behind(&ranked) {
+            // And all that are ranked behind it, which the filter below drops one by one.
+            break;
+        }
+        folded = folded.take_shard(run, ranked.place, &start)?;
+    }
+    unknown.extend(best.filter(|ranked| !run.leaves_behind(ranked)).map(|ranked| ranked.place));
+    if !unknown.is_empty() {
+        folded = folded.merge(fold_places(run, &unknown, &start)?)?;
+    }
+    outlet.push_batch(folded.partial.into_batch())?;
+    Ok(folded.failed)
+}
+
+fn fold_places<'b, P: Partial>(
+    run: &Run<'_>,
+    places: &[Place],
+    start: &(impl Fn() -> Folded<'b, P> + Sync),
+) -> Result<Folded<'b, P>, Fault> {
+    run.pool.install(|| {
+        let places = places.par_iter().with_min_len(SHARDS_PER_JOB_MIN);
+        let take = |folded: Folded<'b, P>, place: &Place| {
+            if run.skips_behind_bar(*place) { Ok(folded) } else { folded.take_shard(run, *place, start) }
+        };
+        places.try_fold(start, take).try_reduce(start, Folded::merge)
+    })
 }
 
 /// What came of some consecutive shards.
@@ -67,14 +108,9 @@ impl<'b, P: Partial> Folded<'b, P> {
     fn take_shard(
         mut self,
         run: &Run<'_>,
-        position: usize,
-        shard: u64,
+        Place { position, shard }: Place,
         start: &impl Fn() -> Folded<'b, P>,
     ) -> Result<Folded<'b, P>, Fault> {
-        let position = u32::try_from(position).map_err(|_| Fault::invalid("more than 2^32 shards"))?;
-        if run.skips_behind_bar(shard, position) {
-            return Ok(self);
-        }
         if !run.fragment.partial {
             self.read(run, position, shard)?;
             return Ok(self);

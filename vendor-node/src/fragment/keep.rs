@@ -1,7 +1,8 @@
 //! An answer from what is kept, and what is kept of an answer.
 //!
 //! An answer that is asked for the first time is kept whole. When it is asked for again and a shard has committed since, what each
-//! shard gives is kept too, where the merge allows it: from then on only shards that have committed are read.
+//! shard gives is kept too, where the merge allows it: from then on only shards that have committed are read. Not where statistics rule
+//! most shards out: that costs no more, and what each shard gives need not be read first.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ pub(crate) fn answer(run: &Run<'_>, sink: &mut Sink<'_>) -> Result<(Vec<Failure>
             Ok((Vec::new(), shards.len()))
         }
         Some(last) if last.by_shard == ByShard::TooLarge => Ok((anew(run, question, ByShard::TooLarge, sink)?, 0)),
-        Some(last) if merges_small(&run.fragment.merge) => match refresh(run, &last, sink)? {
+        Some(last) if merges_small(&run.fragment.merge) && !last.was_pruned => match refresh(run, &last, sink)? {
             Some(Refreshed { answer, kept }) => {
                 if let Some(answer) = answer {
                     run.kept.keep(question, answer);
@@ -75,7 +76,8 @@ fn anew(run: &Run<'_>, question: Question, by_shard: ByShard, sink: &mut Sink<'_
     })?;
     let worth = run.fragment.shards.len() > 1 || started.elapsed() >= WORTH_KEEPING;
     if let (true, true, Some(batches)) = (worth, failed.is_empty(), copy.into_batches()) {
-        run.kept.keep(question, Answer { seen, batches, by_shard });
+        let was_pruned = 2 * run.prune.skipped() > run.fragment.shards.len();
+        run.kept.keep(question, Answer { seen, batches, by_shard, was_pruned });
     }
     Ok(failed)
 }

@@ -39,7 +39,7 @@ use crate::{
     statistics::{Need, Statistics, StoredColumn},
     ticket::Ticket,
 };
-use fold::{Grouped, TopRows};
+use fold::Grouped;
 use outlet::Outlet;
 use prune::Prune;
 use times::Times;
@@ -131,7 +131,7 @@ fn merge(run: &Run<'_>, sink: &mut Sink<'_>) -> Result<Vec<Failure>, Fault> {
     let failed = match &run.fragment.merge {
         MergeSpec::Groups { keys, states } => fold::fold(run, || Grouped::new(keys, states), &mut outlet)?,
         MergeSpec::Rows { order, limit: Some(limit) } if order.is_empty() => first::first(run, *limit, &mut outlet)?,
-        MergeSpec::Rows { order, limit: Some(limit) } => fold::fold(run, || TopRows::new(order, *limit), &mut outlet)?,
+        MergeSpec::Rows { order, limit: Some(limit) } => fold::fold_top(run, order, *limit, &mut outlet)?,
         MergeSpec::Rows { order, limit: None } if order.is_empty() => stream::stream(run, &mut outlet)?,
         MergeSpec::Rows { order, limit: None } => ordered::ordered(run, order, &mut outlet)?,
     };

@@ -58,6 +58,27 @@ struct Lead {
     bar: Mutex<Option<(Value, u32)>>,
 }
 
+/// A shard of a fragment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) position: u32,
+    pub(super) shard: u64,
+}
+
+/// The shards of a fragment by what is known of the lead.
+pub(super) struct Ranked {
+    /// The best first.
+    pub(super) best: Vec<RankedPlace>,
+    /// In their order.
+    pub(super) unknown: Vec<Place>,
+}
+
+/// A shard and the best value that any of its rows may have.
+pub(super) struct RankedPlace {
+    pub(super) place: Place,
+    first: Value,
+}
+
 impl<'a> Prune<'a> {
     pub(super) fn of(fragment: &'a Fragment, statistics: &'a Statistics) -> Prune<'a> {
         let Fragment { needs, lead, merge, schema_version, scope, .. } = fragment;
@@ -114,13 +135,16 @@ impl<'a> Prune<'a> {
 }
 
 impl Lead {
-    /// Whether no row of a shard can come before the bar.
-    fn rules_out(&self, summary: &Summary, position: u32) -> bool {
-        let first = match &self.among {
+    /// The value that comes first of those that a shard's rows may have; none when it has no row.
+    fn first<'s>(&self, summary: &'s Summary) -> Option<ValueRef<'s>> {
+        match &self.among {
             Some(hashes) => summary.first_beside(hashes, &self.key),
             None => summary.first(&self.key),
-        };
-        let Some(first) = first else { return true };
+        }
+    }
+
+    /// Whether no row can come before the bar in a shard whose best value this is.
+    fn rules_out(&self, first: ValueRef<'_>, position: u32) -> bool {
         let bar = self.bar.lock();
         let Some((value, at)) = &*bar else { return false };
         match compare_by_key(&self.key, first, value.as_ref()) {
@@ -147,14 +171,57 @@ impl Run<'_> {
         skips
     }
 
-    /// Whether no row of the shard at this position can be among the first that are wanted.
-    pub(super) fn skips_behind_bar(&self, shard: u64, position: u32) -> bool {
+    /// The shards in their order.
+    pub(super) fn places(&self) -> Vec<Place> {
+        (0..).zip(&self.fragment.shards).map(|(position, shard)| Place { position, shard: *shard }).collect()
+    }
+
+    /// The shards by what is known already; those without a row are left out.
+    pub(super) fn rank(&self) -> Ranked {
+        let mut unknown = self.places();
+        let mut best = Vec::new();
+        if let Some(lead) = &self.prune.lead {
+            unknown.retain(|place| {
+                let commits = self.shards.commits().count_of(place.shard);
+                let Some(summary) = lead.column.known.summary(place.shard, commits) else { return true };
+                match lead.first(&summary) {
+                    Some(first) => best.push(RankedPlace { place: *place, first: first.to_owned() }),
+                    None => self.leave_out(),
+                }
+                false
+            });
+            best.sort_by(|a, b| {
+                let by_first = compare_by_key(&lead.key, a.first.as_ref(), b.first.as_ref());
+                by_first.then(a.place.position.cmp(&b.place.position))
+            });
+        }
+        Ranked { best, unknown }
+    }
+
+    /// Whether no row of a ranked shard can be among the first that are wanted; nor, then, one of a shard behind it.
+    pub(super) fn leaves_behind(&self, RankedPlace { place, first }: &RankedPlace) -> bool {
+        let lead = self.prune.lead.as_ref();
+        let behind = lead.is_some_and(|lead| lead.rules_out(first.as_ref(), place.position));
+        if behind {
+            self.leave_out();
+        }
+        behind
+    }
+
+    /// Whether no row of a shard can be among the first that are wanted.
+    pub(super) fn skips_behind_bar(&self, Place { position, shard }: Place) -> bool {
         let Some(lead) = &self.prune.lead else { return false };
         let commits = self.shards.commits().count_of(shard);
-        let summary = self.summary(&lead.column, shard, commits);
-        let skips = summary.is_some_and(|summary| lead.rules_out(&summary, position));
-        self.prune.skipped.fetch_add(usize::from(skips), Relaxed);
-        skips
+        let Some(summary) = self.summary(&lead.column, shard, commits) else { return false };
+        let behind = lead.first(&summary).is_none_or(|first| lead.rules_out(first, position));
+        if behind {
+            self.leave_out();
+        }
+        behind
+    }
+
+    fn leave_out(&self) {
+        self.prune.skipped.fetch_add(1, Relaxed);
     }
 
     /// The summary of a column, which is made when that is due.

@@ -57,7 +57,7 @@ pub(super) fn refresh(run: &Run<'_>, last: &Answer, sink: &mut Sink<'_>) -> Resu
     // Counted here too: the budget is not told of every few bytes.
     let bytes: usize = blocks.iter().map(|block| block.byte_size()).sum();
     let by_shard = if bytes > run.kept.share_max() { ByShard::TooLarge } else { ByShard::Known(blocks.into()) };
-    let answer = copy.into_batches().map(|batches| Answer { seen, batches, by_shard });
+    let answer = copy.into_batches().map(|batches| Answer { seen, batches, by_shard, was_pruned: false });
     Ok(Some(Refreshed { answer, kept }))
 }
 

@@ -117,7 +117,11 @@ fn read_ahead(run: &Run<'_>, shards: &[u64]) -> Vec<Ahead> {
         if bytes >= AHEAD_BYTES {
             break;
         }
-        match Buffer::read(run, *shard, u64::MAX, &budget) {
+        let last = match outcomes.last() {
+            Some(Ahead::Rows(batches)) => batches.last(),
+            _ => None,
+        };
+        match Buffer::read_like(last, run, *shard, &budget) {
             Ok(buffer) => {
                 let (batches, share) = buffer.into_batches();
                 bytes += batches.iter().map(|batch| batch.byte_size() as u64).sum::<u64>();
