@@ -128,7 +128,7 @@ async fn fill(address: &str, size: Size) -> anyhow::Result<u64> {
     let channel = souk::endpoint(address)?.connect().await?;
     let mut client = WriteServiceClient::new(channel.clone());
     for sql in SCHEMA.map(str::to_owned) {
-        client.execute(ExecuteRequest { sql, parameters: Vec::new() }).await?;
+        client.execute(ExecuteRequest { sql, ..ExecuteRequest::default() }).await?;
     }
     let (sender, requests) = mpsc::channel(4);
     let maker = tokio::task::spawn_blocking(move || make_rows(size, &sender));

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::exec::Nodes;
 use crate::plan::{self, Prepared};
 use crate::settings::{Limits, NodeAddress, PlacementPolicy, Settings};
-use crate::sql::{self, Bounds, Evaluator, SqlError, Statement, Verdict};
+use crate::sql::{self, Bounds, ChangeStatement, Evaluator, SqlError, Statement, Verdict};
 
 /// Prepared statements that are kept.
 const PREPARED_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
@@ -134,6 +134,30 @@ impl Cluster {
         self.prepared.lock().put(key, Arc::clone(&prepared));
         Ok(prepared)
     }
+
+    /// As [`Cluster::prepared`], of a statement that changes rows. Nothing of it is kept: its values are often in its text.
+    pub(crate) async fn prepared_change(
+        self: &Arc<Cluster>,
+        catalog: &Arc<Catalog>,
+        text: &str,
+        deadline: Instant,
+    ) -> Result<ChangeStatement> {
+        let (sender, receiver) = oneshot::channel();
+        let (catalog, text, bounds) = (Arc::clone(catalog), text.to_owned(), self.bounds());
+        self.planners.spawn(move || {
+            // A receiver that is gone wants no statement.
+            let _ = sender.send(prepare_change(&catalog, &text, &bounds, deadline));
+        });
+        receiver.await.map_err(|_| Error::internal("the planner failed on this statement"))?
+    }
+}
+
+fn prepare_change(catalog: &Catalog, text: &str, bounds: &Bounds, deadline: Instant) -> Result<ChangeStatement> {
+    let twin = catalog.twins.take().map_err(|error| Error::internal(error.to_string()))?;
+    twin.watch(Some(Box::new(move || Instant::now() >= deadline)));
+    let statement = sql::prepare_change(&twin, text, bounds);
+    twin.watch(None);
+    Ok(statement?)
 }
 
 fn prepare(catalog: &Catalog, text: &str, bounds: &Bounds, deadline: Instant) -> Result<Prepared> {

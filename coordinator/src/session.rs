@@ -288,7 +288,46 @@ impl Session {
         Ok(SpreadBindings { asked, limit, offset, now, first, needs })
     }
 
-    fn deadline(&self, asked_ms: u32) -> Duration {
+    /// How a SELECT over these tables is answered, with the values of its parameters by number.
+    pub(crate) async fn plan_of(
+        &self,
+        snapshot: &Snapshot,
+        sql: &str,
+        parameters: &[Value],
+        deadline: Instant,
+    ) -> Result<Plan> {
+        let prepared = self.cluster.prepared(&snapshot.catalog, sql, deadline).await?;
+        let parameters = parameters.iter().take(prepared.parameters.len()).cloned().collect();
+        self.best(&prepared, parameters, None, snapshot)
+    }
+
+    /// The rows of a SELECT, of which there may be so many bytes.
+    pub(crate) async fn read_all(
+        &self,
+        snapshot: &Snapshot,
+        sql: &str,
+        parameters: &[Value],
+        deadline: Instant,
+        bytes_max: u64,
+    ) -> Result<Vec<Batch>> {
+        let plan = self.plan_of(snapshot, sql, parameters, deadline).await?;
+        let started = Instant::now();
+        let deadline_ms = deadline.saturating_duration_since(started).as_millis();
+        let deadline_ms = u32::try_from(deadline_ms).unwrap_or(u32::MAX).max(1);
+        let options = QueryOptions { deadline_ms, bytes_max, ..QueryOptions::default() };
+        let mut events = self.start(plan, snapshot, started, options, Keep::Nothing, Trace::default());
+        let mut batches = Vec::new();
+        while let Some(event) = events.recv().await {
+            match event? {
+                Event::Rows(batch) => batches.push(batch),
+                Event::End(_) => return Ok(batches),
+            }
+        }
+        Err(Error::internal("the executor ended without an answer"))
+    }
+
+    /// How much time a request has that asks for so much; 0 takes the default.
+    pub(crate) fn deadline(&self, asked_ms: u32) -> Duration {
         let limits = &self.cluster.limits;
         let ms = if asked_ms == 0 { limits.deadline_ms_default } else { asked_ms };
         Duration::from_millis(ms.min(limits.deadline_ms_max).into())

@@ -110,7 +110,7 @@ pub(super) fn insert_categories() -> String {
 /// Makes the tables, and fills the one that no vendor owns.
 pub(super) async fn create(client: &Client) -> Result<(), Failure> {
     for sql in STATEMENTS.map(str::to_owned).into_iter().chain([insert_categories()]) {
-        let request = ExecuteRequest { sql, parameters: Vec::new() };
+        let request = ExecuteRequest { sql, ..ExecuteRequest::default() };
         client.write().execute(request).await.map_err(|status| Failure::of_status(&status))?;
     }
     Ok(())

@@ -52,7 +52,10 @@ impl Runner {
                 Err(Failure::Usage("--explain is for statements that read: leave it out to write".to_owned()))
             }
             (verb @ (Verb::Rows | Verb::Schema), None) => {
-                let done = self.session.execute(statement).await?;
+                let done = {
+                    let mut sink = output::sink(self.format, BufWriter::new(io::stdout()), width());
+                    self.session.execute(statement, &mut *sink).await?
+                };
                 self.say(&done_text(verb, &done), "")
             }
         }
@@ -104,7 +107,7 @@ fn width() -> Option<u16> {
 }
 
 fn done_text(verb: Verb, done: &Done) -> String {
-    let ExecuteResponse { rows_affected, schema_version, shards } = done.response;
+    let ExecuteResponse { rows_affected, schema_version, shards, .. } = done.response;
     let elapsed = output::time(done.elapsed);
     match verb {
         Verb::Schema => format!("done in {elapsed} · schema {schema_version} on {}", counted(shards.into(), "shard")),

@@ -82,15 +82,23 @@ impl Session {
         }
     }
 
-    /// Runs a statement that writes.
-    pub(crate) async fn execute(&self, sql: &str) -> Result<Done, Failure> {
+    /// Runs a statement that writes and gives the rows of its RETURNING to `sink`.
+    pub(crate) async fn execute(&self, sql: &str, sink: &mut dyn RowSink) -> Result<Done, Failure> {
         if self.key.is_some() {
             return Err(Failure::Usage("--key is a scope for reading: leave it out to write".to_owned()));
         }
         let started = Instant::now();
-        let request = ExecuteRequest { sql: sql.to_owned(), parameters: Vec::new() };
+        let request = ExecuteRequest { sql: sql.to_owned(), ..ExecuteRequest::default() };
         let response = self.client.write().execute(request).await.map_err(|status| Failure::of_status(&status))?;
-        Ok(Done { response: response.into_inner(), elapsed: started.elapsed() })
+        let mut done = Done { response: response.into_inner(), elapsed: started.elapsed() };
+        if !done.response.columns.is_empty() {
+            sink.header(&done.response.columns).map_err(Failure::of_output)?;
+            if let Some(batch) = done.response.batch.take() {
+                write_batch(batch, sink)?;
+            }
+            sink.finish().map_err(Failure::of_output)?;
+        }
+        Ok(done)
     }
 
     /// The plan of a SELECT, which is run to `analyze` it.
@@ -143,13 +151,8 @@ impl AnswerReader<'_> {
     }
 
     fn batch(&mut self, batch: souk_proto::v1::Batch) -> Result<(), Failure> {
-        let batch = Batch::try_from(batch).map_err(|error| broken(&error.to_string()))?;
-        self.rows += batch.rows() as u64;
-        let mut cursor = batch.into_cursor();
-        while cursor.advance() {
-            self.sink.row(&cursor).map_err(Failure::of_output)?;
-        }
-        Ok(())
+        self.rows += u64::from(batch.rows);
+        write_batch(batch, self.sink)
     }
 
     fn finish(self, partial: bool) -> Result<Certificate, Failure> {
@@ -170,6 +173,14 @@ impl AnswerReader<'_> {
         self.sink.finish().map_err(Failure::of_output)?;
         Ok(certificate)
     }
+}
+
+fn write_batch(batch: souk_proto::v1::Batch, sink: &mut dyn RowSink) -> Result<(), Failure> {
+    let mut cursor = Batch::try_from(batch).map_err(|error| broken(&error.to_string()))?.into_cursor();
+    while cursor.advance() {
+        sink.row(&cursor).map_err(Failure::of_output)?;
+    }
+    Ok(())
 }
 
 fn broken(what: &str) -> Failure {

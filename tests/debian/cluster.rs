@@ -61,7 +61,7 @@ impl Cluster {
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
-        let request = ExecuteRequest { sql: sql.to_owned(), parameters: vec![] };
+        let request = ExecuteRequest { sql: sql.to_owned(), ..ExecuteRequest::default() };
         self.writes.clone().execute(request).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 

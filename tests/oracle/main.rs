@@ -8,6 +8,7 @@
 //! - `kept`: answers that are kept are never out of date.
 //! - `pruned`: shards that are left out by statistics hold nothing that matters.
 //! - `values`: borders of the five storage classes.
+//! - `writes`: statements that change rows leave every table as one SQLite would have it.
 //! - `refusals`: errors, bounds and what a client may not do.
 //! - `invariance`: generated schemas, rows and queries; `tally` counts what became of them.
 //! - `partitions`: generated queries whose parts make the whole.
@@ -30,3 +31,4 @@ mod setting;
 mod shapes;
 mod tally;
 mod values;
+mod writes;

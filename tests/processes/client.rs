@@ -43,7 +43,7 @@ impl Client {
     }
 
     pub(crate) async fn execute(&self, sql: &str) -> Result<ExecuteResponse, Refusal> {
-        let request = ExecuteRequest { sql: sql.to_owned(), parameters: vec![] };
+        let request = ExecuteRequest { sql: sql.to_owned(), ..ExecuteRequest::default() };
         let response = WriteServiceClient::new(self.channel.clone()).execute(request).await;
         Ok(response.map_err(refusal)?.into_inner())
     }

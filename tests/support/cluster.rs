@@ -156,7 +156,8 @@ impl Cluster {
     /// Runs one statement that writes.
     pub fn execute(&self, sql: &str, params: &Params) -> Result<v1::ExecuteResponse, Failure> {
         self.shards.set(None);
-        let request = v1::ExecuteRequest { sql: sql.to_owned(), parameters: parameters(params) };
+        let request =
+            v1::ExecuteRequest { sql: sql.to_owned(), parameters: parameters(params), ..v1::ExecuteRequest::default() };
         let mut client = self.writes.clone();
         Ok(self.wait(async move { client.execute(request).await })?.into_inner())
     }

@@ -1,9 +1,10 @@
 //! One plain SQLite that holds every row.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Action;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, ToSql};
 use souk_merge::Value;
@@ -14,6 +15,8 @@ pub struct Plain {
     connection: Connection,
     /// Looks at a running statement that are left before it is interrupted.
     looks: Arc<AtomicU64>,
+    /// The rowid of the last row that was inserted.
+    inserted: Arc<Mutex<Option<i64>>>,
 }
 
 /// Steps of SQLite's machine between two looks.
@@ -38,7 +41,15 @@ impl Plain {
         let left = Arc::clone(&looks);
         let is_over = move || left.fetch_sub(1, Ordering::Relaxed) == 0;
         connection.progress_handler(STEPS_PER_LOOK, Some(is_over)).expect("a handler");
-        Plain { connection, looks }
+        let inserted: Arc<Mutex<Option<i64>>> = Arc::default();
+        let seen = Arc::clone(&inserted);
+        let see = move |action: Action, _: &str, _: &str, rowid: i64| {
+            if action == Action::SQLITE_INSERT {
+                *seen.lock().expect("no hook panics") = Some(rowid);
+            }
+        };
+        connection.update_hook(Some(see)).expect("a hook");
+        Plain { connection, looks, inserted }
     }
 
     pub fn execute(&self, sql: &str) {
@@ -84,6 +95,15 @@ impl Plain {
             all.push((0..width).map(|column| value(row.get_ref(column).expect("a column of the statement"))).collect());
         }
         Ok(Rows { names, declared, rows: all })
+    }
+
+    /// Changes rows: what RETURNING gives, how many rows were changed, and the rowid of the last that was inserted; none when none was.
+    pub fn change(&self, sql: &str, params: &Params) -> Result<(Rows, u64, Option<i64>), String> {
+        *self.inserted.lock().expect("no hook panics") = None;
+        let before = self.connection.total_changes();
+        let rows = self.query(sql, params)?;
+        let inserted = self.inserted.lock().expect("no hook panics").take();
+        Ok((rows, self.connection.total_changes() - before, inserted))
     }
 
     /// The columns that rows are loaded into: those that nothing computes.

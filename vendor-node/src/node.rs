@@ -28,7 +28,7 @@ use crate::{
     fragment::{self, Fragment, Summary},
     kept::Kept,
     schema::SchemaLog,
-    shard::{self, Inserted, TableRows},
+    shard::{self, Done, Inserted, TableRows, WriteRequest},
     shards::Shards,
     statistics::Statistics,
     ticket::Ticket,
@@ -223,6 +223,26 @@ impl Node {
                 })
                 .collect()
         }))
+    }
+
+    /// Runs statements on a shard, all or none.
+    pub(crate) fn write(&self, shard: u64, request: WriteRequest) -> Result<Vec<Done>, Fault> {
+        self.folder.schema().check_version(request.schema_version, self.folder.node())?;
+        let (mut request, mut own) = (Some(request), None);
+        let outcome = self.shards.with(shard, |open| {
+            if let Some(request) = request.take() {
+                own = Some(open.enqueue(request)?);
+            }
+            let own = own.as_ref().ok_or_else(|| Fault::internal("a write that was not begun"))?;
+            open.run_queue(|| self.folder.schema(), own)
+        });
+        if let (Err(_), Some(own)) = (&outcome, own) {
+            self.shards.with(shard, |open| {
+                open.withdraw(&own);
+                Ok(())
+            })?;
+        }
+        outcome
     }
 
     /// Whether shards are as they were.

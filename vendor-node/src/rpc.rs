@@ -151,6 +151,14 @@ impl v1::shard_service_server::ShardService for Service {
         })
         .await
     }
+
+    async fn write(&self, request: Request<v1::WriteRequest>) -> Result<Response<v1::WriteResponse>, Status> {
+        let request = request.into_inner();
+        let shard = request.shard;
+        let ticket = self.node.ticket(Duration::from_millis(request.deadline_ms.into()));
+        let request = from_wire::write(request, ticket).map_err(Fault::status)?;
+        self.run(move |node| Ok(to_wire::written(node.write(shard, request)?))).await
+    }
 }
 
 /// A part of an answer on its way.

@@ -14,8 +14,8 @@ use tonic::service::{Interceptor, interceptor::InterceptedService};
 use tonic::transport::{Channel, Endpoint};
 
 use super::nodes::{
-    FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, Reading, RejectedRow, ShardFailure,
-    ShardsState, Summary,
+    Done, FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, Reading, RejectedRow,
+    ShardFailure, ShardStatement, ShardsState, Summary, WriteRequest,
 };
 
 use crate::error::{Error, Result};
@@ -218,6 +218,24 @@ impl Nodes for GrpcNodes {
         })
     }
 
+    async fn write(&self, node: &str, request: WriteRequest) -> Result<Vec<Done>> {
+        let node = self.checked(node).await?;
+        let asked = request.statements.len();
+        let response = node.client.clone().write(write_to_wire(request)?).await;
+        let response = response.map_err(|status| in_doubt(&node.id, node.failed(&status), &status))?;
+        let done = |outcome: v1::StatementOutcome| {
+            let v1::StatementOutcome { rows_affected, last_insert_rowid, rows } = outcome;
+            let malformed = |error| Error::internal(format!("node `{}` sent a malformed batch: {error}", node.id));
+            let rows = rows.map(Batch::try_from).transpose().map_err(malformed)?;
+            Ok(Done { rows_affected, last_insert_rowid, rows })
+        };
+        let outcomes = response.into_inner().outcomes.into_iter().map(done).collect::<Result<Vec<_>>>()?;
+        if outcomes.len() == asked {
+            return Ok(outcomes);
+        }
+        Err(Error::internal(format!("node `{}` did not account for every statement it was given", node.id)))
+    }
+
     async fn describe(&self, node: &str) -> Result<NodeDescription> {
         let node = self.node(node)?;
         let described = node.check(&self.build).await?;
@@ -326,6 +344,36 @@ fn failure_from_wire(node: &str, failure: v1::ShardFailure) -> ShardFailure {
         reason: Reason::from_word(&failure.reason).unwrap_or(Reason::Internal),
         message: failure.message,
     }
+}
+
+/// A call that broke off may have happened.
+fn in_doubt(node: &str, error: Error, status: &tonic::Status) -> Error {
+    if Reason::of(status).is_some() {
+        return error;
+    }
+    let message = format!("whether the statement happened is unknown, read before trying again: {}", error.message);
+    let reason = if status.code() == tonic::Code::Unavailable { Reason::ShardUnavailable } else { error.reason };
+    tracing::warn!("node `{node}`: {message}");
+    Error { reason, message }
+}
+
+fn write_to_wire(request: WriteRequest) -> Result<v1::WriteRequest> {
+    let left = request.deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Error::deadline());
+    }
+    let statement = |statement: ShardStatement| v1::ShardStatement {
+        sql: statement.sql,
+        rows: statement.rows.map(v1::Batch::from),
+        parameters: statement.parameters.iter().map(v1::Value::from).collect(),
+    };
+    Ok(v1::WriteRequest {
+        shard: request.shard,
+        schema_version: request.schema_version,
+        deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
+        bytes_max: request.bytes_max,
+        statements: request.statements.into_iter().map(statement).collect(),
+    })
 }
 
 fn inserts_to_wire(request: InsertRequest) -> v1::InsertRowsRequest {

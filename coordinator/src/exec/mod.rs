@@ -14,6 +14,6 @@ pub(crate) use account::{Ending, Facts, Trace};
 pub(crate) use grpc::GrpcNodes;
 pub(crate) use nodes::{
     FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, Reading, ShardFailure, ShardRows,
-    TableRows,
+    ShardStatement, TableRows, WriteRequest,
 };
 pub(crate) use run::{Event, Remember, Run, run};

@@ -24,6 +24,8 @@ pub(crate) trait Nodes: Send + Sync {
     async fn hold(&self, node: &str, readings: &[&Reading], schema_version: u64) -> Result<bool>;
     /// Inserts rows, one transaction a shard.
     async fn insert_rows(&self, node: &str, request: InsertRequest) -> Result<Inserted>;
+    /// Runs statements on a shard, all or none.
+    async fn write(&self, node: &str, request: WriteRequest) -> Result<Vec<Done>>;
     /// Who a node is, checked to be built as the coordinator is.
     async fn describe(&self, node: &str) -> Result<NodeDescription>;
 }
@@ -140,6 +142,36 @@ pub(crate) struct RejectedRow {
     pub(crate) row: usize,
     pub(crate) reason: Reason,
     pub(crate) message: String,
+}
+
+/// Statements for a shard.
+#[derive(Debug)]
+pub(crate) struct WriteRequest {
+    pub(crate) shard: u64,
+    pub(crate) schema_version: u64,
+    /// Until the commit begins.
+    pub(crate) deadline: Instant,
+    pub(crate) bytes_max: u64,
+    pub(crate) statements: Vec<ShardStatement>,
+}
+
+/// A statement that writes.
+#[derive(Debug)]
+pub(crate) struct ShardStatement {
+    pub(crate) sql: String,
+    /// Run once for each row, whose values are bound in front.
+    pub(crate) rows: Option<Batch>,
+    pub(crate) parameters: Vec<Value>,
+}
+
+/// What a statement did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Done {
+    pub(crate) rows_affected: u64,
+    /// Of the last row that it inserted.
+    pub(crate) last_insert_rowid: Option<i64>,
+    /// What it gave.
+    pub(crate) rows: Option<Batch>,
 }
 
 /// A node as it describes itself.

@@ -73,16 +73,7 @@ fn responses(
     first: Option<Result<Event, Error>>,
     format: v1::RowFormat,
 ) -> impl Stream<Item = Result<v1::QueryResponse, Status>> {
-    let header = v1::Header {
-        columns: answer
-            .columns
-            .iter()
-            .map(|(name, declared)| v1::ColumnDescription {
-                name: name.clone(),
-                declared_type: declared.clone().unwrap_or_default(),
-            })
-            .collect(),
-    };
+    let header = v1::Header { columns: answer.columns.iter().cloned().map(to_wire::column).collect() };
     let header = response(v1::query_response::Part::Header(header));
     let rest = futures::stream::unfold(Some((answer, Some(first), 0u64)), move |state| async move {
         let (mut answer, first, rows) = state?;

@@ -6,6 +6,7 @@ use souk_proto::v1;
 
 use crate::exec::{Ending, Facts, ShardFailure};
 use crate::session::{Explanation, Measured, Step, StepKind};
+use crate::write::Executed;
 
 pub(super) fn certificate(facts: &Facts, ending: Ending, rows: u64) -> v1::Certificate {
     let Ending { failed, kept, skipped, readings: _ } = ending;
@@ -32,6 +33,21 @@ fn failure(failure: ShardFailure) -> v1::ShardFailure {
         reason: failure.reason.as_str().to_owned(),
         message: failure.message,
     }
+}
+
+pub(super) fn executed(executed: Executed, format: v1::RowFormat) -> v1::ExecuteResponse {
+    let Executed { rows_affected, last_insert_rowid, columns, rows, schema_version, shards } = executed;
+    let (batch, rows) = match format {
+        v1::RowFormat::Unspecified => (rows.map(v1::Batch::from), None),
+        v1::RowFormat::Rows => (None, rows.map(v1::Rows::from)),
+    };
+    let columns = columns.into_iter().map(column).collect();
+    v1::ExecuteResponse { rows_affected, schema_version, shards, last_insert_rowid, columns, batch, rows }
+}
+
+/// One column of an answer.
+pub(super) fn column((name, declared): (String, Option<String>)) -> v1::ColumnDescription {
+    v1::ColumnDescription { name, declared_type: declared.unwrap_or_default() }
 }
 
 pub(super) fn explanation(explanation: Explanation) -> v1::ExplainResponse {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::from_wire;
+use super::{from_wire, to_wire};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::write::{LoadRows, Loaded, Loader, RejectedRow, execute};
@@ -25,13 +25,10 @@ impl v1::write_service_server::WriteService for WriteRpc {
 
     async fn execute(&self, request: Request<v1::ExecuteRequest>) -> Result<Response<v1::ExecuteResponse>, Status> {
         let request = request.into_inner();
+        let format = request.row_format();
         let parameters = from_wire::parameters(request.parameters)?;
-        let executed = execute(&self.cluster, &request.sql, parameters).await?;
-        Ok(Response::new(v1::ExecuteResponse {
-            rows_affected: executed.rows_affected,
-            schema_version: executed.schema_version,
-            shards: executed.shards,
-        }))
+        let executed = execute(&self.cluster, &request.sql, parameters, request.deadline_ms).await?;
+        Ok(Response::new(to_wire::executed(executed, format)))
     }
 
     async fn load(&self, request: Request<Streaming<v1::LoadRequest>>) -> Result<Response<Self::LoadStream>, Status> {

@@ -37,14 +37,6 @@ impl Evaluator {
         Ok(all)
     }
 
-    /// The name of each parameter of a query over no tables; none for a positional one.
-    pub(crate) fn parameter_names(&self, sql: &str) -> Result<Vec<Option<String>>, SqlError> {
-        let connection = self.connection.lock();
-        let statement = connection.prepare_cached(sql).map_err(SqlError::from_sqlite)?;
-        let name = |index| statement.parameter_name(index).filter(|name| !name.starts_with('?')).map(str::to_owned);
-        Ok((1..=statement.parameter_count()).map(name).collect())
-    }
-
     /// The value of an expression.
     pub(crate) fn value(&self, expression: &str, parameters: &[Value]) -> Result<Value, SqlError> {
         let mut rows = self.rows(&format!("SELECT {expression}"), parameters)?;

@@ -7,6 +7,7 @@ mod tokens;
 
 mod ast;
 mod bind;
+mod change;
 mod dialect;
 mod evaluate;
 mod judge;
@@ -23,6 +24,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use ast::*;
 pub(crate) use bind::is_rowid;
+pub(crate) use change::{Change, Clause, Insert};
 pub(crate) use evaluate::Evaluator;
 pub(crate) use judge::Verdict;
 pub(crate) use print::quote;
@@ -30,7 +32,7 @@ pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo, V
 use tokens::tokenize;
 pub(crate) use twin::{Described, Twin};
 pub(crate) use walk::{Node, map_query, own_sources, walk_expr, walk_query};
-pub(crate) use writes::{Declared, InsertStatement, SchemaStatement, WriteStatement, read_write};
+pub(crate) use writes::{Declared, SchemaStatement, WriteStatement, read_write};
 
 /// What a statement may be before it is parsed.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +125,29 @@ pub(crate) fn prepare(twin: &Twin, schema: &Schema, text: &str, bounds: &Bounds)
         Err(error) => Verdict::Opaque(error.to_string()),
     };
     Ok(Statement { described, verdict })
+}
+
+/// A statement that changes rows, and what SQLite says of it.
+#[derive(Debug)]
+pub(crate) struct ChangeStatement {
+    /// Name and declared type of each column that RETURNING gives.
+    pub(crate) columns: Vec<(String, Option<String>)>,
+    /// The name of each parameter, with its prefix; none for `?`.
+    pub(crate) parameters: Vec<Option<String>>,
+    pub(crate) change: Change,
+}
+
+/// Reads a text that should be an INSERT, an UPDATE or a DELETE: SQLite's own view first.
+pub(crate) fn prepare_change(twin: &Twin, text: &str, bounds: &Bounds) -> Result<ChangeStatement, SqlError> {
+    let tokens = tokenize(text, bounds)?;
+    if are_several(&tokens) {
+        return Err(SqlError::from_sqlite(rusqlite::Error::MultipleStatement));
+    }
+    let Described { columns, parameters, .. } = twin.describe_change(text)?;
+    let end = tokens.iter().position(|token| matches!(token.token, Token::SemiColon | Token::EOF));
+    let change = change::take_apart(text, &tokens[..end.unwrap_or(tokens.len())]);
+    let change = change.unwrap_or_else(|| Err(SqlError::Unsupported("this kind of statement".into())))?;
+    Ok(ChangeStatement { columns, parameters, change })
 }
 
 /// Whether anything but a semicolon follows a semicolon.

@@ -47,6 +47,8 @@ pub(crate) struct Reads {
     pub(crate) denied: Option<String>,
     /// Functions that it calls, in lower case.
     pub(crate) functions: BTreeSet<String>,
+    /// Whether it may change rows.
+    may_write: bool,
 }
 
 /// A statement as SQLite sees it.
@@ -94,7 +96,16 @@ impl Twin {
 
     /// What SQLite says about one statement that reads.
     pub(crate) fn describe(&self, text: &str) -> Result<Described, SqlError> {
-        *self.reads.lock() = Reads::default();
+        self.describe_with(text, Reads::default())
+    }
+
+    /// What SQLite says about one statement that changes rows.
+    pub(super) fn describe_change(&self, text: &str) -> Result<Described, SqlError> {
+        self.describe_with(text, Reads { may_write: true, ..Reads::default() })
+    }
+
+    fn describe_with(&self, text: &str, reads: Reads) -> Result<Described, SqlError> {
+        *self.reads.lock() = reads;
         let prepared = self.connection.prepare(text);
         let mut reads = self.reads.lock().clone();
         if let Some(denied) = reads.denied {
@@ -208,6 +219,16 @@ impl Reads {
             AuthAction::Function { function_name } => {
                 self.functions.insert(function_name.to_ascii_lowercase());
                 return Authorization::Allow;
+            }
+            AuthAction::Insert { table_name }
+            | AuthAction::Update { table_name, .. }
+            | AuthAction::Delete { table_name }
+                if self.may_write =>
+            {
+                if !is_internal(table_name) {
+                    return Authorization::Allow;
+                }
+                format!("writing to `{table_name}`")
             }
             AuthAction::Insert { .. } | AuthAction::Update { .. } | AuthAction::Delete { .. } => {
                 "writing in a query; use the call that executes statements".into()

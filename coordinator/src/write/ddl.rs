@@ -57,7 +57,7 @@ pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaState
         );
         return Err(Error::new(first.reason, message));
     }
-    Ok(Executed { rows_affected: 0, schema_version: version, shards: snapshot.topology.shard_count() as u32 })
+    Ok(Executed { shards: snapshot.topology.shard_count() as u32, ..Executed::at(version) })
 }
 
 /// Hands the schema log to a node until it has taken it: one that was away, or that a crash kept a change from, is behind.

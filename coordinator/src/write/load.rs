@@ -125,14 +125,6 @@ impl Loader {
         Ok(loaded)
     }
 
-    /// How many shards a flush would write.
-    pub(crate) fn shards_pending(&self) -> Result<usize> {
-        let topology = self.cluster.snapshot().topology;
-        let owners = self.pending.by_key.keys().map(|key| topology.owner_of_bytes(key).ok_or(key));
-        let distinct: std::collections::BTreeSet<_> = owners.collect();
-        Ok(distinct.len())
-    }
-
     fn by_shard(&self, pending: Pending) -> Result<BTreeMap<u64, Vec<PendingRows>>> {
         let topology = self.cluster.snapshot().topology;
         let mut by_shard: BTreeMap<u64, Vec<PendingRows>> = BTreeMap::new();

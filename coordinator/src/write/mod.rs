@@ -1,14 +1,14 @@
-//! Filling the cluster: schema changes, INSERT by key, bulk load.
+//! Writing: schema changes, statements that change rows, bulk load.
 
+mod change;
 mod ddl;
-mod insert;
 mod load;
 mod router;
 mod shards;
 
 use std::sync::Arc;
 
-use souk_merge::Value;
+use souk_merge::{Batch, Value};
 use souk_proto::Reason;
 
 use crate::cluster::Cluster;
@@ -20,26 +20,49 @@ pub(crate) use load::{LoadRows, Loaded, Loader, RejectedRow};
 pub(crate) use shards::first_shards;
 
 /// What a statement did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Executed {
     pub(crate) rows_affected: u64,
+    /// Of the last row that it inserted.
+    pub(crate) last_insert_rowid: Option<i64>,
+    /// Name and declared type of each column of RETURNING.
+    pub(crate) columns: Vec<(String, Option<String>)>,
+    /// What RETURNING gives.
+    pub(crate) rows: Option<Batch>,
     pub(crate) schema_version: u64,
     pub(crate) shards: u32,
 }
 
+impl Executed {
+    /// Nothing was done, at this schema number.
+    fn at(schema_version: u64) -> Executed {
+        Executed {
+            rows_affected: 0,
+            last_insert_rowid: None,
+            columns: Vec::new(),
+            rows: None,
+            schema_version,
+            shards: 0,
+        }
+    }
+}
+
 /// Runs one statement that writes.
-pub(crate) async fn execute(cluster: &Arc<Cluster>, sql: &str, parameters: Vec<(String, Value)>) -> Result<Executed> {
+pub(crate) async fn execute(
+    cluster: &Arc<Cluster>,
+    sql: &str,
+    parameters: Vec<(String, Value)>,
+    deadline_ms: u32,
+) -> Result<Executed> {
     let unsupported = |what: &str| Err(Error::new(Reason::UnsupportedSql, what.to_owned()));
     match read_write(sql, &cluster.bounds())? {
         WriteStatement::Schema(_) if !parameters.is_empty() => {
             Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"))
         }
         WriteStatement::Schema(statement) => ddl::change_schema(cluster, statement).await,
-        WriteStatement::Insert(statement) => insert::insert(cluster, statement, parameters).await,
+        WriteStatement::Change => change::change(cluster, sql, parameters, deadline_ms).await,
         WriteStatement::Other(word) => match word.as_str() {
-            "SELECT" | "WITH" | "VALUES" => {
-                unsupported("this call runs statements that write; ask SELECT with the query call")
-            }
+            "SELECT" | "VALUES" => unsupported("this call runs statements that write; ask SELECT with the query call"),
             "BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => {
                 unsupported("transactions are not supported; each call is atomic on its shard by itself")
             }

@@ -11,7 +11,7 @@ use crate::{
     fragment::Fragment,
     node::ShardRows,
     schema::SchemaLog,
-    shard::{Scope, ScopedTable, Statement, TableRows},
+    shard::{Scope, ScopedTable, Statement, TableRows, WriteRequest, WriteStatement},
     statistics::{Need, StoredColumn, Test},
     ticket::Ticket,
 };
@@ -106,6 +106,21 @@ fn table_rows(inserts: v1::TableInserts) -> Result<TableRows, Fault> {
     let v1::TableInserts { table, columns, batch } = inserts;
     let batch = batch.ok_or(WireError::Missing("table_inserts.batch")).map_err(malformed)?;
     TableRows::new(table, columns, Batch::try_from(batch).map_err(malformed)?)
+}
+
+pub(crate) fn write(request: v1::WriteRequest, ticket: Arc<Ticket>) -> Result<WriteRequest, Fault> {
+    let v1::WriteRequest { shard: _, schema_version, deadline_ms: _, bytes_max, statements } = request;
+    let statements = statements.into_iter().map(write_statement).collect::<Result<_, _>>().map_err(malformed)?;
+    Ok(WriteRequest { statements, schema_version, bytes_max, ticket })
+}
+
+fn write_statement(statement: v1::ShardStatement) -> Result<WriteStatement, WireError> {
+    let v1::ShardStatement { sql, rows, parameters } = statement;
+    Ok(WriteStatement {
+        sql,
+        rows: rows.map(Batch::try_from).transpose()?,
+        parameters: parameters.into_iter().map(Value::try_from).collect::<Result<_, _>>()?,
+    })
 }
 
 fn malformed(error: WireError) -> Fault {

@@ -8,7 +8,7 @@ use crate::{
     error::{Failure, Fault},
     fragment::{ShardTime, Summary},
     node::{Description, ShardOutcome},
-    shard::Inserted,
+    shard::{Done, Inserted},
 };
 
 pub(crate) fn description(description: Description) -> v1::DescribeResponse {
@@ -95,6 +95,15 @@ pub(crate) fn insertions(node: &str, outcomes: Vec<ShardOutcome>) -> v1::InsertR
         }
     }
     response
+}
+
+pub(crate) fn written(outcomes: Vec<Done>) -> v1::WriteResponse {
+    let outcome = |Done { rows_affected, last_insert_rowid, rows }: Done| v1::StatementOutcome {
+        rows_affected,
+        last_insert_rowid,
+        rows: rows.map(v1::Batch::from),
+    };
+    v1::WriteResponse { outcomes: outcomes.into_iter().map(outcome).collect() }
 }
 
 fn count(count: usize) -> u32 {

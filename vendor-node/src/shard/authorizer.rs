@@ -1,4 +1,4 @@
-//! What a statement of a call may do: read tables, and nothing else. A list of what is allowed.
+//! What a statement of a call may do: read tables, and a writer's change rows of them. A list of what is allowed.
 
 use std::sync::{
     Arc,
@@ -13,12 +13,14 @@ use super::scope::ScopeNames;
 const FUNCTIONS_DENIED: [&str; 5] =
     ["load_extension", "changes", "total_changes", "last_insert_rowid", "fts3_tokenizer"];
 
-/// Decides for one reader.
+/// Decides for one connection.
 pub(crate) struct Authorizer {
-    /// Set while the reader runs statements of its own.
+    /// Set while the connection runs statements of its own.
     pub(crate) trusted: Arc<AtomicBool>,
-    /// The scope's views, when the reader has one.
+    /// The scope's views, when a reader has one.
     pub(crate) scope: Option<ScopeNames>,
+    /// Whether rows may be changed.
+    pub(crate) writes: bool,
 }
 
 impl Authorizer {
@@ -39,6 +41,9 @@ impl Authorizer {
                     Reach { table_name, column_name, database: context.database_name, accessor: context.accessor };
                 self.allows_read(&reach)
             }
+            AuthAction::Insert { table_name }
+            | AuthAction::Delete { table_name }
+            | AuthAction::Update { table_name, .. } => self.writes && !is_internal(table_name),
             _ => false,
         }
     }

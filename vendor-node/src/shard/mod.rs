@@ -6,11 +6,13 @@
 //! - [`scope`]: one key's rows as views.
 //! - [`authorizer`]: what a statement may do.
 //! - [`reader`], [`writer`]: connections.
+//! - [`queue`]: requests that wait for the writer.
 
 mod authorizer;
 mod connection;
 mod file;
 mod place;
+mod queue;
 mod reader;
 mod scope;
 mod writer;
@@ -33,12 +35,14 @@ use souk_proto::Reason;
 pub(crate) use connection::OpenConnections;
 pub(crate) use file::{create, disk};
 pub(crate) use place::{Place, Trouble};
+pub(crate) use queue::{Done, Waiting, WriteRequest, WriteStatement};
 pub(crate) use reader::{RowView, Statement, Visit, bindable};
 pub(crate) use scope::{Scope, ScopedTable, quote};
 pub(crate) use writer::{Inserted, TableRows};
 
 use crate::{commits::ShardCommits, error::Fault, schema::SchemaLog, ticket::Ticket};
 use place::Phase;
+use queue::Queue;
 use reader::Reader;
 use writer::{WriteFault, Writer};
 
@@ -68,6 +72,7 @@ pub(crate) struct Shard {
     /// Declared before the writer, so that a writer closes last and leaves no log behind.
     idle: Mutex<Vec<Reader>>,
     writer: Mutex<Option<Writer>>,
+    queue: Queue,
     place: Arc<Place>,
     open: Arc<OpenConnections>,
     commits: Arc<ShardCommits>,
@@ -86,6 +91,7 @@ impl Shard {
         Shard {
             idle: Mutex::default(),
             writer: Mutex::default(),
+            queue: Queue::default(),
             place: Arc::new(place),
             open: Arc::clone(open),
             commits,
@@ -179,14 +185,59 @@ impl Shard {
         self.write(log, |_| Ok(()))
     }
 
+    /// Puts a request into the queue.
+    pub(crate) fn enqueue(&self, request: WriteRequest) -> Result<Arc<Waiting>, Fault> {
+        let words = "too many writes wait for it: try again in a moment";
+        self.queue.push(request).ok_or_else(|| self.place.fault(Reason::Overloaded, words))
+    }
+
+    /// Gives what became of a request of the queue: another call has run it, or this one runs all that wait.
+    pub(crate) fn run_queue(&self, log: impl Fn() -> Arc<SchemaLog>, own: &Arc<Waiting>) -> Result<Vec<Done>, Trouble> {
+        let mut held = self.writer.lock();
+        loop {
+            if let Some(outcome) = own.take() {
+                return Ok(outcome?);
+            }
+            // Before others' requests are taken: they wait for their own calls, which come here next.
+            self.open_writer(&mut held)?;
+            let together = self.queue.take();
+            if together.is_empty() {
+                let words = "a write broke down: whether it happened is unknown, read before trying again";
+                return Err(self.place.fault(Reason::Internal, words).into());
+            }
+            if let Err(Trouble::Fault(fault) | Trouble::NoDescriptors(fault)) =
+                self.write_held(&mut held, &log(), |writer| writer.run_all(&together))
+            {
+                together.iter().for_each(|waiting| waiting.settle(Err(fault.clone())));
+            }
+        }
+    }
+
+    /// Takes a request back that cannot be run.
+    pub(crate) fn withdraw(&self, own: &Arc<Waiting>) {
+        self.queue.withdraw(own);
+    }
+
     /// Writes at the schema of `log`, one writer at a time.
     fn write<T>(&self, log: &SchemaLog, body: impl FnOnce(&mut Writer) -> Result<T, WriteFault>) -> Result<T, Trouble> {
-        let mut held = self.writer.lock();
+        self.write_held(&mut self.writer.lock(), log, body)
+    }
+
+    fn open_writer<'w>(&self, held: &'w mut Option<Writer>) -> Result<&'w mut Writer, Trouble> {
         self.check_inode()?;
-        let writer = match &mut *held {
+        Ok(match held {
             Some(writer) => writer,
             None => held.insert(Writer::open(&self.place, &self.open)?),
-        };
+        })
+    }
+
+    fn write_held<T>(
+        &self,
+        held: &mut Option<Writer>,
+        log: &SchemaLog,
+        body: impl FnOnce(&mut Writer) -> Result<T, WriteFault>,
+    ) -> Result<T, Trouble> {
+        let writer = self.open_writer(held)?;
         self.remember_inode()?;
         let counted = CountOnDrop(&self.commits);
         let outcome = writer.catch_up(log).and_then(|()| body(writer));

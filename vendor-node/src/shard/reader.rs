@@ -67,18 +67,23 @@ impl RowView<'_> {
 
     /// The value in a column, which must be one of the row's.
     pub(crate) fn value(&self, column: usize) -> ValueRef<'_> {
-        match self.row.get_ref_unwrap(column) {
-            SqlValue::Null => ValueRef::Null,
-            SqlValue::Integer(integer) => ValueRef::Integer(integer),
-            SqlValue::Real(real) => ValueRef::Real(real),
-            SqlValue::Text(bytes) => ValueRef::Text(bytes),
-            SqlValue::Blob(bytes) => ValueRef::Blob(bytes),
-        }
+        value_of(self.row, column)
     }
 
     /// The values.
     pub(crate) fn values(&self) -> impl Iterator<Item = ValueRef<'_>> {
         (0..self.width).map(|column| self.value(column))
+    }
+}
+
+/// The value in a column, which must be one of the row's.
+pub(super) fn value_of<'r>(row: &'r Row<'_>, column: usize) -> ValueRef<'r> {
+    match row.get_ref_unwrap(column) {
+        SqlValue::Null => ValueRef::Null,
+        SqlValue::Integer(integer) => ValueRef::Integer(integer),
+        SqlValue::Real(real) => ValueRef::Real(real),
+        SqlValue::Text(bytes) => ValueRef::Text(bytes),
+        SqlValue::Blob(bytes) => ValueRef::Blob(bytes),
     }
 }
 
@@ -257,7 +262,7 @@ fn seal(
         connection.execute_batch(&scope.views(names))?;
     }
     connection.execute_batch("PRAGMA query_only = ON")?;
-    let authorizer = Authorizer { trusted, scope: names };
+    let authorizer = Authorizer { trusted, scope: names, writes: false };
     connection.authorizer(Some(move |context: AuthContext<'_>| authorizer.decide(context)))?;
     let is_over = move || running.lock().as_ref().is_some_and(|ticket| ticket.is_over());
     connection.progress_handler(OPS_PER_LOOK, Some(is_over))

@@ -1,29 +1,39 @@
 //! A writer: the one connection of a shard that may change its file.
 
+mod run;
+
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use rusqlite::{CachedStatement, Connection, ErrorCode, ffi, hooks::Wal, wal::CheckpointMode};
+use parking_lot::Mutex;
+use rusqlite::{
+    CachedStatement, Connection, ErrorCode, ffi,
+    hooks::{Action, AuthContext, Wal},
+    wal::CheckpointMode,
+};
 use souk_merge::{Batch, BatchCursor};
 use souk_proto::Reason;
 
 use super::{
-    authorizer::is_internal,
+    authorizer::{Authorizer, is_internal},
     connection::{self, BUSY_WAIT_MAX, Counted, OpenConnections},
     file,
     place::{Phase, Place, Trouble, code, words},
     reader::bindable,
     scope::quote,
 };
-use crate::{error::Fault, schema::SchemaLog};
+use crate::{error::Fault, raw, schema::SchemaLog, ticket::Ticket};
 
-/// Prepared INSERTs kept a writer.
+/// Prepared statements kept a writer.
 const STATEMENTS_KEPT: usize = 8;
+
+/// Instructions of SQLite's machine between two looks at the ticket.
+const OPS_PER_LOOK: i32 = 1000;
 
 /// Page cache of a writer, in KiB.
 const CACHE_KIB: i32 = 128;
@@ -90,7 +100,18 @@ pub(crate) struct Writer {
     schema_version: u64,
     /// Pages in the log after the last commit.
     wal_pages: Arc<AtomicUsize>,
+    client: Client,
     _counted: Counted,
+}
+
+/// What the connection's hooks know of the client's statement that runs.
+#[derive(Clone)]
+struct Client {
+    /// Unset while a client's statement is compiled and run.
+    trusted: Arc<AtomicBool>,
+    ticket: Arc<Mutex<Option<Arc<Ticket>>>>,
+    /// The rowid of the last row that was inserted.
+    inserted: Arc<Mutex<Option<i64>>>,
 }
 
 impl Writer {
@@ -103,10 +124,13 @@ impl Writer {
         file::check(place, &connection)?;
         let wal_pages = Arc::new(AtomicUsize::new(0));
         count_pages(&mut connection, Arc::clone(&wal_pages)).map_err(opening)?;
+        let client =
+            Client { trusted: Arc::new(AtomicBool::new(true)), ticket: Arc::default(), inserted: Arc::default() };
+        watch(&mut connection, &client).map_err(opening)?;
         let version = "SELECT schema_version FROM _souk_shard";
         let version = connection.query_row(version, [], |row| row.get::<_, i64>(0)).map_err(opening)?;
         let schema_version = version.cast_unsigned();
-        Ok(Writer { connection, place: Arc::clone(place), schema_version, wal_pages, _counted: counted })
+        Ok(Writer { connection, place: Arc::clone(place), schema_version, wal_pages, client, _counted: counted })
     }
 
     /// Pages in the log.
@@ -270,6 +294,22 @@ fn count_pages(connection: &mut Connection, counter: Arc<AtomicUsize>) -> rusqli
     connection.wal_hook(Some(move |_: &mut Wal, pages| {
         counter.store(usize::try_from(pages).unwrap_or(0), Ordering::Relaxed);
         Ok(())
+    }))
+}
+
+/// Lets clients' statements do no more than they may, and only until their call is over; and sees what they insert.
+fn watch(connection: &mut Connection, client: &Client) -> rusqlite::Result<()> {
+    raw::register_functions(connection)?;
+    let authorizer = Authorizer { trusted: Arc::clone(&client.trusted), scope: None, writes: true };
+    connection.authorizer(Some(move |context: AuthContext<'_>| authorizer.decide(context)))?;
+    let ticket = Arc::clone(&client.ticket);
+    let is_over = move || ticket.lock().as_ref().is_some_and(|ticket| ticket.is_over());
+    connection.progress_handler(OPS_PER_LOOK, Some(is_over))?;
+    let inserted = Arc::clone(&client.inserted);
+    connection.update_hook(Some(move |action: Action, _: &str, _: &str, rowid: i64| {
+        if action == Action::SQLITE_INSERT {
+            *inserted.lock() = Some(rowid);
+        }
     }))
 }
 

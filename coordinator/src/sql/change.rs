@@ -1,0 +1,424 @@
+//! INSERT, UPDATE and DELETE, taken apart at their own words. SQLite has accepted the text before: what is left to find is where its
+//! parts begin.
+
+use std::ops::Range;
+
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+
+use super::SqlError;
+
+/// A statement that changes rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Insert(Insert),
+    Update(Update),
+    Delete(Delete),
+}
+
+/// `[WITH ...] INSERT [OR ...] INTO table [(columns)] source [ON CONFLICT ...] [RETURNING ...]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Insert {
+    pub(crate) table: String,
+    /// What stands behind OR, in upper case; REPLACE for a REPLACE.
+    pub(crate) or: Option<String>,
+    /// Empty: all columns, in order.
+    pub(crate) columns: Vec<String>,
+    /// The query that gives the rows, with the text's own parameters; none for DEFAULT VALUES.
+    pub(crate) source: Option<String>,
+    /// The table's other name, which the clauses behind the rows may use.
+    pub(crate) alias: Option<String>,
+    pub(crate) upsert: Option<Clause>,
+    pub(crate) returning: Option<Clause>,
+}
+
+/// `[WITH ...] UPDATE [OR ...] table [AS alias] SET ... [FROM ...] [WHERE ...] [RETURNING ...]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Update {
+    pub(crate) table: String,
+    pub(crate) or: Option<String>,
+    /// Every column that is set.
+    pub(crate) columns: Vec<String>,
+    /// A SELECT of everything that the statement reads, from the rows that it changes.
+    pub(crate) reads: String,
+}
+
+/// `[WITH ...] DELETE FROM table [AS alias] [WHERE ...] [RETURNING ...]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delete {
+    pub(crate) table: String,
+    /// A SELECT of everything that the statement reads, from the rows that it deletes.
+    pub(crate) reads: String,
+}
+
+/// A part of a statement, to be printed with its parameters behind others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Clause {
+    words: Vec<Word>,
+    /// Whether it holds a query of its own.
+    pub(crate) has_query: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    Text(String),
+    Parameter(usize),
+}
+
+impl Clause {
+    /// The highest number of its parameters.
+    pub(crate) fn parameters(&self) -> usize {
+        let number = |word: &Word| match word {
+            Word::Text(_) => 0,
+            Word::Parameter(number) => *number,
+        };
+        self.words.iter().map(number).max().unwrap_or(0)
+    }
+
+    /// Its text, when so many parameters are in front of the statement's own.
+    pub(crate) fn print(&self, parameters_in_front: usize) -> String {
+        let print = |word: &Word| match word {
+            Word::Text(text) => text.clone(),
+            Word::Parameter(number) => format!("?{}", number + parameters_in_front),
+        };
+        self.words.iter().map(print).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Takes a statement apart; none when it is of another kind. A part that is not found is an error: nothing is guessed.
+pub(super) fn take_apart(text: &str, tokens: &[TokenWithSpan]) -> Option<Result<Change, SqlError>> {
+    let reader = Reader { text, tokens, starts: offsets(text, tokens.iter().map(|token| token.span.start)) };
+    let start = reader.find(0, tokens.len(), &["INSERT", "REPLACE", "UPDATE", "DELETE", "SELECT", "VALUES"])?;
+    if start > 0 && !reader.is(0, "WITH") {
+        return None;
+    }
+    let read = match reader.word(start)?.to_ascii_uppercase().as_str() {
+        "INSERT" | "REPLACE" => reader.insert(start).map(Change::Insert),
+        "UPDATE" => reader.update(start).map(Change::Update),
+        "DELETE" => reader.delete(start).map(Change::Delete),
+        _ => return None,
+    };
+    Some(read.ok_or_else(|| SqlError::Unsupported("a statement of this form".into())))
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    tokens: &'t [TokenWithSpan],
+    /// Where each token starts in the text, in bytes.
+    starts: Vec<usize>,
+}
+
+impl Reader<'_> {
+    fn insert(&self, start: usize) -> Option<Insert> {
+        let (mut at, mut or) = (start + 1, None);
+        if self.is(start, "REPLACE") {
+            or = Some("REPLACE".to_owned());
+        }
+        if self.is(at, "OR") {
+            or = Some(self.word(at + 1)?.to_ascii_uppercase());
+            at += 2;
+        }
+        at = self.expect(at, "INTO")?;
+        let table;
+        (table, at) = self.table(at)?;
+        let alias;
+        (alias, at) = self.alias(at)?;
+        let mut columns = Vec::new();
+        if self.is_token(at, &Token::LParen) {
+            let end = self.closing(at)?;
+            columns = self.names(at + 1..end)?;
+            at = end + 1;
+        }
+        let end = self.tokens.len();
+        let returning = self.find(at, end, &["RETURNING"]).unwrap_or(end);
+        let upsert = self.upsert(at, returning).unwrap_or(returning);
+        let source = if self.is(at, "DEFAULT") && self.is(at + 1, "VALUES") {
+            None
+        } else {
+            Some(format!("{}{}", self.raw(0..start), self.raw(at..upsert)))
+        };
+        Some(Insert {
+            table,
+            or,
+            columns,
+            source,
+            alias,
+            upsert: self.clause(upsert..returning),
+            returning: self.clause(returning..end),
+        })
+    }
+
+    fn update(&self, start: usize) -> Option<Update> {
+        let (mut at, mut or) = (start + 1, None);
+        if self.is(at, "OR") {
+            or = Some(self.word(at + 1)?.to_ascii_uppercase());
+            at += 2;
+        }
+        let (target, table, set) = self.target(at, "SET")?;
+        let Ends { from, filter, returning, end } = self.ends(set + 1)?;
+        let mut columns = Vec::new();
+        let mut terms = Vec::new();
+        for assignment in self.split(set + 1..from, &Token::Comma) {
+            let equal = self.find_token(assignment.clone(), &Token::Eq)?;
+            if self.is_token(assignment.start, &Token::LParen) {
+                let closing = self.closing(assignment.start)?;
+                columns.extend(self.names(assignment.start + 1..closing)?);
+                terms.push(self.row_terms(equal + 1..assignment.end)?);
+            } else {
+                columns.extend(self.names(assignment.start..equal)?);
+                terms.push(self.print(equal + 1..assignment.end));
+            }
+        }
+        if returning < end {
+            terms.push(self.print(returning + 1..end));
+        }
+        let others = if from < filter { format!(", {}", self.print(from + 1..filter)) } else { String::new() };
+        let reads = format!(
+            "{} SELECT {} FROM {target}{others} {}",
+            self.print(0..start),
+            terms.join(", "),
+            self.print(filter..returning)
+        );
+        Some(Update { table, or, columns, reads })
+    }
+
+    fn delete(&self, start: usize) -> Option<Delete> {
+        let (target, table, after) = self.target(self.expect(start + 1, "FROM")?, "")?;
+        let Ends { from: _, filter, returning, end } = self.ends(after)?;
+        let terms = if returning < end { self.print(returning + 1..end) } else { "1".to_owned() };
+        let reads = format!("{} SELECT {terms} FROM {target} {}", self.print(0..start), self.print(filter..returning));
+        Some(Delete { table, reads })
+    }
+
+    /// The values of a row: those of a list, or a query as something that reads what it reads.
+    fn row_terms(&self, range: Range<usize>) -> Option<String> {
+        if !self.is_token(range.start, &Token::LParen) || self.closing(range.start)? + 1 != range.end {
+            return None;
+        }
+        let inner = range.start + 1..range.end - 1;
+        let is_query = ["SELECT", "VALUES", "WITH"].iter().any(|word| self.is(inner.start, word));
+        Some(if is_query { format!("EXISTS ({})", self.print(inner)) } else { self.print(inner) })
+    }
+
+    /// `[main.]table [[AS] alias] [INDEXED BY index | NOT INDEXED]` up to a word, or to where its clauses begin: what FROM takes, the
+    /// table's name, and where it ends.
+    fn target(&self, at: usize, until: &str) -> Option<(String, String, usize)> {
+        let (table, after) = self.table(at)?;
+        let words: &[&str] = if until.is_empty() { &["WHERE", "RETURNING", "ORDER", "LIMIT"] } else { &[until] };
+        let end = match self.find(after, self.tokens.len(), words) {
+            Some(end) => end,
+            None if until.is_empty() => self.tokens.len(),
+            None => return None,
+        };
+        // The way that SQLite goes by is not what is asked here.
+        let hint = self.find(after, end, &["INDEXED"]);
+        let named = hint.map_or(end, |hint| if self.is(hint - 1, "NOT") { hint - 1 } else { hint });
+        Some((self.print(at..named), table, end))
+    }
+
+    /// Where the clauses of an UPDATE or DELETE begin; each is where the next begins when it is not there.
+    fn ends(&self, at: usize) -> Option<Ends> {
+        let end = self.tokens.len();
+        if self.find(at, end, &["ORDER", "LIMIT"]).is_some_and(|order| self.is(order, "LIMIT")) {
+            return None;
+        }
+        let returning = self.find(at, end, &["RETURNING"]).unwrap_or(end);
+        let filter = self.find(at, returning, &["WHERE"]).unwrap_or(returning);
+        // `IS DISTINCT FROM` is an operator.
+        let mut from = at;
+        loop {
+            from = self.find(from, filter, &["FROM"]).unwrap_or(filter);
+            if from == filter || !self.is(from - 1, "DISTINCT") {
+                break;
+            }
+            from += 1;
+        }
+        Some(Ends { from, filter, returning, end })
+    }
+
+    fn upsert(&self, at: usize, end: usize) -> Option<usize> {
+        let mut from = at;
+        loop {
+            let on = self.find(from, end, &["ON"])?;
+            if self.is(on + 1, "CONFLICT") {
+                return Some(on);
+            }
+            from = on + 1;
+        }
+    }
+
+    /// `[main.]table`, and where it ends.
+    fn table(&self, at: usize) -> Option<(String, usize)> {
+        let is_qualified = self.is_token(at + 1, &Token::Period);
+        if is_qualified && !self.word(at)?.eq_ignore_ascii_case("main") {
+            return None;
+        }
+        let name = if is_qualified { at + 2 } else { at };
+        Some((self.name(name)?, name + 1))
+    }
+
+    fn alias(&self, at: usize) -> Option<(Option<String>, usize)> {
+        if self.is(at, "AS") { Some((Some(self.name(at + 1)?), at + 2)) } else { Some((None, at)) }
+    }
+
+    /// The names of a list.
+    fn names(&self, range: Range<usize>) -> Option<Vec<String>> {
+        let one = |range: Range<usize>| if range.len() == 1 { self.name(range.start) } else { None };
+        self.split(range, &Token::Comma).into_iter().map(one).collect()
+    }
+
+    fn name(&self, at: usize) -> Option<String> {
+        match &self.tokens.get(at)?.token {
+            Token::Word(word) => Some(word.value.clone()),
+            // SQLite takes a text for a name where only a name can be.
+            Token::SingleQuotedString(name) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    fn clause(&self, range: Range<usize>) -> Option<Clause> {
+        if range.is_empty() {
+            return None;
+        }
+        let has_query = range.clone().any(|at| self.is(at, "SELECT") || self.is(at, "VALUES"));
+        let word = |at: usize| match &self.tokens[at].token {
+            Token::Placeholder(number) => Word::Parameter(number.trim_start_matches('?').parse().unwrap_or(0)),
+            _ => Word::Text(self.source(at).to_owned()),
+        };
+        let mut words: Vec<Word> = Vec::new();
+        for at in range {
+            match (words.last_mut(), word(at)) {
+                (Some(Word::Text(before)), Word::Text(text)) => {
+                    if !self.touches(at) {
+                        before.push(' ');
+                    }
+                    before.push_str(&text);
+                }
+                (_, word) => words.push(word),
+            }
+        }
+        Some(Clause { words, has_query })
+    }
+
+    /// The text of some tokens, with numbers for parameters.
+    fn print(&self, range: Range<usize>) -> String {
+        self.clause(range).map_or_else(String::new, |clause| clause.print(0))
+    }
+
+    /// The text as it stands.
+    fn raw(&self, range: Range<usize>) -> &str {
+        let at = |token: usize| self.starts.get(token).copied().unwrap_or(self.text.len());
+        &self.text[at(range.start)..at(range.end)]
+    }
+
+    /// The text of one token.
+    fn source(&self, at: usize) -> &str {
+        let text = self.raw(at..at + 1);
+        let span = self.tokens[at].span;
+        let length = offsets(
+            text,
+            [Location::new(span.end.line - span.start.line + 1, {
+                if span.end.line == span.start.line { span.end.column - span.start.column + 1 } else { span.end.column }
+            })]
+            .into_iter(),
+        );
+        &text[..length.first().copied().unwrap_or(text.len())]
+    }
+
+    /// Whether nothing stands between a token and the one before.
+    fn touches(&self, at: usize) -> bool {
+        at.checked_sub(1).is_some_and(|before| self.tokens[before].span.end == self.tokens[at].span.start)
+    }
+
+    /// The first of these words that stands in no parentheses.
+    fn find(&self, from: usize, end: usize, words: &[&str]) -> Option<usize> {
+        self.at_top(from..end).find(|at| words.iter().any(|word| self.is(*at, word)))
+    }
+
+    fn find_token(&self, range: Range<usize>, token: &Token) -> Option<usize> {
+        self.at_top(range).find(|at| self.is_token(*at, token))
+    }
+
+    fn split(&self, range: Range<usize>, by: &Token) -> Vec<Range<usize>> {
+        let mut start = range.start;
+        let mut parts = Vec::new();
+        for at in self.at_top(range.clone()).filter(|at| self.is_token(*at, by)) {
+            parts.push(start..at);
+            start = at + 1;
+        }
+        parts.push(start..range.end);
+        parts
+    }
+
+    /// The tokens that stand in no parentheses.
+    fn at_top(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
+        let mut depth = 0usize;
+        range.filter(move |at| match self.tokens[*at].token {
+            Token::LParen => {
+                depth += 1;
+                depth == 1
+            }
+            Token::RParen => {
+                depth = depth.saturating_sub(1);
+                depth == 0
+            }
+            _ => depth == 0,
+        })
+    }
+
+    /// The parenthesis that closes the one at a place.
+    fn closing(&self, at: usize) -> Option<usize> {
+        let mut depth = 0usize;
+        (at..self.tokens.len()).find(|at| {
+            match self.tokens[*at].token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0
+        })
+    }
+
+    fn expect(&self, at: usize, word: &str) -> Option<usize> {
+        self.is(at, word).then_some(at + 1)
+    }
+
+    fn is(&self, at: usize, word: &str) -> bool {
+        self.word(at).is_some_and(|found| found.eq_ignore_ascii_case(word))
+    }
+
+    /// A word without quotes.
+    fn word(&self, at: usize) -> Option<&str> {
+        match &self.tokens.get(at)?.token {
+            Token::Word(word) if word.quote_style.is_none() => Some(&word.value),
+            _ => None,
+        }
+    }
+
+    fn is_token(&self, at: usize, token: &Token) -> bool {
+        self.tokens.get(at).is_some_and(|found| found.token == *token)
+    }
+}
+
+/// Where the clauses of a statement begin.
+struct Ends {
+    from: usize,
+    filter: usize,
+    returning: usize,
+    end: usize,
+}
+
+/// Where locations, which are in order, lie in a text, in bytes.
+fn offsets(text: &str, locations: impl Iterator<Item = Location>) -> Vec<usize> {
+    let (mut line, mut column) = (1, 1);
+    let mut characters = text.char_indices().peekable();
+    let mut found = Vec::new();
+    for location in locations {
+        while (line, column) < (location.line, location.column)
+            && let Some((_, character)) = characters.next()
+        {
+            (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        found.push(characters.peek().map_or(text.len(), |(offset, _)| *offset));
+    }
+    found
+}

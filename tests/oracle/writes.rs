@@ -1,0 +1,197 @@
+//! Statements that change rows leave every table as one SQLite would have it, and say the same of what they did.
+
+use souk_merge::{Batch, Value};
+use souk_proto::Reason;
+
+use crate::fixture::market;
+use crate::support::{Layout, Oracle, Params, named, none, null, positional, show_rows, text};
+
+/// Runs a statement on both sides; they agree in what they say, or both fail. Then every table is the same.
+fn change(oracle: &Oracle, sql: &str, params: &Params) {
+    let expected = oracle.plain.change(sql, params);
+    for (layout, cluster) in &oracle.clusters {
+        let got = cluster.execute(sql, params);
+        match (&expected, got) {
+            (Ok((rows, changed, inserted)), Ok(response)) => {
+                let returned =
+                    response.batch.map_or_else(Vec::new, |batch| Batch::try_from(batch).expect("a batch").into_rows());
+                let sorted = |rows: &[Vec<Value>]| {
+                    let mut rows: Vec<String> = rows.iter().map(|row| show_rows(std::slice::from_ref(row))).collect();
+                    rows.sort();
+                    rows
+                };
+                assert_eq!(sorted(&returned), sorted(&rows.rows), "{layout:?} {sql}: what it returns");
+                let names: Vec<_> = response.columns.into_iter().map(|column| column.name).collect();
+                assert_eq!(names, rows.names, "{layout:?} {sql}: the columns that it returns");
+                assert_eq!(response.rows_affected, *changed, "{layout:?} {sql}: rows affected");
+                assert_eq!(response.last_insert_rowid, *inserted, "{layout:?} {sql}: the last rowid");
+            }
+            (Err(_), Err(failure)) => {
+                let reasons = [Reason::Constraint, Reason::SqlRuntime, Reason::SqlSyntax, Reason::NoSuchTable];
+                assert!(
+                    failure.reason.is_some_and(|reason| reasons.contains(&reason)),
+                    "{layout:?} {sql}: {failure:?}"
+                );
+            }
+            (expected, got) => panic!("{layout:?} {sql}: {got:?} where SQLite says {expected:?}"),
+        }
+    }
+    oracle.exact(["SELECT * FROM products", "SELECT * FROM sales", "SELECT * FROM categories"]);
+}
+
+#[test]
+fn rows_of_one_key_are_changed_as_in_one_database() {
+    let oracle = market(&[Layout::Ring(7), Layout::Own, Layout::Ring(1)]);
+    let without = [
+        "INSERT INTO products(vendor_id, id, name, stock, price) VALUES ('v1', 1000, 'new', 5, 1.5)",
+        "INSERT INTO products VALUES ('v1', 1001, 'a', 1, 2, 'A', NULL, x'00'), ('v1', 1002, 'b', 1 + 1, 2.5, 'B', '{}', -0.0) \
+         RETURNING id, stock * 2 AS twice, *",
+        "INSERT INTO main.products AS p (id, vendor_id) VALUES (1003, 'v' || 1) ON CONFLICT (id) DO UPDATE SET stock = p.stock + 1",
+        "INSERT INTO products AS p (id, vendor_id, stock) VALUES (1003, 'v1', 40) ON CONFLICT (id) DO UPDATE SET stock = \
+         coalesce(p.stock, 0) + excluded.stock WHERE excluded.stock > 7 RETURNING stock",
+        "INSERT INTO products(id, vendor_id) VALUES (1003, 'v1'), (1004, 'v1') ON CONFLICT DO NOTHING RETURNING id",
+        "INSERT OR IGNORE INTO products(id, vendor_id) VALUES (1004, 'v1'), (1005, 'v1')",
+        "INSERT OR REPLACE INTO products(id, vendor_id, name) VALUES (1004, 'v1', 'again')",
+        "REPLACE INTO products(id, vendor_id, name) VALUES (1004, 'v1', 'and again') RETURNING name",
+        "INSERT INTO products(vendor_id, id, name) VALUES ('v1', (SELECT max(id) + 1 FROM products), (SELECT label FROM categories WHERE id = 2))",
+        "INSERT INTO products(vendor_id, id, name) SELECT 'v1', id + 2000, name FROM products WHERE vendor_id = 'v2' ORDER BY id",
+        "WITH c(n) AS (SELECT count(*) FROM sales) INSERT INTO products(vendor_id, id, stock) SELECT 'v1', 3000, n FROM c",
+        "INSERT INTO products(vendor_id, id) SELECT 'v1', id FROM products WHERE id < 0",
+        "INSERT INTO products(vendor_id, id) VALUES (NULL, 4000), (NULL, 4001)",
+        "INSERT INTO products(vendor_id, id) VALUES ('a vendor of its own', 4002)",
+        "INSERT INTO products(vendor_id, id, name) VALUES ('v1', 4003, 'it''s; RETURNING') -- RETURNING id",
+        "UPDATE products SET stock = stock + 1 WHERE vendor_id = 'v1'",
+        "UPDATE products SET (stock, price) = (7, price * 2), name = upper(name) WHERE vendor_id = 'v1' AND id > 1000 RETURNING id, price",
+        "UPDATE products AS p SET name = (SELECT label FROM categories WHERE category = p.stock) WHERE p.vendor_id = 'v2'",
+        "UPDATE products SET (name, stock) = (SELECT label, id FROM categories WHERE id = 3) WHERE vendor_id = 'v1' AND id = 1001",
+        "UPDATE products SET price = s.amount FROM sales AS s WHERE s.vendor_id = products.vendor_id AND s.id = products.id AND products.vendor_id = 'v3'",
+        "UPDATE products SET name = label FROM categories WHERE categories.id = products.stock AND vendor_id = 'v3' RETURNING products.id",
+        "UPDATE OR IGNORE products SET stock = 1 WHERE vendor_id = 'v4'",
+        "UPDATE products INDEXED BY products_by_stock SET price = 0 WHERE vendor_id = 'v1' AND stock = 7",
+        "UPDATE products SET stock = price IS DISTINCT FROM 0 WHERE vendor_id = 'v1'",
+        "WITH c AS (SELECT 5 AS five) UPDATE products SET stock = (SELECT five FROM c) WHERE vendor_id IN ('v1') AND id % 2 = 0",
+        "UPDATE products SET stock = 3 WHERE vendor_id IS NULL",
+        "UPDATE products SET stock = 3 WHERE vendor_id = 'nobody' RETURNING id",
+        "UPDATE products SET stock = (SELECT count(*) FROM sales AS s WHERE s.vendor_id = 'v1' AND s.product_id = products.id) WHERE vendor_id = 'v1'",
+        "DELETE FROM products WHERE vendor_id = 'v1' AND id BETWEEN 1000 AND 1002 RETURNING id, name AS was",
+        "DELETE FROM products AS p WHERE p.vendor_id = 'v2' AND EXISTS (SELECT 1 FROM sales AS s WHERE s.vendor_id = p.vendor_id AND s.product_id = p.id)",
+        "DELETE FROM sales WHERE vendor_id = 'v5' AND amount IS NULL",
+        "DELETE FROM products WHERE vendor_id = 'nobody'",
+        // Refused by SQLite too.
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 1003)",
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 'no number')",
+        "INSERT INTO products(vendor_id, id, stock) VALUES ('v1', 5000, 1), ('v1', 5000, 2)",
+        "INSERT INTO products(vendor_id) VALUES ('v1', 2)",
+        "INSERT INTO products(nope) VALUES (1)",
+        "INSERT INTO nope VALUES (1)",
+        "UPDATE products SET stock = abs(-9223372036854775807 - 1) WHERE vendor_id = 'v1'",
+        "UPDATE products SET stock = 1 WHERE vendor_id = 'v1' AND",
+        "DELETE products",
+    ];
+    for sql in without {
+        change(&oracle, sql, &none());
+    }
+    let with: [(&str, Params); 6] = [
+        (
+            "INSERT INTO products(vendor_id, id, stock) VALUES (?, ?, ?)",
+            positional([text("v1"), Value::Integer(6000), null()]),
+        ),
+        (
+            "INSERT INTO products AS p(vendor_id, id, stock) VALUES (:v, @id, $s) ON CONFLICT DO UPDATE SET stock = $s + @id RETURNING :v, stock",
+            named([(":v", text("v1")), ("@id", Value::Integer(6000)), ("$s", Value::Integer(4))]),
+        ),
+        (
+            "INSERT INTO products AS p(vendor_id, id) VALUES (?, ?) ON CONFLICT DO UPDATE SET stock = p.stock - ?3 WHERE stock > ?",
+            positional([text("v1"), Value::Integer(6000), Value::Integer(4), Value::Integer(2)]),
+        ),
+        (
+            "UPDATE products SET stock = ?, name = ? WHERE id = ? AND vendor_id = ? RETURNING ? || name",
+            positional([Value::Integer(1), text("é'"), Value::Integer(6000), text("v1"), text("to ")]),
+        ),
+        (
+            "DELETE FROM products WHERE id = :id AND vendor_id = :v",
+            named([(":id", Value::Integer(6000)), (":v", text("v1"))]),
+        ),
+        ("DELETE FROM products WHERE vendor_id = ?2 AND id = ?1", positional([Value::Integer(6000), text("v1")])),
+    ];
+    for (sql, params) in with {
+        change(&oracle, sql, &params);
+    }
+}
+
+#[test]
+fn where_there_is_one_shard_any_row_is_changed() {
+    let oracle = market(&[Layout::Ring(1)]);
+    for sql in [
+        "UPDATE products SET stock = stock + 1",
+        "UPDATE products SET id = id + 10000 WHERE id < 10 RETURNING id",
+        "INSERT INTO categories VALUES (7, 4, 'seven'), (8, 4, 'eight')",
+        "UPDATE categories SET label = 'x' WHERE id > (SELECT count(*) FROM sales) / 20",
+        "DELETE FROM categories WHERE id IN (SELECT category FROM sales)",
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 7001), ('v2', 7002), ('v3', 7003)",
+        "DELETE FROM products WHERE stock = (SELECT max(stock) FROM products)",
+        "DELETE FROM sales",
+    ] {
+        change(&oracle, sql, &none());
+    }
+}
+
+#[test]
+fn a_rowid_is_one_of_a_kind_over_all_shards() {
+    let oracle = market(&[Layout::Ring(7), Layout::Own]);
+    // 1 is v1's, 2 is v2's.
+    for sql in [
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 2)",
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 8000), ('v1', '2')",
+        "INSERT OR IGNORE INTO products(vendor_id, id) VALUES ('v1', 2), ('v1', 8001), ('v1', 1)",
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 2), ('v1', 8002) ON CONFLICT DO NOTHING",
+    ] {
+        change(&oracle, sql, &none());
+    }
+}
+
+#[test]
+fn what_would_have_to_happen_on_several_shards_is_refused() {
+    let oracle = market(&[Layout::Ring(7)]);
+    for sql in [
+        "UPDATE products SET stock = 1",
+        "UPDATE products SET stock = 1 WHERE id = 7",
+        "UPDATE products SET vendor_id = 'v2' WHERE vendor_id = 'v1'",
+        "UPDATE products SET id = 70 WHERE vendor_id = 'v1' AND id = 1",
+        "UPDATE products SET rowid = 70 WHERE vendor_id = 'v1' AND id = 1",
+        "UPDATE products SET stock = (SELECT count(*) FROM sales) WHERE vendor_id = 'v1'",
+        "UPDATE products SET stock = amount FROM sales WHERE sales.id = products.id AND products.vendor_id = 'v1'",
+        "UPDATE OR ROLLBACK products SET stock = 1 WHERE vendor_id = 'v1'",
+        "UPDATE OR FAIL products SET stock = 1 WHERE vendor_id = 'v1'",
+        "DELETE FROM products",
+        "DELETE FROM products WHERE vendor_id = 'v1' OR id = 2",
+        "DELETE FROM products WHERE vendor_id = 'v1' AND stock < (SELECT avg(stock) FROM products)",
+        "DELETE FROM products WHERE vendor_id = 'v1' RETURNING (SELECT count(*) FROM sales)",
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 9000), ('v2', 9001)",
+        "INSERT OR REPLACE INTO products(vendor_id, id) VALUES ('v1', 2)",
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 2) ON CONFLICT(id) DO UPDATE SET stock = 1",
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 9000) RETURNING (SELECT count(*) FROM sales)",
+        "INSERT INTO products(vendor_id) VALUES ('v1')",
+        "INSERT INTO products DEFAULT VALUES",
+        "INSERT INTO categories VALUES (7, 4, 'seven')",
+        "UPDATE categories SET label = 'x'",
+        "DELETE FROM categories",
+        "WITH c AS (SELECT 1) SELECT * FROM c",
+        "BEGIN",
+        "PRAGMA user_version = 1",
+        "ATTACH 'x' AS x",
+    ] {
+        let failure = oracle.clusters[0].1.execute(sql, &none()).expect_err(sql);
+        assert_eq!(failure.reason, Some(Reason::UnsupportedSql), "{sql}: {failure:?}");
+    }
+    for (sql, reason) in [
+        ("UPDATE _souk_shard SET schema_version = 1", Reason::NoSuchTable),
+        ("DELETE FROM sqlite_schema", Reason::SqlSyntax),
+        ("DELETE FROM products WHERE vendor_id = ?", Reason::InvalidArgument),
+        ("DELETE FROM products WHERE vendor_id = 'v1'; DELETE FROM sales", Reason::SqlSyntax),
+    ] {
+        let failure = oracle.clusters[0].1.execute(sql, &none()).expect_err(sql);
+        assert_eq!(failure.reason, Some(reason), "{sql}: {failure:?}");
+    }
+    oracle.exact(["SELECT * FROM products", "SELECT * FROM sales", "SELECT * FROM categories"]);
+}

@@ -1,0 +1,182 @@
+//! Requests of clients, many in one transaction: each in a savepoint, so that one that fails fails alone.
+
+use std::{
+    slice,
+    sync::{Arc, atomic::Ordering},
+};
+
+use rusqlite::{CachedStatement, ErrorCode, Row};
+use souk_merge::{Batch, Value, ValueRef};
+use souk_proto::Reason;
+
+use super::{WriteFault, Writer};
+use crate::{
+    error::Fault,
+    shard::{
+        place::{Phase, code},
+        queue::{Done, Waiting, WriteRequest, WriteStatement},
+        reader::{bindable, value_of},
+    },
+};
+
+/// What became of a request whose transaction is still to be committed.
+type Outcome = Result<Vec<Done>, Fault>;
+
+impl Writer {
+    /// Runs requests in one transaction and settles each when it is durable. An error is of all that are not settled.
+    pub(in crate::shard) fn run_all(&mut self, together: &[Arc<Waiting>]) -> Result<(), WriteFault> {
+        match self.transaction(|writer| writer.run_each(together)) {
+            Ok(outcomes) => {
+                together.iter().zip(outcomes).for_each(|(waiting, outcome)| waiting.settle(outcome));
+                Ok(())
+            }
+            // A deferred constraint speaks at the end of the transaction: alone each is told of its own.
+            Err(WriteFault { fault, close: false }) if fault.reason == Reason::Constraint && together.len() > 1 => {
+                together.iter().try_for_each(|waiting| self.run_alone(waiting))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn run_alone(&mut self, waiting: &Arc<Waiting>) -> Result<(), WriteFault> {
+        match self.transaction(|writer| writer.run_each(slice::from_ref(waiting))) {
+            Ok(outcomes) => outcomes.into_iter().for_each(|outcome| waiting.settle(outcome)),
+            Err(WriteFault { fault, close: false }) => waiting.settle(Err(fault)),
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    fn run_each(&self, together: &[Arc<Waiting>]) -> Result<Vec<Outcome>, Fault> {
+        together.iter().map(|waiting| self.run_request(&waiting.request)).collect()
+    }
+
+    /// Runs a request in a savepoint. Its own failure is its outcome; an error ends the transaction.
+    fn run_request(&self, request: &WriteRequest) -> Result<Outcome, Fault> {
+        if request.schema_version != self.schema_version {
+            let (planned, held) = (request.schema_version, self.schema_version);
+            let words = format!("the statement was planned for schema {planned}, the shard is at {held}: plan again");
+            return Ok(Err(self.place.fault(Reason::SchemaMismatch, words)));
+        }
+        let control = |sql| self.control(sql).map_err(|error| self.place.sqlite(Phase::Run, &error));
+        control("SAVEPOINT request")?;
+        let outcome = self.run_statements(request);
+        match &outcome {
+            Ok(_) => {}
+            Err(fault) if fault.is_of_shard() => return Err(fault.clone()),
+            Err(fault) if self.connection.is_autocommit() => {
+                let words = format!("a statement ended the transaction that it ran in: {}", fault.message);
+                return Err(Fault { message: words, ..fault.clone() });
+            }
+            Err(_) => control("ROLLBACK TO request")?,
+        }
+        control("RELEASE request")?;
+        Ok(outcome)
+    }
+
+    fn run_statements(&self, request: &WriteRequest) -> Outcome {
+        self.client.trusted.store(false, Ordering::Relaxed);
+        *self.client.ticket.lock() = Some(Arc::clone(&request.ticket));
+        let mut bytes_left = request.bytes_max;
+        let run = |statement| self.run_statement(statement, request, &mut bytes_left);
+        let outcome = request.statements.iter().map(run).collect();
+        *self.client.ticket.lock() = None;
+        self.client.trusted.store(true, Ordering::Relaxed);
+        outcome
+    }
+
+    fn run_statement(
+        &self,
+        statement: &WriteStatement,
+        request: &WriteRequest,
+        bytes_left: &mut u64,
+    ) -> Result<Done, Fault> {
+        let fault = |phase| {
+            move |error: rusqlite::Error| match code(&error) {
+                Some(ErrorCode::OperationInterrupted) => request.ticket.fault(),
+                Some(ErrorCode::TypeMismatch) => Fault::new(Reason::Constraint, error.to_string()),
+                _ => self.place.sqlite(phase, &error),
+            }
+        };
+        request.ticket.check()?;
+        let mut prepared = self.connection.prepare_cached(&statement.sql).map_err(fault(Phase::Prepare))?;
+        check_kind(&prepared)?;
+        *self.client.inserted.lock() = None;
+        let mut done = Done::default();
+        let mut rows = statement.rows.as_ref().map(Batch::cursor);
+        loop {
+            let in_front = match &mut rows {
+                Some(rows) => {
+                    if !rows.advance() {
+                        break;
+                    }
+                    bind(&mut prepared, 0, rows.values()).map_err(fault(Phase::Run))?
+                }
+                None => 0,
+            };
+            let parameters = statement.parameters.iter().map(Value::as_ref);
+            let bound = bind(&mut prepared, in_front, parameters).map_err(fault(Phase::Run))?;
+            if bound != prepared.parameter_count() {
+                let count = prepared.parameter_count();
+                return Err(Fault::invalid(format!(
+                    "the statement has `{count}` parameters, the call gives `{bound}`"
+                )));
+            }
+            if step(&mut prepared, &mut done.rows, bytes_left, &fault(Phase::Run))? {
+                done.rows_affected += self.connection.changes();
+            }
+            if rows.is_none() {
+                break;
+            }
+        }
+        done.last_insert_rowid = self.client.inserted.lock().take();
+        Ok(done)
+    }
+}
+
+/// What changes rows, or gives some: nothing that begins or ends a transaction.
+fn check_kind(prepared: &CachedStatement<'_>) -> Result<(), Fault> {
+    if prepared.is_explain() == 0 && (!prepared.readonly() || prepared.column_count() > 0) {
+        return Ok(());
+    }
+    Err(Fault::new(Reason::UnsupportedSql, "a statement that neither changes rows nor gives any"))
+}
+
+/// Binds values behind the first so many parameters; gives how many are bound then.
+fn bind<'v>(
+    prepared: &mut CachedStatement<'_>,
+    in_front: usize,
+    values: impl Iterator<Item = ValueRef<'v>>,
+) -> rusqlite::Result<usize> {
+    let mut bound = in_front;
+    for value in values {
+        bound += 1;
+        prepared.raw_bind_parameter(bound, bindable(value))?;
+    }
+    Ok(bound)
+}
+
+/// Runs to the end; whether it may have changed rows.
+fn step(
+    prepared: &mut CachedStatement<'_>,
+    given: &mut Option<Batch>,
+    bytes_left: &mut u64,
+    fault: &impl Fn(rusqlite::Error) -> Fault,
+) -> Result<bool, Fault> {
+    let (width, changes) = (prepared.column_count(), !prepared.readonly());
+    let mut rows = prepared.raw_query();
+    while let Some(row) = rows.next().map_err(fault)? {
+        let batch = given.get_or_insert_with(|| Batch::new(width));
+        let before = batch.byte_size();
+        batch.push_row(values(row, width));
+        let taken = (batch.byte_size() - before) as u64;
+        *bytes_left = bytes_left
+            .checked_sub(taken)
+            .ok_or_else(|| Fault::new(Reason::TooLarge, "the statement returns more than it may: return less"))?;
+    }
+    Ok(changes)
+}
+
+fn values<'r>(row: &'r Row<'_>, width: usize) -> impl Iterator<Item = ValueRef<'r>> {
+    (0..width).map(|column| value_of(row, column))
+}

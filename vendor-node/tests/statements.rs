@@ -1,0 +1,159 @@
+//! Statements that write, on one shard: all of a request or nothing, many requests in one commit, and nothing beyond rows.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::{Served, fragment, market, refusal};
+use souk_merge::{Batch, MergeSpec, Value};
+use souk_proto::{Reason, v1};
+use tempfile::TempDir;
+use tonic::Status;
+
+const MINUTE_MS: u32 = 60_000;
+
+fn statement(sql: &str, parameters: &[Value]) -> v1::ShardStatement {
+    v1::ShardStatement { sql: sql.into(), rows: None, parameters: parameters.iter().map(v1::Value::from).collect() }
+}
+
+fn request(shard: u64, statements: Vec<v1::ShardStatement>) -> v1::WriteRequest {
+    v1::WriteRequest { shard, schema_version: 1, deadline_ms: MINUTE_MS, bytes_max: 1 << 20, statements }
+}
+
+async fn write(served: &Served, request: v1::WriteRequest) -> Result<Vec<v1::StatementOutcome>, Status> {
+    Ok(served.client.clone().write(request).await?.into_inner().outcomes)
+}
+
+fn rows(outcome: &v1::StatementOutcome) -> Vec<Vec<Value>> {
+    outcome.rows.clone().map_or_else(Vec::new, |batch| Batch::try_from(batch).unwrap().into_rows())
+}
+
+async fn ask(served: &mut Served, shard: u64, sql: &str) -> Vec<Vec<Value>> {
+    served.rows(fragment([shard], sql, MergeSpec::Rows { order: vec![], limit: None })).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_says_what_each_statement_did() {
+    let data = TempDir::new().unwrap();
+    let (mut served, _) = market(&data, 2, 3).await;
+    let one = [Value::Integer(1)];
+    let mut several =
+        statement("INSERT INTO products(vendor_id, id, price) VALUES (?1, ?2, ?3) RETURNING id", &[Value::Integer(50)]);
+    let mut batch = Batch::new(2);
+    for id in [100, 101] {
+        batch.push_row([Value::Integer(1).as_ref(), Value::Integer(id).as_ref()]);
+    }
+    several.rows = Some(batch.into());
+    let outcomes = write(
+        &served,
+        request(
+            1,
+            vec![
+                several,
+                statement("UPDATE products SET price = price + ?1 WHERE id >= 100", &one),
+                statement("SELECT price FROM products WHERE id = 101", &[]),
+                statement("DELETE FROM products WHERE id = 100 RETURNING id, price", &[]),
+                statement("UPDATE products SET price = 0 WHERE id = -1", &[]),
+            ],
+        ),
+    )
+    .await
+    .unwrap();
+    let affected: Vec<u64> = outcomes.iter().map(|outcome| outcome.rows_affected).collect();
+    assert_eq!(affected, [2, 2, 0, 1, 0]);
+    let integers = |values: &[i64]| values.iter().copied().map(Value::Integer).collect::<Vec<_>>();
+    assert_eq!(rows(&outcomes[0]), [integers(&[100]), integers(&[101])]);
+    assert_eq!(rows(&outcomes[2]), [integers(&[51])]);
+    assert_eq!(rows(&outcomes[3]), [integers(&[100, 51])]);
+    let inserted: Vec<bool> = outcomes.iter().map(|outcome| outcome.last_insert_rowid.is_some()).collect();
+    assert_eq!(inserted, [true, false, false, false, false]);
+    let sql = "SELECT id, price FROM products WHERE id >= 100";
+    assert_eq!(ask(&mut served, 1, sql).await, [integers(&[101, 51])]);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_statement_that_fails_undoes_the_request() {
+    let data = TempDir::new().unwrap();
+    let (mut served, _) = market(&data, 1, 3).await;
+    let insert = || statement("INSERT INTO products(vendor_id, id) VALUES (1, 500)", &[]);
+    let failing = [
+        (vec![insert(), insert()], Reason::Constraint),
+        (vec![insert(), statement("SELECT abs(-9223372036854775807 - 1)", &[])], Reason::SqlRuntime),
+        (vec![insert(), statement("UPDATE products SET nope = 1", &[])], Reason::NoSuchTable),
+        (vec![insert(), statement("SELECT randomblob(2000000)", &[])], Reason::TooLarge),
+        (vec![insert(), statement("UPDATE products SET price = ?1", &[])], Reason::InvalidArgument),
+    ];
+    for (statements, reason) in failing {
+        let (found, words) = refusal(write(&served, request(1, statements)).await.unwrap_err());
+        assert_eq!(found, reason, "{words}");
+    }
+    let other = v1::WriteRequest { schema_version: 7, ..request(1, vec![insert()]) };
+    assert_eq!(refusal(write(&served, other).await.unwrap_err()).0, Reason::SchemaMismatch);
+    let late = v1::WriteRequest { deadline_ms: 0, ..request(1, vec![insert()]) };
+    assert_eq!(refusal(write(&served, late).await.unwrap_err()).0, Reason::Deadline);
+    let none: [Vec<Value>; 0] = [];
+    assert_eq!(ask(&mut served, 1, "SELECT id FROM products WHERE id = 500").await, none);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_rows_of_tables_are_changed() {
+    let data = TempDir::new().unwrap();
+    let (served, _) = market(&data, 1, 3).await;
+    for sql in [
+        "CREATE TABLE t(a)",
+        "DROP TABLE products",
+        "ATTACH 'x.db' AS x",
+        "PRAGMA user_version = 7",
+        "PRAGMA user_version",
+        "UPDATE _souk_shard SET schema_version = 9",
+        "DELETE FROM sqlite_schema",
+        "SELECT * FROM _souk_shard",
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "SAVEPOINT request",
+        "RELEASE request",
+        "ROLLBACK TO request",
+        "VACUUM",
+        "REINDEX",
+        "EXPLAIN DELETE FROM products",
+        "SELECT last_insert_rowid()",
+        "UPDATE products SET price = 1; DELETE FROM products",
+    ] {
+        let refused = write(&served, request(1, vec![statement(sql, &[])])).await.expect_err(sql);
+        let (reason, words) = refusal(refused);
+        // VACUUM is no question to the authorizer, and impossible in a transaction.
+        let reasons = [Reason::UnsupportedSql, Reason::InvalidArgument, Reason::SqlRuntime, Reason::SqlSyntax];
+        assert!(reasons.contains(&reason), "{sql}: {reason} {words}");
+    }
+    let count = write(&served, request(1, vec![statement("SELECT count(*) FROM products", &[])])).await.unwrap();
+    assert_eq!(rows(&count[0]), [[Value::Integer(3)]]);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_at_once_share_commits_and_fail_alone() {
+    const CALLS: i64 = 200;
+    let data = TempDir::new().unwrap();
+    let (mut served, _) = market(&data, 1, 3).await;
+    let calls = (0..CALLS).map(|call| {
+        // Every tenth breaks a constraint behind an insert that is fine.
+        let again = if call % 10 == 0 { 1 } else { 10_000 + call };
+        let insert = |id: i64| {
+            let id = [Value::Integer(id)];
+            statement("INSERT INTO products(vendor_id, id, price) VALUES (1, ?1, 7)", &id)
+        };
+        let mut client = served.client.clone();
+        let request = request(1, vec![insert(1000 + call), insert(again)]);
+        tokio::spawn(async move { (call, client.write(request).await.is_ok()) })
+    });
+    // All of them before the first is waited for.
+    for running in calls.collect::<Vec<_>>() {
+        let (call, done) = running.await.unwrap();
+        assert_eq!(done, call % 10 != 0, "call {call}");
+    }
+    let counted = ask(&mut served, 1, "SELECT count(*) FROM products WHERE price = 7 AND id >= 1000").await;
+    assert_eq!(counted, [[Value::Integer(2 * (CALLS - CALLS / 10))]]);
+    served.stop().await;
+}
