@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::answers::Answers;
 use crate::catalog::{Catalog, Snapshot, Store, Topology};
+use crate::commit::Transactions;
 use crate::error::{Error, Result};
 use crate::exec::Nodes;
 use crate::plan::{self, Prepared};
@@ -35,6 +36,7 @@ pub(crate) struct Cluster {
     pub(crate) limits: Limits,
     pub(crate) evaluator: Evaluator,
     pub(crate) answers: Answers,
+    pub(crate) transactions: Transactions,
     /// Held by whoever changes schema or topology.
     pub(crate) changing: tokio::sync::Mutex<()>,
     snapshot: RwLock<Snapshot>,
@@ -65,6 +67,7 @@ impl Cluster {
             nodes_given: settings.nodes.clone(),
             policy: settings.placement,
             answers: Answers::new(limits.kept_bytes_max),
+            transactions: Transactions::open(&settings.data.join("ledger.db"))?,
             limits,
             evaluator,
             changing: tokio::sync::Mutex::new(()),

@@ -12,7 +12,7 @@
 //! 7. `exec`: runs the plan over the nodes (`exec::run`), merging with the operators of `souk_merge`.
 //! 8. Back out as a stream of batches, ended by the certificate (`rpc::query`).
 //!
-//! `write` fills the cluster: schema changes, INSERT by key, bulk load.
+//! `write` changes it: schema changes, statements that change rows, bulk load; over several shards by a transaction (`commit`).
 
 mod settings;
 
@@ -34,6 +34,7 @@ mod scratch;
 
 mod exec;
 
+mod commit;
 mod write;
 
 mod cluster;

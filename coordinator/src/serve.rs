@@ -14,6 +14,7 @@ use tonic::transport::Server;
 
 use crate::catalog::{Store, StoreError};
 use crate::cluster::Cluster;
+use crate::commit::sweep;
 use crate::exec::{GrpcNodes, Nodes};
 use crate::rpc::{ClusterRpc, QueryRpc, WriteRpc};
 use crate::session::Session;
@@ -80,6 +81,7 @@ pub async fn run(
     for node in &settings.nodes {
         behind.spawn(catch_up(Arc::clone(&cluster), node.id.clone()));
     }
+    behind.spawn(sweep(Arc::clone(&cluster)));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<v1::query_service_server::QueryServiceServer<QueryRpc>>().await;
     let reflection = tonic_reflection::server::Builder::configure()

@@ -288,29 +288,25 @@ impl Session {
         Ok(SpreadBindings { asked, limit, offset, now, first, needs })
     }
 
-    /// How a SELECT over these tables is answered, with the values of its parameters by number.
-    pub(crate) async fn plan_of(
-        &self,
-        snapshot: &Snapshot,
-        sql: &str,
-        parameters: &[Value],
-        deadline: Instant,
-    ) -> Result<Plan> {
-        let prepared = self.cluster.prepared(&snapshot.catalog, sql, deadline).await?;
-        let parameters = parameters.iter().take(prepared.parameters.len()).cloned().collect();
-        self.best(&prepared, parameters, None, snapshot)
+    /// What a SELECT can become.
+    pub(crate) async fn prepared(&self, snapshot: &Snapshot, sql: &str, deadline: Instant) -> Result<Arc<Prepared>> {
+        self.cluster.prepared(&snapshot.catalog, sql, deadline).await
     }
 
-    /// The rows of a SELECT, of which there may be so many bytes.
+    /// How it is answered with these values of its parameters, by number; it may have fewer.
+    pub(crate) fn plan_of(&self, prepared: &Prepared, snapshot: &Snapshot, parameters: &[Value]) -> Result<Plan> {
+        let parameters = parameters.iter().take(prepared.parameters.len()).cloned().collect();
+        self.best(prepared, parameters, None, snapshot)
+    }
+
+    /// The rows of a plan, of which there may be so many bytes.
     pub(crate) async fn read_all(
         &self,
+        plan: Plan,
         snapshot: &Snapshot,
-        sql: &str,
-        parameters: &[Value],
         deadline: Instant,
         bytes_max: u64,
     ) -> Result<Vec<Batch>> {
-        let plan = self.plan_of(snapshot, sql, parameters, deadline).await?;
         let started = Instant::now();
         let deadline_ms = deadline.saturating_duration_since(started).as_millis();
         let deadline_ms = u32::try_from(deadline_ms).unwrap_or(u32::MAX).max(1);

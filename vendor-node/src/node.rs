@@ -28,7 +28,7 @@ use crate::{
     fragment::{self, Fragment, Summary},
     kept::Kept,
     schema::SchemaLog,
-    shard::{self, Done, Inserted, TableRows, WriteRequest},
+    shard::{self, Done, Inserted, Intent, Part, TableRows, Vote, WriteRequest},
     shards::Shards,
     statistics::Statistics,
     ticket::Ticket,
@@ -36,6 +36,9 @@ use crate::{
 
 /// Threads that write: they wait for the disk more than they compute, and must not keep reads waiting.
 const WRITE_THREADS: usize = 8;
+
+/// Threads that bring the word of transactions.
+const RESOLVE_THREADS: usize = 4;
 
 /// What summaries of columns may take beside the answers that are kept: one in so many of their bytes.
 const STATISTICS_SHARE: u64 = 4;
@@ -79,6 +82,8 @@ pub(crate) struct Node {
     readers: ThreadPool,
     /// Makes, changes and closes files.
     writers: ThreadPool,
+    /// Brings the word of transactions, for which the others may be waiting.
+    resolvers: ThreadPool,
     stopping: Arc<AtomicBool>,
     /// Held while shards are made or schemas change: one at a time.
     administration: Mutex<()>,
@@ -91,6 +96,7 @@ impl Node {
         let folder = Arc::new(Folder::open(&settings.data, &settings.id)?);
         let readers = pool("read", settings.threads)?;
         let writers = pool("write", WRITE_THREADS)?;
+        let resolvers = pool("resolve", RESOLVE_THREADS)?;
         let shards = Shards::new(Arc::clone(&folder), settings.open_shards_max);
         let kept = Kept::new(settings.kept_bytes_max);
         let statistics = Statistics::new(settings.kept_bytes_max / STATISTICS_SHARE);
@@ -101,6 +107,7 @@ impl Node {
             statistics,
             readers,
             writers,
+            resolvers,
             stopping: Arc::default(),
             administration: Mutex::default(),
         })
@@ -243,6 +250,44 @@ impl Node {
             })?;
         }
         outcome
+    }
+
+    /// Prepares parts of a transaction, each on its shard; their votes in the order given.
+    pub(crate) fn prepare(&self, parts: Vec<(u64, Part)>) -> Result<Vec<Result<Vote, Failure>>, Fault> {
+        check_distinct(parts.iter().map(|(shard, _)| *shard))?;
+        let schema = self.folder.schema();
+        for (_, part) in &parts {
+            schema.check_version(part.request.schema_version, self.folder.node())?;
+        }
+        Ok(self.writers.install(|| {
+            let prepare = |(shard, part): &(u64, Part)| {
+                let vote = self.shards.with(*shard, |open| open.prepare(&schema, part));
+                vote.map_err(|fault| Failure { shard: *shard, fault })
+            };
+            parts.par_iter().map(prepare).collect()
+        }))
+    }
+
+    /// Tells shards the word of a transaction; those that have not done as told.
+    pub(crate) fn resolve(
+        &self,
+        name: &[u8],
+        commit: bool,
+        shards: &[u64],
+        read: impl Fn(&[u8]) -> Result<WriteRequest, Fault> + Sync,
+    ) -> Vec<Failure> {
+        self.resolvers.install(|| {
+            let resolve = |shard: &u64| {
+                let resolved = self.shards.with(*shard, |open| open.resolve(name, commit, &read));
+                resolved.err().map(|fault| Failure { shard: *shard, fault })
+            };
+            shards.par_iter().filter_map(resolve).collect()
+        })
+    }
+
+    /// The shards that wait for the word of a transaction.
+    pub(crate) fn fences(&self) -> Vec<(u64, Intent)> {
+        self.shards.fences()
     }
 
     /// Whether shards are as they were.

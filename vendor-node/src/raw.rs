@@ -49,6 +49,18 @@ pub(crate) fn cache_bytes(connection: &Connection) -> usize {
     usize::try_from(current).unwrap_or(0)
 }
 
+/// Whether rows break a constraint that waits for the commit of the transaction that is open.
+pub(crate) fn breaks_deferred_constraint(connection: &Connection) -> bool {
+    let (mut current, mut highest): (c_int, c_int) = (0, 0);
+    // SAFETY: as in `cache_bytes`.
+    let code = unsafe {
+        let handle = connection.handle();
+        ffi::sqlite3_db_status(handle, ffi::SQLITE_DBSTATUS_DEFERRED_FKS, &mut current, &mut highest, 0)
+    };
+    debug_assert_eq!(code, ffi::SQLITE_OK, "the counter is one that SQLite knows");
+    current != 0
+}
+
 /// The state of an aggregate function.
 trait State: Default {
     /// Takes an argument that is not NULL.

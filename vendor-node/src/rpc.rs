@@ -159,6 +159,29 @@ impl v1::shard_service_server::ShardService for Service {
         let request = from_wire::write(request, ticket).map_err(Fault::status)?;
         self.run(move |node| Ok(to_wire::written(node.write(shard, request)?))).await
     }
+
+    async fn prepare(&self, request: Request<v1::PrepareRequest>) -> Result<Response<v1::PrepareResponse>, Status> {
+        let request = request.into_inner();
+        let ticket = self.node.ticket(Duration::from_millis(request.deadline_ms.into()));
+        let parts = from_wire::parts(request, &ticket).map_err(Fault::status)?;
+        self.run(move |node| Ok(to_wire::votes(node.name(), node.prepare(parts)?))).await
+    }
+
+    async fn resolve(&self, request: Request<v1::ResolveRequest>) -> Result<Response<v1::ResolveResponse>, Status> {
+        let v1::ResolveRequest { transaction, commit, shards } = request.into_inner();
+        self.run(move |node| {
+            let failed = node.resolve(&transaction, commit, &shards, from_wire::work);
+            Ok(v1::ResolveResponse { failed: to_wire::failures(node.name(), failed) })
+        })
+        .await
+    }
+
+    async fn list_fences(
+        &self,
+        _request: Request<v1::ListFencesRequest>,
+    ) -> Result<Response<v1::ListFencesResponse>, Status> {
+        Ok(Response::new(to_wire::fences(self.node.fences())))
+    }
 }
 
 /// A part of an answer on its way.

@@ -10,7 +10,7 @@ use crate::{
     commits::Commits,
     error::Fault,
     folder::Folder,
-    shard::{OpenConnections, Shard, Trouble},
+    shard::{Intent, OpenConnections, Shard, Trouble},
 };
 
 /// Descriptors that a connection to a shard takes: the file and its log.
@@ -58,6 +58,12 @@ impl Shards {
     pub(crate) fn page_cache_bytes(&self) -> u64 {
         // Under the lock: a shard that is held meanwhile could not be closed.
         self.held.lock().iter().map(|(_, shard)| shard.page_cache_bytes()).sum()
+    }
+
+    /// The open shards that wait for the word of a transaction.
+    pub(crate) fn fences(&self) -> Vec<(u64, Intent)> {
+        let held = self.held.lock();
+        held.iter().filter_map(|(id, shard)| Some((*id, shard.fence()?))).collect()
     }
 
     /// What shards have committed, open or not.

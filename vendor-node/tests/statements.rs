@@ -157,3 +157,103 @@ async fn requests_at_once_share_commits_and_fail_alone() {
     assert_eq!(counted, [[Value::Integer(2 * (CALLS - CALLS / 10))]]);
     served.stop().await;
 }
+
+fn part(shard: u64, sql: &str) -> v1::WriteRequest {
+    request(shard, vec![statement(sql, &[])])
+}
+
+async fn prepare(served: &Served, name: &str, shards: Vec<v1::WriteRequest>) -> Vec<v1::vote::Kind> {
+    let request = v1::PrepareRequest { transaction: name.into(), shards, deadline_ms: MINUTE_MS };
+    let votes = served.client.clone().prepare(request).await.unwrap().into_inner().votes;
+    votes.into_iter().map(|vote| vote.kind.unwrap()).collect()
+}
+
+async fn resolve(served: &Served, name: &str, commit: bool, shards: &[u64]) -> Vec<v1::ShardFailure> {
+    let request = v1::ResolveRequest { transaction: name.into(), commit, shards: shards.to_vec() };
+    served.client.clone().resolve(request).await.unwrap().into_inner().failed
+}
+
+async fn fenced(served: &Served) -> Vec<u64> {
+    let fences = served.client.clone().list_fences(v1::ListFencesRequest {}).await.unwrap().into_inner().fences;
+    fences.into_iter().map(|fence| fence.shard).collect()
+}
+
+const DEAR: &str = "UPDATE products SET price = 1000000 WHERE id = 1 RETURNING id";
+const COUNT_DEAR: &str = "SELECT count(*) FROM products WHERE price = 1000000";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_prepared_is_done_when_told_and_nothing_else_is_written_before() {
+    let data = TempDir::new().unwrap();
+    let (mut served, _) = market(&data, 3, 3).await;
+    let none = "DELETE FROM products WHERE id = -1";
+    let votes = prepare(&served, "one", vec![part(1, DEAR), part(2, none), part(3, DEAR)]).await;
+    assert!(
+        matches!(&votes[0], v1::vote::Kind::Prepared(outcomes) if rows(&outcomes.outcomes[0]) == [[Value::Integer(1)]])
+    );
+    assert!(matches!(&votes[1], v1::vote::Kind::Nothing(_)), "{:?}", votes[1]);
+    assert_eq!(fenced(&served).await, [3, 1]);
+    let counts = |count: i64| [[Value::Integer(count)]];
+    assert_eq!(ask(&mut served, 1, COUNT_DEAR).await, counts(0), "readers see what was");
+    // Another transaction is refused, a statement waits, and is late.
+    assert!(matches!(&prepare(&served, "two", vec![part(1, DEAR)]).await[0], v1::vote::Kind::Refused(_)));
+    let late = v1::WriteRequest { deadline_ms: 50, ..part(1, "DELETE FROM products") };
+    assert_eq!(refusal(write(&served, late).await.unwrap_err()).0, Reason::Overloaded);
+    let waiting = {
+        let mut client = served.client.clone();
+        tokio::spawn(async move { client.write(part(1, "DELETE FROM products WHERE price = 1000000")).await })
+    };
+    for _ in 0..2 {
+        assert_eq!(resolve(&served, "one", true, &[1, 3]).await, [], "as often as it is told");
+    }
+    assert_eq!(waiting.await.unwrap().unwrap().into_inner().outcomes[0].rows_affected, 1, "it saw what was promised");
+    assert_eq!(ask(&mut served, 3, COUNT_DEAR).await, counts(1));
+    assert!(fenced(&served).await.is_empty());
+    // Late messages change nothing.
+    assert!(matches!(&prepare(&served, "one", vec![part(3, DEAR)]).await[0], v1::vote::Kind::Refused(_)));
+    assert_eq!(resolve(&served, "one", false, &[1, 3]).await, []);
+    assert_eq!(resolve(&served, "unknown", false, &[1]).await, []);
+    assert_eq!(resolve(&served, "unknown", true, &[1]).await.len(), 1, "nobody prepared that");
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promise_outlives_the_process() {
+    let data = TempDir::new().unwrap();
+    let (served, _) = market(&data, 2, 3).await;
+    prepare(&served, "kept", vec![part(1, DEAR)]).await;
+    prepare(&served, "dropped", vec![part(2, DEAR)]).await;
+    served.stop().await;
+    let mut served = common::serve(common::settings(data.path())).await;
+    let late = |shard| v1::WriteRequest { deadline_ms: 50, ..part(shard, "DELETE FROM products") };
+    for shard in [1, 2] {
+        assert_eq!(refusal(write(&served, late(shard)).await.unwrap_err()).0, Reason::Overloaded);
+    }
+    assert_eq!(fenced(&served).await.len(), 2);
+    assert_eq!(resolve(&served, "kept", true, &[1]).await, []);
+    assert_eq!(resolve(&served, "dropped", false, &[2]).await, []);
+    for (shard, count) in [(1, 1), (2, 0)] {
+        assert_eq!(ask(&mut served, shard, COUNT_DEAR).await, [[Value::Integer(count)]]);
+    }
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_constraint_refuses_is_not_promised() {
+    let data = TempDir::new().unwrap();
+    let (mut served, _) = market(&data, 1, 3).await;
+    let schema = [
+        common::SCHEMA,
+        "CREATE TABLE parent(id INTEGER PRIMARY KEY);
+         CREATE TABLE child(id INTEGER PRIMARY KEY, parent REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",
+    ];
+    served.apply(&schema).await.unwrap();
+    let of = |sql: &str| v1::WriteRequest { schema_version: 2, ..part(1, sql) };
+    for sql in ["INSERT INTO child VALUES (1, 7)", "INSERT INTO products(vendor_id, id) VALUES (1, 1)"] {
+        match &prepare(&served, "t", vec![of(sql)]).await[0] {
+            v1::vote::Kind::Refused(failure) => assert_eq!(failure.reason, "CONSTRAINT", "{sql}"),
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+    assert!(fenced(&served).await.is_empty());
+    served.stop().await;
+}

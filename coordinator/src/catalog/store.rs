@@ -32,6 +32,8 @@ pub(crate) enum StoreError {
     NodeMissing(String),
     #[error("a cluster needs at least one node")]
     NoNodes,
+    #[error("the ledger's thread cannot be started: {0}")]
+    Thread(String),
     #[error("the ring: {0}")]
     Ring(#[from] souk_hashring::RingError),
 }

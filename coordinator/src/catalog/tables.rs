@@ -75,7 +75,7 @@ fn columns(connection: &Connection, table: &str, strict: bool) -> Result<Vec<Col
     let mut statement = connection.prepare(
         "SELECT name, type, \"notnull\", pk, hidden, EXISTS (
            SELECT 1 FROM pragma_index_list(?1) AS i, pragma_index_info(i.name) AS c
-           WHERE i.origin <> 'c' AND c.name = x.name COLLATE NOCASE)
+           WHERE i.origin <> 'c' AND c.name = x.name COLLATE NOCASE), dflt_value
          FROM pragma_table_xinfo(?1) AS x",
     )?;
     let mut rows = statement.query([table])?;
@@ -97,6 +97,7 @@ fn columns(connection: &Connection, table: &str, strict: bool) -> Result<Vec<Col
             not_null: row.get(2)?,
             primary_key: row.get(3)?,
             unique: row.get(5)?,
+            default: row.get(6)?,
             hidden: hidden == 1,
             generated: hidden >= 2,
         });

@@ -12,10 +12,11 @@ use souk_proto::{Identity, Reason, v1};
 use tokio::time::Instant;
 use tonic::service::{Interceptor, interceptor::InterceptedService};
 use tonic::transport::{Channel, Endpoint};
+use uuid::Uuid;
 
 use super::nodes::{
-    Done, FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, Reading, RejectedRow,
-    ShardFailure, ShardStatement, ShardsState, Summary, WriteRequest,
+    Done, Fence, FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, PrepareRequest,
+    Reading, RejectedRow, ShardFailure, ShardStatement, ShardsState, Summary, Vote, WriteRequest,
 };
 
 use crate::error::{Error, Result};
@@ -223,17 +224,42 @@ impl Nodes for GrpcNodes {
         let asked = request.statements.len();
         let response = node.client.clone().write(write_to_wire(request)?).await;
         let response = response.map_err(|status| in_doubt(&node.id, node.failed(&status), &status))?;
-        let done = |outcome: v1::StatementOutcome| {
-            let v1::StatementOutcome { rows_affected, last_insert_rowid, rows } = outcome;
-            let malformed = |error| Error::internal(format!("node `{}` sent a malformed batch: {error}", node.id));
-            let rows = rows.map(Batch::try_from).transpose().map_err(malformed)?;
-            Ok(Done { rows_affected, last_insert_rowid, rows })
+        done_from_wire(&node.id, response.into_inner(), asked)
+    }
+
+    async fn prepare(&self, node: &str, request: PrepareRequest) -> Result<Vec<Vote>> {
+        let node = self.checked(node).await?;
+        let asked: Vec<usize> = request.shards.iter().map(|shard| shard.statements.len()).collect();
+        let request = v1::PrepareRequest {
+            transaction: request.name.as_bytes().to_vec(),
+            deadline_ms: left_ms(request.deadline)?,
+            shards: request.shards.into_iter().map(write_to_wire).collect::<Result<_>>()?,
         };
-        let outcomes = response.into_inner().outcomes.into_iter().map(done).collect::<Result<Vec<_>>>()?;
-        if outcomes.len() == asked {
-            return Ok(outcomes);
+        let response = node.client.clone().prepare(request).await.map_err(|status| node.failed(&status))?;
+        let votes = response.into_inner().votes;
+        if votes.len() != asked.len() {
+            return Err(unaccounted(&node.id));
         }
-        Err(Error::internal(format!("node `{}` did not account for every statement it was given", node.id)))
+        votes.into_iter().zip(asked).map(|(vote, asked)| vote_from_wire(&node.id, vote, asked)).collect()
+    }
+
+    async fn resolve(&self, node: &str, name: Uuid, commit: bool, shards: &[u64]) -> Result<Vec<ShardFailure>> {
+        let node = self.checked(node).await?;
+        let request = v1::ResolveRequest { transaction: name.as_bytes().to_vec(), commit, shards: shards.to_vec() };
+        let response = node.client.clone().resolve(request).await.map_err(|status| node.failed(&status))?;
+        Ok(response.into_inner().failed.into_iter().map(|failure| failure_from_wire(&node.id, failure)).collect())
+    }
+
+    async fn list_fences(&self, node: &str) -> Result<Vec<Fence>> {
+        let node = self.checked(node).await?;
+        let response = node.client.clone().list_fences(v1::ListFencesRequest {}).await;
+        let fences = response.map_err(|status| node.failed(&status))?.into_inner().fences;
+        let fence = |fence: v1::Fence| {
+            let name = Uuid::from_slice(&fence.transaction);
+            let name = name.map_err(|_| Error::internal(format!("node `{}` names no transaction", node.id)))?;
+            Ok(Fence { shard: fence.shard, name, age: Duration::from_millis(fence.age_ms) })
+        };
+        fences.into_iter().map(fence).collect()
     }
 
     async fn describe(&self, node: &str) -> Result<NodeDescription> {
@@ -254,17 +280,14 @@ fn schema_to_wire(schema: &[String]) -> Vec<v1::SchemaChange> {
 }
 
 fn fragment_to_wire(request: FragmentRequest) -> Result<v1::RunFragmentRequest> {
-    let left = request.deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(Error::deadline());
-    }
+    let deadline_ms = left_ms(request.deadline)?;
     Ok(v1::RunFragmentRequest {
         shards: request.shards.to_vec(),
         sql: request.sql,
         parameters: request.parameters.iter().map(v1::Value::from).collect(),
         merge: Some((&request.merge).into()),
         schema_version: request.schema_version,
-        deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
+        deadline_ms,
         bytes_max: request.bytes_max,
         scope: request.scope.as_ref().map(scope_to_wire),
         failure_mode: match request.partial {
@@ -357,11 +380,47 @@ fn in_doubt(node: &str, error: Error, status: &tonic::Status) -> Error {
     Error { reason, message }
 }
 
-fn write_to_wire(request: WriteRequest) -> Result<v1::WriteRequest> {
-    let left = request.deadline.saturating_duration_since(Instant::now());
+fn unaccounted(node: &str) -> Error {
+    Error::internal(format!("node `{node}` did not account for everything that it was given"))
+}
+
+/// What each of so many statements did.
+fn done_from_wire(node: &str, response: v1::WriteResponse, asked: usize) -> Result<Vec<Done>> {
+    if response.outcomes.len() != asked {
+        return Err(unaccounted(node));
+    }
+    let done = |outcome: v1::StatementOutcome| {
+        let v1::StatementOutcome { rows_affected, last_insert_rowid, rows } = outcome;
+        let malformed = |error| Error::internal(format!("node `{node}` sent a malformed batch: {error}"));
+        let rows = rows.map(Batch::try_from).transpose().map_err(malformed)?;
+        Ok(Done { rows_affected, last_insert_rowid, rows })
+    };
+    response.outcomes.into_iter().map(done).collect()
+}
+
+fn vote_from_wire(node: &str, vote: v1::Vote, asked: usize) -> Result<Vote> {
+    match vote.kind {
+        Some(v1::vote::Kind::Prepared(done)) => Ok(Vote::Prepared(done_from_wire(node, done, asked)?)),
+        Some(v1::vote::Kind::Nothing(done)) => Ok(Vote::Nothing(done_from_wire(node, done, asked)?)),
+        Some(v1::vote::Kind::Refused(failure)) => {
+            let ShardFailure { reason, message, .. } = failure_from_wire(node, failure);
+            Ok(Vote::Refused(Error::new(reason, message)))
+        }
+        None => Err(unaccounted(node)),
+    }
+}
+
+/// Milliseconds until a deadline, which must not have passed.
+fn left_ms(deadline: Instant) -> Result<u32> {
+    let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(Error::deadline());
     }
+    Ok(u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1))
+}
+
+fn write_to_wire(request: WriteRequest) -> Result<v1::WriteRequest> {
+    let deadline_ms = left_ms(request.deadline)?;
     let statement = |statement: ShardStatement| v1::ShardStatement {
         sql: statement.sql,
         rows: statement.rows.map(v1::Batch::from),
@@ -370,7 +429,7 @@ fn write_to_wire(request: WriteRequest) -> Result<v1::WriteRequest> {
     Ok(v1::WriteRequest {
         shard: request.shard,
         schema_version: request.schema_version,
-        deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
+        deadline_ms,
         bytes_max: request.bytes_max,
         statements: request.statements.into_iter().map(statement).collect(),
     })

@@ -1,14 +1,16 @@
 //! The seam to the nodes: gRPC in production, something faulty in tests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use souk_merge::{Batch, MergeSpec, Value};
 use souk_proto::Reason;
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::{BoundNeed, Scope, ShardTime, Stored};
 
 /// What a coordinator asks of nodes. Every error names the node.
@@ -26,6 +28,12 @@ pub(crate) trait Nodes: Send + Sync {
     async fn insert_rows(&self, node: &str, request: InsertRequest) -> Result<Inserted>;
     /// Runs statements on a shard, all or none.
     async fn write(&self, node: &str, request: WriteRequest) -> Result<Vec<Done>>;
+    /// Asks shards to prepare their parts of a transaction; a vote a shard.
+    async fn prepare(&self, node: &str, request: PrepareRequest) -> Result<Vec<Vote>>;
+    /// Tells shards the word of a transaction; those that have not done as told.
+    async fn resolve(&self, node: &str, name: Uuid, commit: bool, shards: &[u64]) -> Result<Vec<ShardFailure>>;
+    /// The shards that wait for the word of a transaction.
+    async fn list_fences(&self, node: &str) -> Result<Vec<Fence>>;
     /// Who a node is, checked to be built as the coordinator is.
     async fn describe(&self, node: &str) -> Result<NodeDescription>;
 }
@@ -155,8 +163,33 @@ pub(crate) struct WriteRequest {
     pub(crate) statements: Vec<ShardStatement>,
 }
 
-/// A statement that writes.
+/// Parts of a transaction.
 #[derive(Debug)]
+pub(crate) struct PrepareRequest {
+    pub(crate) name: Uuid,
+    pub(crate) shards: Vec<WriteRequest>,
+    pub(crate) deadline: Instant,
+}
+
+/// What a shard says of its part.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Vote {
+    Prepared(Vec<Done>),
+    /// There was nothing to do, and it waits for no word.
+    Nothing(Vec<Done>),
+    Refused(Error),
+}
+
+/// A shard that waits for the word of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fence {
+    pub(crate) shard: u64,
+    pub(crate) name: Uuid,
+    pub(crate) age: Duration,
+}
+
+/// A statement that writes.
+#[derive(Debug, Clone)]
 pub(crate) struct ShardStatement {
     pub(crate) sql: String,
     /// Run once for each row, whose values are bound in front.

@@ -74,6 +74,15 @@ impl Clause {
         self.words.iter().map(number).max().unwrap_or(0)
     }
 
+    /// Whether one of these words, in upper case, is anywhere in it, in quotes too.
+    pub(crate) fn mentions(&self, words: &[&str]) -> bool {
+        let holds = |text: &str| {
+            let names = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+            names.map(str::to_ascii_uppercase).any(|name| words.contains(&name.as_str()))
+        };
+        self.words.iter().any(|word| matches!(word, Word::Text(text) if holds(text)))
+    }
+
     /// Its text, when so many parameters are in front of the statement's own.
     pub(crate) fn print(&self, parameters_in_front: usize) -> String {
         let print = |word: &Word| match word {

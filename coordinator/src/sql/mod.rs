@@ -187,6 +187,7 @@ mod tests {
             not_null: false,
             primary_key: 0,
             unique: false,
+            default: None,
             hidden: false,
             generated: false,
         }

@@ -64,6 +64,8 @@ pub(crate) struct ColumnInfo {
     pub(crate) primary_key: u32,
     /// Part of a UNIQUE or PRIMARY KEY constraint.
     pub(crate) unique: bool,
+    /// The expression of its default, as SQLite keeps it.
+    pub(crate) default: Option<String>,
     /// Not part of `*`: hidden columns of virtual tables.
     pub(crate) hidden: bool,
     /// Its value comes from other columns.

@@ -1,7 +1,8 @@
 //! Messages to the node's calls, checked.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use prost::Message as _;
 use souk_merge::{Batch, MergeSpec, Value};
 use souk_proto::{WireError, v1};
 
@@ -11,7 +12,7 @@ use crate::{
     fragment::Fragment,
     node::ShardRows,
     schema::SchemaLog,
-    shard::{Scope, ScopedTable, Statement, TableRows, WriteRequest, WriteStatement},
+    shard::{Part, Scope, ScopedTable, Statement, TableRows, WriteRequest, WriteStatement},
     statistics::{Need, StoredColumn, Test},
     ticket::Ticket,
 };
@@ -112,6 +113,22 @@ pub(crate) fn write(request: v1::WriteRequest, ticket: Arc<Ticket>) -> Result<Wr
     let v1::WriteRequest { shard: _, schema_version, deadline_ms: _, bytes_max, statements } = request;
     let statements = statements.into_iter().map(write_statement).collect::<Result<_, _>>().map_err(malformed)?;
     Ok(WriteRequest { statements, schema_version, bytes_max, ticket })
+}
+
+pub(crate) fn parts(request: v1::PrepareRequest, ticket: &Arc<Ticket>) -> Result<Vec<(u64, Part)>, Fault> {
+    let v1::PrepareRequest { transaction, shards, deadline_ms: _ } = request;
+    let name: Arc<[u8]> = transaction.into();
+    let part = |request: v1::WriteRequest| {
+        let (shard, work) = (request.shard, request.encode_to_vec().into());
+        Ok((shard, Part { name: Arc::clone(&name), work, request: write(request, Arc::clone(ticket))? }))
+    };
+    shards.into_iter().map(part).collect()
+}
+
+/// The request that an intent was made of.
+pub(crate) fn work(kept: &[u8]) -> Result<WriteRequest, Fault> {
+    let request = v1::WriteRequest::decode(kept).map_err(|error| Fault::internal(format!("an intent: {error}")))?;
+    write(request, Arc::new(Ticket::new(Duration::ZERO, Arc::default())))
 }
 
 fn write_statement(statement: v1::ShardStatement) -> Result<WriteStatement, WireError> {

@@ -8,7 +8,7 @@ use crate::{
     error::{Failure, Fault},
     fragment::{ShardTime, Summary},
     node::{Description, ShardOutcome},
-    shard::{Done, Inserted},
+    shard::{Done, Inserted, Intent, Vote},
 };
 
 pub(crate) fn description(description: Description) -> v1::DescribeResponse {
@@ -104,6 +104,27 @@ pub(crate) fn written(outcomes: Vec<Done>) -> v1::WriteResponse {
         rows: rows.map(v1::Batch::from),
     };
     v1::WriteResponse { outcomes: outcomes.into_iter().map(outcome).collect() }
+}
+
+pub(crate) fn votes(node: &str, votes: Vec<Result<Vote, Failure>>) -> v1::PrepareResponse {
+    let vote = |vote| {
+        let kind = match vote {
+            Ok(Vote::Prepared(outcomes)) => v1::vote::Kind::Prepared(written(outcomes)),
+            Ok(Vote::Nothing(outcomes)) => v1::vote::Kind::Nothing(written(outcomes)),
+            Err(Failure { shard, fault }) => v1::vote::Kind::Refused(failure(node, shard, fault)),
+        };
+        v1::Vote { kind: Some(kind) }
+    };
+    v1::PrepareResponse { votes: votes.into_iter().map(vote).collect() }
+}
+
+pub(crate) fn fences(fences: Vec<(u64, Intent)>) -> v1::ListFencesResponse {
+    let fence = |(shard, intent): (u64, Intent)| v1::Fence {
+        shard,
+        transaction: intent.name.to_vec(),
+        age_ms: u64::try_from(intent.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+    };
+    v1::ListFencesResponse { fences: fences.into_iter().map(fence).collect() }
 }
 
 fn count(count: usize) -> u32 {

@@ -29,7 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use souk_proto::Reason;
 
 pub(crate) use connection::OpenConnections;
@@ -38,7 +38,7 @@ pub(crate) use place::{Place, Trouble};
 pub(crate) use queue::{Done, Waiting, WriteRequest, WriteStatement};
 pub(crate) use reader::{RowView, Statement, Visit, bindable};
 pub(crate) use scope::{Scope, ScopedTable, quote};
-pub(crate) use writer::{Inserted, TableRows};
+pub(crate) use writer::{Inserted, Intent, Part, ReadWork, TableRows, Vote};
 
 use crate::{commits::ShardCommits, error::Fault, schema::SchemaLog, ticket::Ticket};
 use place::Phase;
@@ -64,6 +64,9 @@ const WAL_PAGES_MAX: usize = 16_000;
 /// How long such a commit waits: what it wrote is acknowledged so much later.
 const WAL_WAIT_MAX: Duration = Duration::from_millis(500);
 
+/// How long rows and schema changes wait for the word of a transaction over several shards.
+const FENCE_WAIT_MAX: Duration = Duration::from_secs(10);
+
 /// How often it looks whether they are done.
 const WAL_LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -73,6 +76,10 @@ pub(crate) struct Shard {
     idle: Mutex<Vec<Reader>>,
     writer: Mutex<Option<Writer>>,
     queue: Queue,
+    /// Told when the writer has kept, or been freed of, a promise.
+    resolved: Condvar,
+    /// What the writer has promised to do.
+    fence: Mutex<Option<Intent>>,
     place: Arc<Place>,
     open: Arc<OpenConnections>,
     commits: Arc<ShardCommits>,
@@ -92,6 +99,8 @@ impl Shard {
             idle: Mutex::default(),
             writer: Mutex::default(),
             queue: Queue::default(),
+            resolved: Condvar::new(),
+            fence: Mutex::default(),
             place: Arc::new(place),
             open: Arc::clone(open),
             commits,
@@ -177,12 +186,13 @@ impl Shard {
         tables: &mut Vec<TableRows>,
         keep_going: bool,
     ) -> Result<Inserted, Trouble> {
-        self.write(log, |writer| writer.insert(mem::take(tables), keep_going))
+        let until = Instant::now() + FENCE_WAIT_MAX;
+        self.write(log, until, |writer| writer.insert(mem::take(tables), keep_going))
     }
 
     /// Brings the schema to the end of `log`.
     pub(crate) fn catch_up(&self, log: &SchemaLog) -> Result<(), Trouble> {
-        self.write(log, |_| Ok(()))
+        self.write(log, Instant::now() + FENCE_WAIT_MAX, |_| Ok(()))
     }
 
     /// Puts a request into the queue.
@@ -199,14 +209,18 @@ impl Shard {
                 return Ok(outcome?);
             }
             // Before others' requests are taken: they wait for their own calls, which come here next.
-            self.open_writer(&mut held)?;
+            let waited = self.wait_for_word(&mut held, own.until());
+            if own.is_settled() {
+                continue;
+            }
+            waited?;
             let together = self.queue.take();
             if together.is_empty() {
                 let words = "a write broke down: whether it happened is unknown, read before trying again";
                 return Err(self.place.fault(Reason::Internal, words).into());
             }
             if let Err(Trouble::Fault(fault) | Trouble::NoDescriptors(fault)) =
-                self.write_held(&mut held, &log(), |writer| writer.run_all(&together))
+                self.write_held(&mut held, Some(&log()), |writer| writer.run_all(&together))
             {
                 together.iter().for_each(|waiting| waiting.settle(Err(fault.clone())));
             }
@@ -218,9 +232,57 @@ impl Shard {
         self.queue.withdraw(own);
     }
 
-    /// Writes at the schema of `log`, one writer at a time.
-    fn write<T>(&self, log: &SchemaLog, body: impl FnOnce(&mut Writer) -> Result<T, WriteFault>) -> Result<T, Trouble> {
-        self.write_held(&mut self.writer.lock(), log, body)
+    /// Runs a part of a transaction, undoes it, and promises to do it.
+    pub(crate) fn prepare(&self, log: &SchemaLog, part: &Part) -> Result<Vote, Trouble> {
+        let mut held = self.writer.lock();
+        let vote = self.write_held(&mut held, Some(log), |writer| writer.prepare(part));
+        self.show_fence(&held);
+        vote
+    }
+
+    /// Does what was promised, or forgets it. The schema waits meanwhile.
+    pub(crate) fn resolve(&self, name: &[u8], commit: bool, read: ReadWork<'_>) -> Result<(), Trouble> {
+        let mut held = self.writer.lock();
+        let resolved = self.write_held(&mut held, None, |writer| writer.resolve(name, commit, read));
+        self.show_fence(&held);
+        self.resolved.notify_all();
+        resolved
+    }
+
+    /// What the writer has promised to do.
+    pub(crate) fn fence(&self) -> Option<Intent> {
+        self.fence.lock().clone()
+    }
+
+    fn show_fence(&self, held: &Option<Writer>) {
+        *self.fence.lock() = held.as_ref().and_then(Writer::intent).cloned();
+    }
+
+    /// Writes at the schema of `log`, one writer at a time, when nothing is promised or that is over before `until`.
+    fn write<T>(
+        &self,
+        log: &SchemaLog,
+        until: Instant,
+        body: impl FnOnce(&mut Writer) -> Result<T, WriteFault>,
+    ) -> Result<T, Trouble> {
+        let mut held = self.writer.lock();
+        self.wait_for_word(&mut held, until)?;
+        self.write_held(&mut held, Some(log), body)
+    }
+
+    /// Opens the writer, and waits until it has no promise to keep.
+    fn wait_for_word(&self, held: &mut MutexGuard<'_, Option<Writer>>, until: Instant) -> Result<(), Trouble> {
+        loop {
+            let writer = self.open_writer(held)?;
+            if writer.intent().is_none() {
+                return Ok(());
+            }
+            let fault = writer.held();
+            self.show_fence(held);
+            if self.resolved.wait_until(held, until).timed_out() {
+                return Err(fault.into());
+            }
+        }
     }
 
     fn open_writer<'w>(&self, held: &'w mut Option<Writer>) -> Result<&'w mut Writer, Trouble> {
@@ -234,13 +296,13 @@ impl Shard {
     fn write_held<T>(
         &self,
         held: &mut Option<Writer>,
-        log: &SchemaLog,
+        log: Option<&SchemaLog>,
         body: impl FnOnce(&mut Writer) -> Result<T, WriteFault>,
     ) -> Result<T, Trouble> {
         let writer = self.open_writer(held)?;
         self.remember_inode()?;
         let counted = CountOnDrop(&self.commits);
-        let outcome = writer.catch_up(log).and_then(|()| body(writer));
+        let outcome = log.map_or(Ok(()), |log| writer.catch_up(log)).and_then(|()| body(writer));
         drop(counted);
         self.end_idle_snapshots();
         match outcome {

@@ -1,7 +1,7 @@
 //! Requests that wait for a shard's writer. Whoever gets the writer runs all that wait in one transaction; while that waits for the
 //! disk, the next gather.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 use souk_merge::{Batch, Value};
@@ -68,6 +68,16 @@ impl Waiting {
     /// What became of it, once.
     pub(super) fn take(&self) -> Option<Result<Vec<Done>, Fault>> {
         self.outcome.lock().take()
+    }
+
+    /// Until when it waits.
+    pub(super) fn until(&self) -> Instant {
+        self.request.ticket.deadline()
+    }
+
+    /// Whether what became of it is known.
+    pub(super) fn is_settled(&self) -> bool {
+        self.outcome.lock().is_some()
     }
 
     /// Says what became of it, unless that was said before.

@@ -1,5 +1,6 @@
 //! A writer: the one connection of a shard that may change its file.
 
+mod intent;
 mod run;
 
 use std::{
@@ -27,6 +28,8 @@ use super::{
     reader::bindable,
     scope::quote,
 };
+pub(crate) use intent::{Intent, Part, ReadWork, Vote};
+
 use crate::{error::Fault, raw, schema::SchemaLog, ticket::Ticket};
 
 /// Prepared statements kept a writer.
@@ -101,6 +104,8 @@ pub(crate) struct Writer {
     /// Pages in the log after the last commit.
     wal_pages: Arc<AtomicUsize>,
     client: Client,
+    /// What it has promised to do; meanwhile nothing else is written.
+    intent: Option<Intent>,
     _counted: Counted,
 }
 
@@ -130,7 +135,10 @@ impl Writer {
         let version = "SELECT schema_version FROM _souk_shard";
         let version = connection.query_row(version, [], |row| row.get::<_, i64>(0)).map_err(opening)?;
         let schema_version = version.cast_unsigned();
-        Ok(Writer { connection, place: Arc::clone(place), schema_version, wal_pages, client, _counted: counted })
+        let (place, intent) = (Arc::clone(place), None);
+        let mut writer = Writer { connection, place, schema_version, wal_pages, client, intent, _counted: counted };
+        writer.read_intent().map_err(|error| writer.place.opening(&error))?;
+        Ok(writer)
     }
 
     /// Pages in the log.
@@ -174,6 +182,10 @@ impl Writer {
         };
         if missing.is_empty() {
             return Ok(());
+        }
+        if self.intent.is_some() {
+            // What was promised was promised for the schema as it is.
+            return Err(self.held().into());
         }
         self.transaction(|writer| {
             for (change, number) in missing.iter().zip(held + 1..) {

@@ -53,10 +53,8 @@ impl Writer {
 
     /// Runs a request in a savepoint. Its own failure is its outcome; an error ends the transaction.
     fn run_request(&self, request: &WriteRequest) -> Result<Outcome, Fault> {
-        if request.schema_version != self.schema_version {
-            let (planned, held) = (request.schema_version, self.schema_version);
-            let words = format!("the statement was planned for schema {planned}, the shard is at {held}: plan again");
-            return Ok(Err(self.place.fault(Reason::SchemaMismatch, words)));
+        if let Err(fault) = self.check_schema(request) {
+            return Ok(Err(fault));
         }
         let control = |sql| self.control(sql).map_err(|error| self.place.sqlite(Phase::Run, &error));
         control("SAVEPOINT request")?;
@@ -74,7 +72,17 @@ impl Writer {
         Ok(outcome)
     }
 
-    fn run_statements(&self, request: &WriteRequest) -> Outcome {
+    /// Refuses what was planned for another schema.
+    pub(super) fn check_schema(&self, request: &WriteRequest) -> Result<(), Fault> {
+        let (planned, held) = (request.schema_version, self.schema_version);
+        if planned == held {
+            return Ok(());
+        }
+        let words = format!("the statement was planned for schema {planned}, the shard is at {held}: plan again");
+        Err(self.place.fault(Reason::SchemaMismatch, words))
+    }
+
+    pub(super) fn run_statements(&self, request: &WriteRequest) -> Outcome {
         self.client.trusted.store(false, Ordering::Relaxed);
         *self.client.ticket.lock() = Some(Arc::clone(&request.ticket));
         let mut bytes_left = request.bytes_max;

@@ -1,0 +1,47 @@
+//! Transactions over several shards: all of them do their part, or none does.
+//!
+//! Shards *prepare*: they run their parts, undo them, and keep durably what they promise; each is then closed to other writers. The
+//! *ledger* decides, once and durably: that is the commit. Then shards are told, until all have done it. What nobody decided is
+//! aborted by asking: whoever asks the ledger about a transaction that it does not know writes the abort there, so that a late decision
+//! cannot revive it. The rules were checked by exhaustion; `tests/commit_model` has them.
+//!
+//! Not promised: isolation over shards while a decision is being carried out.
+//!
+//! - [`ledger`]: the decisions.
+//! - [`transaction`]: one transaction from beginning to end.
+//! - [`sweep`]: what others, or a crash, left half way.
+
+mod ledger;
+mod sweep;
+mod transaction;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use crate::catalog::StoreError;
+
+pub(crate) use sweep::sweep;
+pub(crate) use transaction::{Part, commit};
+
+use ledger::{Ledger, SqliteLedger};
+
+/// A transaction's name: when it began, and chance. No client chooses it, so that one coordinator alone drives it.
+pub(crate) type Name = Uuid;
+
+/// What the transactions of a coordinator share.
+pub(crate) struct Transactions {
+    ledger: Arc<dyn Ledger>,
+    /// Those that this coordinator is at: the sweeper leaves them alone.
+    active: Mutex<HashSet<Name>>,
+}
+
+impl Transactions {
+    /// Opens the ledger, which is made when it is missing.
+    pub(crate) fn open(file: &Path) -> Result<Transactions, StoreError> {
+        Ok(Transactions { ledger: Arc::new(SqliteLedger::open(file)?), active: Mutex::default() })
+    }
+}

@@ -1,0 +1,60 @@
+//! What a crash, or a node that was away, left half way: shards are told until they have done it, and those that wait for a word that
+//! nobody gave get the ledger's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::{Decision, Unfinished};
+use super::transaction::tell;
+use super::{Name, Transactions};
+use crate::cluster::Cluster;
+use crate::error::Result;
+
+/// How often is looked.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// How long a shard waits before the ledger is asked for it: longer than transactions take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Looks for ever.
+pub(crate) async fn sweep(cluster: Arc<Cluster>) {
+    loop {
+        if let Err(error) = finish(&cluster).await {
+            tracing::warn!("transactions that are decided: {error}");
+        }
+        for node in cluster.node_ids() {
+            if let Err(error) = release(&cluster, &node).await {
+                tracing::debug!("transactions on node `{node}`: {error}");
+            }
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Tells shards that have not said that they did what was committed.
+async fn finish(cluster: &Arc<Cluster>) -> Result<()> {
+    let ledger = &cluster.transactions.ledger;
+    for Unfinished { name, shards } in ledger.unfinished().await? {
+        if !is_active(&cluster.transactions, name) && tell(cluster, name, Decision::Commit, &shards).await {
+            ledger.finish(name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives shards of a node the ledger's word. Asking aborts what it does not know.
+async fn release(cluster: &Arc<Cluster>, node: &str) -> Result<()> {
+    for fence in cluster.nodes.list_fences(node).await? {
+        if fence.age < PATIENCE || is_active(&cluster.transactions, fence.name) {
+            continue;
+        }
+        let decision = cluster.transactions.ledger.decide(fence.name, Decision::Abort, &[]).await?;
+        tracing::info!("transaction {}: shard {} is told {decision:?}", fence.name, fence.shard);
+        tell(cluster, fence.name, decision, &[fence.shard]).await;
+    }
+    Ok(())
+}
+
+fn is_active(transactions: &Transactions, name: Name) -> bool {
+    transactions.active.lock().contains(&name)
+}

@@ -1,0 +1,206 @@
+//! One transaction over several shards, from beginning to end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use souk_proto::Reason;
+use tokio::time::{Instant, sleep};
+
+use super::Name;
+use super::ledger::Decision;
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::exec::{Done, PrepareRequest, ShardStatement, Vote, WriteRequest};
+
+/// What a shard is to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) shard: u64,
+    pub(crate) statements: Vec<ShardStatement>,
+}
+
+/// How long is waited before shards that others hold are asked again: about this at first, then twice as long each time.
+const RETRY_FIRST: Duration = Duration::from_millis(2);
+const RETRY_MAX: Duration = Duration::from_millis(200);
+
+/// Does all parts or none; what each statement did, part by part. An error says that nothing was done, unless it says that this is
+/// unknown.
+pub(crate) async fn commit(
+    cluster: &Arc<Cluster>,
+    parts: Vec<Part>,
+    schema_version: u64,
+    deadline: Instant,
+    bytes_max: u64,
+) -> Result<Vec<Vec<Done>>> {
+    let cluster = Arc::clone(cluster);
+    // A client that goes away must not leave it half way.
+    let driven = tokio::spawn(async move {
+        let mut wait = RETRY_FIRST;
+        loop {
+            let transaction = Transaction::begin(&cluster, schema_version, deadline, bytes_max);
+            match transaction.run(&parts).await {
+                Err(error) if error.reason == Reason::Overloaded && Instant::now() + wait < deadline => {
+                    // Of two that hold each other up one comes through.
+                    sleep(jittered(wait)).await;
+                    wait = (wait * 2).min(RETRY_MAX);
+                }
+                done => return done,
+            }
+        }
+    });
+    driven.await.map_err(|_| Error::internal("the transaction broke down: whether it happened is unknown"))?
+}
+
+/// Between half of it and all.
+fn jittered(wait: Duration) -> Duration {
+    let chance = Name::now_v7().as_u128() as u32;
+    wait / 2 + wait.mul_f64(f64::from(chance) / f64::from(u32::MAX)) / 2
+}
+
+struct Transaction<'c> {
+    cluster: &'c Arc<Cluster>,
+    name: Name,
+    schema_version: u64,
+    deadline: Instant,
+    bytes_max: u64,
+}
+
+/// What came of asking all shards.
+struct Prepared {
+    /// What each part did, as they were given.
+    outcomes: Vec<Vec<Done>>,
+    /// The shards that wait for the word.
+    waiting: Vec<u64>,
+}
+
+impl<'c> Transaction<'c> {
+    fn begin(cluster: &'c Arc<Cluster>, schema_version: u64, deadline: Instant, bytes_max: u64) -> Transaction<'c> {
+        let name = Name::now_v7();
+        cluster.transactions.active.lock().insert(name);
+        Transaction { cluster, name, schema_version, deadline, bytes_max }
+    }
+
+    async fn run(&self, parts: &[Part]) -> Result<Vec<Vec<Done>>> {
+        let prepared = match self.prepare(parts).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // Nobody else drives it, and the commit was never wished for: no row in the ledger is needed to undo it.
+                let shards: Vec<u64> = parts.iter().map(|part| part.shard).collect();
+                self.tell(Decision::Abort, &shards).await;
+                return Err(error);
+            }
+        };
+        if prepared.waiting.is_empty() {
+            return Ok(prepared.outcomes);
+        }
+        let ledger = &self.cluster.transactions.ledger;
+        let decided = ledger.decide(self.name, Decision::Commit, &prepared.waiting).await;
+        let decision = decided.map_err(|error| {
+            let message =
+                format!("whether the statement happened is unknown, read before trying again: {}", error.message);
+            Error { message, ..error }
+        })?;
+        if self.tell(decision, &prepared.waiting).await && decision == Decision::Commit {
+            ledger.finish(self.name).await?;
+        }
+        match decision {
+            Decision::Commit => Ok(prepared.outcomes),
+            Decision::Abort => {
+                Err(Error::new(Reason::Overloaded, "the transaction took so long that it was undone; try again"))
+            }
+        }
+    }
+
+    /// Asks all shards, one call a node.
+    async fn prepare(&self, parts: &[Part]) -> Result<Prepared> {
+        let topology = self.cluster.snapshot().topology;
+        let mut by_node: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, part) in parts.iter().enumerate() {
+            let node = topology.node_of(part.shard).ok_or_else(|| Error::internal("a shard has no node"))?;
+            by_node.entry(node).or_default().push(place);
+        }
+        let asked = by_node.iter().map(|(node, places)| async move {
+            let request = self.request(places.iter().map(|place| &parts[*place]));
+            (places, self.cluster.nodes.prepare(node, request).await)
+        });
+        let mut outcomes = vec![Vec::new(); parts.len()];
+        let mut waiting = Vec::new();
+        let mut refused: Option<(usize, Error)> = None;
+        for (places, answer) in join_all(asked).await {
+            let votes = match answer {
+                Ok(votes) => votes,
+                Err(error) => {
+                    refused.get_or_insert((usize::MAX, error));
+                    continue;
+                }
+            };
+            for (place, vote) in places.iter().zip(votes) {
+                match vote {
+                    Vote::Prepared(done) => {
+                        waiting.push(parts[*place].shard);
+                        outcomes[*place] = done;
+                    }
+                    Vote::Nothing(done) => outcomes[*place] = done,
+                    Vote::Refused(error) => {
+                        if refused.as_ref().is_none_or(|(first, _)| place < first) {
+                            refused = Some((*place, error));
+                        }
+                    }
+                }
+            }
+        }
+        match refused {
+            Some((_, error)) => Err(error),
+            None => Ok(Prepared { outcomes, waiting }),
+        }
+    }
+
+    fn request<'p>(&self, parts: impl Iterator<Item = &'p Part>) -> PrepareRequest {
+        let request = |part: &Part| WriteRequest {
+            shard: part.shard,
+            schema_version: self.schema_version,
+            deadline: self.deadline,
+            bytes_max: self.bytes_max,
+            statements: part.statements.clone(),
+        };
+        PrepareRequest { name: self.name, shards: parts.map(request).collect(), deadline: self.deadline }
+    }
+
+    /// Tells shards the word; whether all have done as told. What is left is the sweeper's.
+    async fn tell(&self, decision: Decision, shards: &[u64]) -> bool {
+        tell(self.cluster, self.name, decision, shards).await
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        self.cluster.transactions.active.lock().remove(&self.name);
+    }
+}
+
+/// Tells shards the word of a transaction; whether all have done as told.
+pub(super) async fn tell(cluster: &Cluster, name: Name, decision: Decision, shards: &[u64]) -> bool {
+    let topology = cluster.snapshot().topology;
+    let Ok(targets) = topology.targets(shards) else {
+        tracing::error!("transaction {name}: a shard of it has no node");
+        return false;
+    };
+    let told = targets.iter().map(|target| async {
+        let failed = cluster.nodes.resolve(&target.node, name, decision == Decision::Commit, &target.shards).await;
+        match failed {
+            Ok(failed) => {
+                for failure in &failed {
+                    tracing::warn!("transaction {name}: shard {}: {}", failure.shard, failure.message);
+                }
+                failed.is_empty()
+            }
+            Err(error) => {
+                tracing::warn!("transaction {name}: node `{}` was not told: {error}", target.node);
+                false
+            }
+        }
+    });
+    join_all(told).await.into_iter().all(|done| done)
+}

@@ -1,0 +1,141 @@
+//! INSERT, UPDATE and DELETE: where their rows lie, and then there. On one shard a statement is one local transaction; on several it is a
+//! transaction of all of them.
+//!
+//! - [`in_place`]: UPDATE and DELETE, placed by a SELECT of everything that they read, from the rows that they change.
+//! - [`insert`]: INSERT, whose rows are computed first, as those of any query.
+//! - [`defaults`]: values of columns that the rows leave out.
+//! - [`taken`]: rowids that other shards have.
+
+mod defaults;
+mod in_place;
+mod insert;
+mod taken;
+
+use std::sync::Arc;
+
+use souk_merge::{Batch, Value};
+use souk_proto::Reason;
+use tokio::time::Instant;
+
+use super::Executed;
+use crate::catalog::Snapshot;
+use crate::cluster::Cluster;
+use crate::commit::{Part, commit};
+use crate::error::{Error, Result};
+use crate::exec::{Done, WriteRequest};
+use crate::session::{Session, order_parameters};
+use crate::sql::{Change, ChangeStatement, TableInfo};
+
+/// Bytes that RETURNING may give: it travels as one message.
+const RETURNED_BYTES_MAX: u64 = 16 << 20;
+
+/// A statement on its way, with what was given for it.
+struct Changing<'c> {
+    cluster: &'c Arc<Cluster>,
+    session: Session,
+    snapshot: Snapshot,
+    text: &'c str,
+    parameters: Vec<Value>,
+    columns: Vec<(String, Option<String>)>,
+    deadline: Instant,
+}
+
+/// How what several shards did is one.
+#[derive(Debug, Clone, Copy)]
+enum Together {
+    /// Each has rows of its own; the last row that was given is of the part at this place, when that is known.
+    Sharded { last: Option<usize> },
+    /// Each has the same rows.
+    Replicated,
+}
+
+/// Runs one statement that changes rows.
+pub(super) async fn change(
+    cluster: &Arc<Cluster>,
+    text: &str,
+    given: Vec<(String, Value)>,
+    deadline_ms: u32,
+) -> Result<Executed> {
+    let session = Session::new(Arc::clone(cluster));
+    let deadline = Instant::now() + session.deadline(deadline_ms);
+    let snapshot = cluster.snapshot();
+    let ChangeStatement { columns, parameters, change } =
+        cluster.prepared_change(&snapshot.catalog, text, deadline).await?;
+    let parameters = order_parameters(&parameters, given)?;
+    let changing = Changing { cluster, session, snapshot, text, parameters, columns, deadline };
+    match change {
+        Change::Insert(insert) => changing.insert(insert).await,
+        Change::Update(update) => {
+            refuse_ending(update.or.as_deref())?;
+            let table = changing.table(&update.table)?;
+            changing.refuse_moves(table, &update.columns)?;
+            changing.in_place(table, &update.reads).await
+        }
+        Change::Delete(delete) => changing.in_place(changing.table(&delete.table)?, &delete.reads).await,
+    }
+}
+
+impl Changing<'_> {
+    fn table(&self, name: &str) -> Result<&TableInfo> {
+        let table = self.snapshot.catalog.schema.table(name);
+        table.ok_or_else(|| unsupported(format!("writing to `{name}`, which is no table, is not supported")))
+    }
+
+    /// Does the parts, all or none.
+    async fn run(&self, mut parts: Vec<Part>, together: Together) -> Result<Executed> {
+        let (version, deadline) = (self.snapshot.catalog.version, self.deadline);
+        let bytes_max = self.cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
+        if parts.len() > 1 {
+            let done = commit(self.cluster, parts, version, deadline, bytes_max).await?;
+            return self.combined(done.into_iter().flatten().collect(), together);
+        }
+        let Some(Part { shard, statements }) = parts.pop() else { return Ok(self.nothing()) };
+        // A shard that was just made is not in the snapshot that the statement was planned for.
+        let topology = self.cluster.snapshot().topology;
+        let node = topology.node_of(shard).ok_or_else(|| Error::internal("a shard has no node"))?;
+        let request = WriteRequest { shard, schema_version: version, deadline, bytes_max, statements };
+        self.combined(self.cluster.nodes.write(node, request).await?, together)
+    }
+
+    /// What the parts did, of which each is one statement.
+    fn combined(&self, mut done: Vec<Done>, together: Together) -> Result<Executed> {
+        let shards = done.len() as u32;
+        let last = match together {
+            Together::Sharded { last } => last.and_then(|last| done.get(last)),
+            Together::Replicated => done.first(),
+        };
+        let last_insert_rowid = last.and_then(|done| done.last_insert_rowid);
+        if let Together::Replicated = together {
+            if done.iter().any(|other| Some(other.rows_affected) != done.first().map(|first| first.rows_affected)) {
+                return Err(Error::internal("shards that must have the same rows have not"));
+            }
+            done.truncate(1);
+        }
+        let rows_affected = done.iter().map(|done| done.rows_affected).sum();
+        let mut given = done.into_iter().filter_map(|done| done.rows);
+        let rows = given.next().map(|mut rows: Batch| {
+            given.for_each(|more| rows.append(&more));
+            rows
+        });
+        Ok(Executed { rows_affected, last_insert_rowid, rows, shards, ..self.nothing() })
+    }
+
+    /// The outcome of a statement that no row was there for.
+    fn nothing(&self) -> Executed {
+        Executed { columns: self.columns.clone(), ..Executed::at(self.snapshot.catalog.version) }
+    }
+}
+
+fn unsupported(message: impl Into<String>) -> Error {
+    Error::new(Reason::UnsupportedSql, message)
+}
+
+/// What a failing row must leave in place, or take with it, belongs to a transaction of the client's.
+fn refuse_ending(or: Option<&str>) -> Result<()> {
+    match or {
+        Some(or @ ("FAIL" | "ROLLBACK")) => {
+            Err(unsupported(format!("OR {or} is not supported; each statement is atomic by itself")))
+        }
+        _ => Ok(()),
+    }
+}

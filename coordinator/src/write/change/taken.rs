@@ -1,0 +1,133 @@
+//! The rowids of a sharded table are one of a kind over all shards. A shard knows its own; of those that an INSERT gives, others are
+//! asked. (Two statements that give the same rowid to two shards at the same time are not kept from each other.)
+
+use std::collections::HashMap;
+
+use souk_merge::{Batch, Value};
+use souk_proto::Reason;
+
+use super::{Changing, unsupported};
+use crate::error::{Error, Result};
+use crate::sql::{ColumnInfo, Insert, TableInfo, quote};
+
+/// Rowids that are looked for at once.
+const IDS_AT_ONCE: usize = 100;
+
+/// Rows on their way to the shards of their keys.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) table: &'a TableInfo,
+    pub(super) insert: &'a Insert,
+    pub(super) columns: &'a [String],
+    /// The canonical key of each row.
+    pub(super) keys: &'a [Vec<u8>],
+}
+
+/// The rows that are left.
+pub(super) struct Left {
+    pub(super) batch: Batch,
+    /// Which they were before.
+    pub(super) places: Vec<usize>,
+}
+
+/// What becomes of a row whose rowid is taken.
+enum Conflict {
+    Fails,
+    LeavesOut,
+    /// It, or the row that is there, becomes another.
+    Changes,
+}
+
+impl Changing<'_> {
+    /// The rows whose rowids neither another shard has nor a row before them: what is on their own shard is the shard's to judge.
+    pub(super) async fn without_taken(&self, to: Rows<'_>, rows: Batch) -> Result<Left> {
+        let all = |batch: Batch| Left { places: (0..batch.rows()).collect(), batch };
+        let Some(alias) = to.table.rowid_alias.map(|alias| &to.table.columns[alias]) else { return Ok(all(rows)) };
+        let column = to.columns.iter().position(|column| column.eq_ignore_ascii_case(&alias.name));
+        let Some(column) = column.filter(|_| self.snapshot.topology.shard_count() > 1) else { return Ok(all(rows)) };
+        let mut ids = Vec::with_capacity(rows.rows());
+        let mut cursor = rows.cursor();
+        while cursor.advance() {
+            ids.push(self.cluster.evaluator.stored(cursor.value(column).to_owned(), alias.affinity)?);
+        }
+        let taken = self.taken(&to, alias, &ids).await?;
+        let Some(first) = taken.iter().position(|taken| *taken) else { return Ok(all(rows)) };
+        match to.conflict() {
+            Conflict::Fails => {
+                let message = format!("UNIQUE constraint failed: {}.{}", to.table.name, alias.name);
+                Err(Error::new(Reason::Constraint, message))
+            }
+            Conflict::Changes => Err(unsupported(format!(
+                "changing the row of `{}` whose `{}` is {:?} and which another shard has is not supported yet",
+                to.table.name, alias.name, ids[first]
+            ))),
+            Conflict::LeavesOut => {
+                let mut left = Left { batch: Batch::new(rows.width()), places: Vec::new() };
+                let mut cursor = rows.cursor();
+                for (place, taken) in taken.iter().enumerate() {
+                    cursor.advance();
+                    if !taken {
+                        left.batch.push_row(cursor.values());
+                        left.places.push(place);
+                    }
+                }
+                Ok(left)
+            }
+        }
+    }
+
+    /// Of each row, whether a row of another shard has its rowid, be it there or among those before it.
+    async fn taken(&self, to: &Rows<'_>, alias: &ColumnInfo, ids: &[Value]) -> Result<Vec<bool>> {
+        let topology = &self.snapshot.topology;
+        let Some(key) = to.table.key() else { return Ok(vec![false; ids.len()]) };
+        // The shard, or the key that has none yet, by rowid.
+        let mut owners: HashMap<i64, Vec<Option<u64>>> = HashMap::new();
+        for some in ids.chunks(IDS_AT_ONCE) {
+            let places: Vec<String> = (1..=some.len()).map(|place| format!("?{place}")).collect();
+            let (table, alias, key) = (quote(&to.table.name), quote(&alias.name), quote(&key.name));
+            let sql = format!("SELECT {key}, {alias} FROM main.{table} WHERE {alias} IN ({})", places.join(","));
+            let prepared = self.session.prepared(&self.snapshot, &sql, self.deadline).await?;
+            let plan = self.session.plan_of(&prepared, &self.snapshot, some)?;
+            let bytes_max = self.cluster.limits.gather_bytes_max;
+            for row in self
+                .session
+                .read_all(plan, &self.snapshot, self.deadline, bytes_max)
+                .await?
+                .into_iter()
+                .flat_map(Batch::into_rows)
+            {
+                if let Value::Integer(id) = row[1] {
+                    owners.entry(id).or_default().push(topology.owner(&row[0]));
+                }
+            }
+        }
+        let mut given: HashMap<i64, &[u8]> = HashMap::new();
+        let mut taken = Vec::with_capacity(ids.len());
+        for (id, key) in ids.iter().zip(to.keys) {
+            let Value::Integer(id) = id else {
+                taken.push(false);
+                continue;
+            };
+            let own = topology.owner_of_bytes(key);
+            let is_others = |owner: &Option<u64>| own.is_none() || *owner != own;
+            let before = *given.entry(*id).or_insert(key);
+            let goes_elsewhere = before != key.as_slice() && (own.is_none() || topology.owner_of_bytes(before) != own);
+            taken.push(owners.get(id).is_some_and(|owners| owners.iter().any(is_others)) || goes_elsewhere);
+        }
+        Ok(taken)
+    }
+}
+
+impl Rows<'_> {
+    fn conflict(&self) -> Conflict {
+        let upsert = self.insert.upsert.as_ref().map(|upsert| upsert.print(0).to_ascii_uppercase());
+        match (self.insert.or.as_deref(), upsert.as_deref()) {
+            (_, Some(upsert)) if upsert.split_whitespace().eq(["ON", "CONFLICT", "DO", "NOTHING"]) => {
+                Conflict::LeavesOut
+            }
+            (_, Some(_)) | (Some("REPLACE"), None) => Conflict::Changes,
+            (Some("IGNORE"), None) => Conflict::LeavesOut,
+            (_, None) => Conflict::Fails,
+        }
+    }
+}
