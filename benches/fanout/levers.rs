@@ -5,6 +5,8 @@
 
 use std::time::Instant;
 
+use souk_merge::Value;
+
 use crate::{
     data::Data,
     process::{Cluster, Flags},
@@ -26,8 +28,11 @@ pub(crate) enum Lever {
 /// In the order in which they take turns.
 pub(crate) const LEVERS: [Lever; 4] = [Lever::Nothing, Lever::AtCoordinator, Lever::AtNodes, Lever::AtBoth];
 
-/// Untimed runs of a query, at least: as often as a column is asked for before it is worth a summary, and some more.
-const WARM_RUNS: u32 = 10;
+/// Untimed runs of a query without parameters.
+const WARM_RUNS: u32 = 2;
+
+/// Untimed runs of one with parameters, at least: by then nodes have made summaries of the columns that it names.
+const ASKS_FOR_SUMMARY: u32 = 10;
 
 const KEEP_NOTHING: &[&str] = &["--kept-bytes-max", "0"];
 
@@ -78,6 +83,7 @@ pub(crate) fn measure(
     let serial = Serial::default();
     for round in 0..ROUNDS {
         for turn in 0..LEVERS.len() {
+            // Another begins each time.
             let place = (turn + round as usize) % LEVERS.len();
             let cluster = Cluster::start_with(data.folder(), nodes, LEVERS[place].flags())?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -85,8 +91,9 @@ pub(crate) fn measure(
             let souk = souk.connect()?;
             for Levers { query, turns } in &mut all {
                 let runs = (runs * query.runs_percent).div_ceil(100 * ROUNDS);
-                let parameters = |run: u32| query.parameters(data.size(), run.into(), &serial);
-                measure_turn(&souk, query, runs, &parameters, &mut turns[place])?;
+                let parameters = |runs: u32| (0..runs).map(|run| query.parameters(data.size(), run.into(), &serial));
+                let (warm, timed) = (parameters(warm_runs(query, runs)), parameters(runs));
+                measure_turn(&souk, query, warm, &timed.collect::<Vec<_>>(), &mut turns[place])?;
             }
         }
         eprintln!("levers: round {} of {ROUNDS}", round + 1);
@@ -94,29 +101,34 @@ pub(crate) fn measure(
     Ok(all)
 }
 
+fn warm_runs(query: &Query, runs: u32) -> u32 {
+    match query.parameters {
+        Parameters::None => WARM_RUNS,
+        _ => runs.max(ASKS_FOR_SUMMARY),
+    }
+}
+
 fn measure_turn(
     souk: &Connection<'_>,
     query: &Query,
-    runs: u32,
-    parameters: &dyn Fn(u32) -> Vec<souk_merge::Value>,
+    warm: impl Iterator<Item = Vec<Value>>,
+    timed: &[Vec<Value>],
     turns: &mut Turns,
 ) -> anyhow::Result<()> {
-    let warm_runs = if query.parameters == Parameters::None { 2 } else { WARM_RUNS.max(runs) };
-    for run in 0..warm_runs {
-        souk.ask(query.sql, &parameters(run))?;
+    for parameters in warm {
+        souk.ask(query.sql, &parameters)?;
     }
     turns.souk.begin_round();
     turns.again.begin_round();
-    let mut last = Vec::new();
-    for run in 0..runs {
-        last = parameters(run);
+    for parameters in timed {
         let started = Instant::now();
-        souk.ask(query.sql, &last)?;
+        souk.ask(query.sql, parameters)?;
         turns.souk.push_since(started);
     }
-    for _ in 0..runs {
+    let Some(parameters) = timed.last() else { return Ok(()) };
+    for _ in timed {
         let started = Instant::now();
-        souk.ask(query.sql, &last)?;
+        souk.ask(query.sql, parameters)?;
         turns.again.push_since(started);
     }
     Ok(())
