@@ -10,8 +10,8 @@ use crate::{data::Data, naive::Naive, one::OneSqlite, process::Cluster, shards::
 /// souk and what it is measured beside.
 pub(crate) struct Contenders<'a> {
     pub(crate) souk: Souk<'a>,
-    /// One call a shard.
-    pub(crate) naive: Naive<'a>,
+    /// One call a shard; it may be left out.
+    pub(crate) naive: Option<Naive<'a>>,
     /// As many threads as there are processors.
     pub(crate) floor: Walk,
     /// One thread.
@@ -23,8 +23,9 @@ impl<'a> Contenders<'a> {
     /// Connects to the cluster and opens the files.
     pub(crate) fn open(runtime: &'a Runtime, cluster: &Cluster, data: &Data) -> anyhow::Result<Contenders<'a>> {
         let souk = Souk::at(runtime, cluster.address())?;
-        let naive = Naive { runtime, nodes: cluster.node_addresses() };
-        let shards = Arc::new(Shards::open(&data.shard_copies()?)?);
+        let table_of_all_vendors = data.source().table_of_all_vendors();
+        let naive = Some(Naive { runtime, nodes: cluster.node_addresses(), table_of_all_vendors });
+        let shards = Arc::new(Shards::open(&data.shard_copies()?, table_of_all_vendors)?);
         let floor = Walk::over(&shards, thread::available_parallelism()?.get());
         Ok(Contenders { souk, naive, floor, walk: Walk::over(&shards, 1), one: open(&data.one_sqlite())? })
     }

@@ -13,10 +13,11 @@ use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{
-    file, load,
+    debian, file, load,
     process::Cluster,
-    rows::{SCHEMA, Size, TABLES, plain},
+    rows::Size,
     souk,
+    source::{Rows, Source, plain},
 };
 
 /// Changes when the rows do.
@@ -25,15 +26,25 @@ const VERSION: u32 = 3;
 /// The data on disk.
 pub(crate) struct Data {
     folder: PathBuf,
-    size: Size,
+    source: Source,
 }
 
 impl Data {
-    /// The data of this size; made now when it is not there.
+    /// Rows of this size; made now when they are not there.
     pub(crate) fn take(shards: u32, nodes: u32, rows: u32) -> anyhow::Result<Data> {
+        let size = Size { vendors: shards.into(), products: rows.into() };
+        Data::of(Source::Made(size), &format!("v{VERSION}-{shards}x{rows}-{nodes}"), nodes)
+    }
+
+    /// Debian's package index, whose files are in `files`; loaded now when it was not.
+    pub(crate) fn take_debian(files: &Path, nodes: u32) -> anyhow::Result<Data> {
+        let bytes = debian::byte_size(files)?;
+        Data::of(Source::Debian(files.to_owned()), &format!("debian-v{VERSION}-{bytes}-{nodes}"), nodes)
+    }
+
+    fn of(source: Source, name: &str, nodes: u32) -> anyhow::Result<Data> {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench-data");
-        let folder = target.join(format!("v{VERSION}-{shards}x{rows}-{nodes}"));
-        let data = Data { folder, size: Size { vendors: shards.into(), products: rows.into() } };
+        let data = Data { folder: target.join(name), source };
         let complete = data.folder.join("complete");
         if !complete.exists() {
             if data.folder.exists() {
@@ -50,9 +61,17 @@ impl Data {
         &self.folder
     }
 
-    /// How much there is.
+    /// Where its rows come from.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// How much was made; of Debian's index nothing was.
     pub(crate) fn size(&self) -> Size {
-        self.size
+        match self.source {
+            Source::Made(size) => size,
+            Source::Debian(_) => Size { vendors: 0, products: 0 },
+        }
     }
 
     /// The file that holds all rows.
@@ -71,7 +90,7 @@ impl Data {
         fs::create_dir_all(self.folder.join("loop"))?;
         let cluster = Cluster::start(&self.folder, nodes)?;
         // Dropped before the cluster is: the connection ends with it.
-        let rows = Runtime::new()?.block_on(fill(cluster.address(), self.size))?;
+        let rows = Runtime::new()?.block_on(fill(cluster.address(), self.source.clone()))?;
         eprintln!("{rows} rows loaded after {:.1?}", started.elapsed());
         // Stopped, so that each file is whole without its log.
         drop(cluster);
@@ -89,14 +108,10 @@ impl Data {
     fn fill_one_sqlite(&self) -> anyhow::Result<()> {
         let connection = Connection::open(self.one_sqlite())?;
         connection.execute_batch("PRAGMA journal_mode = WAL; BEGIN")?;
-        for statement in SCHEMA {
-            connection.execute_batch(plain(statement))?;
+        for statement in self.source.schema() {
+            connection.execute_batch(&plain(&statement))?;
         }
-        for vendor in 1..=self.size.vendors {
-            for (table, batch) in TABLES.iter().zip(self.size.vendor(vendor).batches()) {
-                file::insert(&connection, table.name, &table.columns, batch)?;
-            }
-        }
+        self.source.read(&mut |rows| file::insert(&connection, rows))?;
         connection.execute_batch("COMMIT")?;
         Ok(())
     }
@@ -124,31 +139,28 @@ fn databases(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Makes the tables and loads every row through the public interface; gives how many.
-async fn fill(address: &str, size: Size) -> anyhow::Result<u64> {
+async fn fill(address: &str, source: Source) -> anyhow::Result<u64> {
     let channel = souk::endpoint(address)?.connect().await?;
     let mut client = WriteServiceClient::new(channel.clone());
-    for sql in SCHEMA.map(str::to_owned) {
+    for sql in source.schema() {
         client.execute(ExecuteRequest { sql, ..ExecuteRequest::default() }).await?;
     }
     let (sender, requests) = mpsc::channel(4);
-    let maker = tokio::task::spawn_blocking(move || make_rows(size, &sender));
+    let reader = tokio::task::spawn_blocking(move || send(&source, &sender));
     let loaded = load::load(channel, ReceiverStream::new(requests)).await?;
-    maker.await?;
-    let made = size.vendors * (size.products + size.orders());
-    ensure!(loaded == made, "{made} rows were sent, {loaded} were loaded");
+    let sent = reader.await??;
+    ensure!(loaded == sent, "{sent} rows were sent, {loaded} were loaded");
     Ok(loaded)
 }
 
-/// Sends every row, as long as somebody listens.
-fn make_rows(size: Size, sender: &mpsc::Sender<LoadRequest>) {
-    let mut first_row = 0;
-    for vendor in 1..=size.vendors {
-        for (table, batch) in TABLES.iter().zip(size.vendor(vendor).batches()) {
-            let rows = batch.rows() as u64;
-            if sender.blocking_send(load::request(table.name, &table.columns, batch, first_row)).is_err() {
-                return;
-            }
-            first_row += rows;
-        }
-    }
+/// Sends every row; gives how many.
+fn send(source: &Source, sender: &mpsc::Sender<LoadRequest>) -> anyhow::Result<u64> {
+    let mut sent = 0;
+    source.read(&mut |Rows { table, columns, batch }| {
+        let rows = batch.rows() as u64;
+        sender.blocking_send(load::request(table, columns, batch, sent)).context("the load has ended")?;
+        sent += rows;
+        Ok(())
+    })?;
+    Ok(sent)
 }

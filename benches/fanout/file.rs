@@ -10,6 +10,8 @@ use rusqlite::{
 };
 use souk_merge::{Batch, Value, ValueRef};
 
+use crate::source::Rows;
+
 /// Statements kept a connection: all queries'.
 const STATEMENTS_KEPT: usize = 16;
 
@@ -59,7 +61,8 @@ pub(crate) fn collect(connection: &Connection, sql: &str, parameters: &[Value]) 
 }
 
 /// Inserts rows into a table.
-pub(crate) fn insert(connection: &Connection, table: &str, columns: &[&str], batch: Batch) -> anyhow::Result<()> {
+pub(crate) fn insert(connection: &Connection, rows: Rows) -> anyhow::Result<()> {
+    let Rows { table, columns, batch } = rows;
     let marks = vec!["?"; columns.len()].join(", ");
     let sql = format!("INSERT INTO {table}({}) VALUES ({marks})", columns.join(", "));
     let mut insert = connection.prepare_cached(&sql)?;

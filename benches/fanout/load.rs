@@ -21,7 +21,6 @@ pub(crate) async fn load(
 }
 
 /// Rows for one table.
-pub(crate) fn request(table: &str, columns: &[&str], batch: Batch, first_row: u64) -> LoadRequest {
-    let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+pub(crate) fn request(table: &str, columns: Vec<String>, batch: Batch, first_row: u64) -> LoadRequest {
     LoadRequest { table: table.to_owned(), columns, batch: Some(batch.into()), first_row }
 }

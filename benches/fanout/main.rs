@@ -1,32 +1,38 @@
 //! What queries cost over many shards: souk beside a walk over the same files in one process, and beside one SQLite file.
 //!
 //! `cargo bench --bench fanout -- [--shards 1000] [--nodes 4] [--rows 200] [--queries Q2,Q6] [--runs 60] [--clients 64] [--seconds 5]
-//! [--scale] [--out DIR]`. The figures and what they mean are in `docs/performance.md`.
+//! [--scale] [--levers] [--debian DIR] [--out DIR]`. The figures and what they mean are in `docs/performance.md`.
 //!
 //! 1. [`settings`]: what is wanted.
-//! 2. [`rows`], [`load`], [`data`]: the data, made once and kept under `target/bench-data`.
+//! 2. [`source`], [`rows`], [`load`], [`data`]: the data, made once and kept under `target/bench-data`.
 //! 3. [`process`]: nodes and a coordinator, each a process.
 //! 4. [`queries`]: what is asked.
 //! 5. [`contenders`]: who answers: [`souk`]; its nodes alone ([`naive`]); the floor and the loop ([`file`], [`shards`], [`partial`], [`walk`]); [`one`].
 //! 6. [`check`]: the answers are the same.
 //! 7. [`rounds`], [`times`], [`usage`]: times, processor time and memory.
 //! 8. [`clients`], [`echo`]: many clients at a time, beside a service that does nothing.
-//! 9. [`writes`]: asking again after writes.
-//! 10. [`scale`]: clusters of other sizes.
-//! 11. [`report`]: the tables.
+//! 9. [`marks`], [`writes`]: asking again after writes; [`writer`], [`repeats`]: and while others write.
+//! 10. [`levers`]: what keeping is worth.
+//! 11. [`scale`]: clusters of other sizes.
+//! 12. [`debian`]: rows that nobody made up.
+//! 13. [`report`]: the tables.
 
 mod check;
 mod clients;
 mod contenders;
 mod data;
+mod debian;
 mod echo;
 mod file;
+mod levers;
 mod load;
+mod marks;
 mod naive;
 mod one;
 mod partial;
 mod process;
 mod queries;
+mod repeats;
 mod report;
 mod rounds;
 mod rows;
@@ -34,9 +40,11 @@ mod scale;
 mod settings;
 mod shards;
 mod souk;
+mod source;
 mod times;
 mod usage;
 mod walk;
+mod writer;
 mod writes;
 
 use clap::Parser as _;
@@ -47,6 +55,7 @@ use self::{
     data::Data,
     process::Cluster,
     queries::Serial,
+    repeats::Asker,
     report::{Report, conditions::Conditions},
     rounds::{Figures, Rounds},
     scale::Scale,
@@ -85,12 +94,20 @@ fn main() -> anyhow::Result<()> {
     let status = contenders.souk.connect()?.status()?;
     memory.look("at the end", &cluster, &status.nodes)?;
     memory.shards_open = status.nodes.iter().map(|node| node.shards_open).sum();
+    let asker =
+        Asker { souk: &contenders.souk, address: cluster.address(), size, serial: &serial, seconds: settings.seconds };
+    let wanted = || figures.iter().map(|figures| figures.query);
+    let repeats = if settings.seconds == 0 { Vec::new() } else { asker.measure(wanted())? };
     // Only one cluster at a time has the machine.
     drop(contenders);
     drop(cluster);
+    let Settings { nodes, runs, .. } = settings;
+    let levers = if settings.levers { levers::measure(&data, nodes, runs, wanted())? } else { Vec::new() };
     let scale = if settings.scale { scale::measure(&settings)? } else { Scale::default() };
+    let debian = settings.debian.as_deref().map(|files| debian::measure(files, nodes, runs)).transpose()?;
+    let debian = debian.unwrap_or_default();
     let conditions = Conditions::now(settings, size, &status)?;
-    let report = Report { conditions, figures, throughput, memory, scale };
+    let report = Report { conditions, figures, throughput, memory, repeats, levers, scale, debian };
     print!("{}", report.markdown());
     report.conditions.settings.out.as_deref().map_or(Ok(()), |folder| report.write(folder))
 }

@@ -29,6 +29,8 @@ const BYTES_MAX: u64 = 1 << 30;
 pub(crate) struct Naive<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) nodes: Vec<String>,
+    /// A table in which every vendor has a row.
+    pub(crate) table_of_all_vendors: &'static str,
 }
 
 /// Connections, and the shards of vendors behind them.
@@ -47,15 +49,15 @@ struct Shard {
 impl<'a> Naive<'a> {
     /// Connects. Nobody answers for a connection while others have their turn: each turn has its own.
     pub(crate) fn connect(&self) -> anyhow::Result<Connected<'a>> {
-        let shards = stream::iter(&self.nodes).then(|node| shards_of(node)).try_concat();
+        let shards = stream::iter(&self.nodes).then(|node| shards_of(node, self.table_of_all_vendors)).try_concat();
         Ok(Connected { runtime: self.runtime, shards: self.runtime.block_on(shards)? })
     }
 }
 
 impl Connected<'_> {
-    /// Asks each shard; none of a query for one shard alone, which is no different at souk.
+    /// Asks each shard; none of a query for one shard alone, which is no different at souk, or of one that no walk answers.
     pub(crate) fn ask(&self, query: &Query, parameters: &[Value]) -> anyhow::Result<Option<Vec<Batch>>> {
-        if matches!(query.merge, Merge::OneShard) {
+        if matches!(query.merge, Merge::OneShard | Merge::None) {
             return Ok(None);
         }
         self.runtime.block_on(async {
@@ -74,13 +76,13 @@ impl Connected<'_> {
 }
 
 /// A new cluster has a shard that is no vendor's: it is not among them.
-async fn shards_of(address: &str) -> anyhow::Result<Vec<Shard>> {
+async fn shards_of(address: &str, table_of_all_vendors: &str) -> anyhow::Result<Vec<Shard>> {
     let mut node = ShardServiceClient::new(souk::endpoint(address)?.connect().await?);
     let described = node.describe(DescribeRequest {}).await?.into_inner();
-    let mut shards = Vec::new();
+    let (mut shards, count) = (Vec::new(), format!("SELECT count(*) FROM {table_of_all_vendors}"));
     for number in described.shards {
         let shard = Shard { node: node.clone(), number, schema_version: described.schema_version };
-        let counted = shard.ask("SELECT count(*) FROM products", &[]).await?;
+        let counted = shard.ask(&count, &[]).await?;
         let counted = counted.into_iter().next().context("a count is a row")?;
         if counted.into_rows() != [[Value::Integer(0)]] {
             shards.push(shard);

@@ -23,7 +23,7 @@ impl Partial {
     /// That of no shard.
     pub(crate) fn new(merge: Merge) -> Partial {
         match merge {
-            Merge::OneShard | Merge::Concatenate => Partial::Rows(Vec::new()),
+            Merge::OneShard | Merge::Concatenate | Merge::None => Partial::Rows(Vec::new()),
             Merge::Top { column, descending, limit } => {
                 let key = SortKey { column, descending, nulls_last: descending, collation: Collation::Binary };
                 Partial::Top { key, limit, top: None }
@@ -126,6 +126,8 @@ fn add_row(sums: &mut [Value], row: &[ValueRef<'_>]) -> anyhow::Result<()> {
         match (sum, value) {
             (Value::Integer(sum), ValueRef::Integer(value)) => *sum += value,
             (Value::Real(sum), ValueRef::Real(value)) => *sum += value,
+            (_, ValueRef::Null) => {}
+            (sum @ Value::Null, value) => *sum = (*value).to_owned(),
             (sum, value) => bail!("{sum:?} and {value:?} cannot be added"),
         }
     }

@@ -21,13 +21,26 @@ pub(crate) struct Cluster {
     nodes: Vec<Process>,
 }
 
+/// Flags of the services beside those that tell where they are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Flags {
+    pub(crate) node: &'static [&'static str],
+    pub(crate) coordinator: &'static [&'static str],
+}
+
 impl Cluster {
     /// Starts the nodes and a coordinator with their data in `folder`.
     pub(crate) fn start(folder: &Path, nodes: u32) -> anyhow::Result<Cluster> {
+        Cluster::start_with(folder, nodes, Flags::default())
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_with(folder: &Path, nodes: u32, flags: Flags) -> anyhow::Result<Cluster> {
         let node = |number| {
             let id = format!("n{number}");
             let data = path(folder, &id);
-            Process::start(&["node", "--id", &id, "--listen", "127.0.0.1:0", "--data", &data], &folder.join(&id))
+            let arguments = ["node", "--id", &id, "--listen", "127.0.0.1:0", "--data", &data];
+            Process::start(&[&arguments, flags.node].concat(), &folder.join(&id))
         };
         let nodes = (1..=nodes).map(node).collect::<anyhow::Result<Vec<Process>>>()?;
         let data = path(folder, "coordinator");
@@ -35,7 +48,7 @@ impl Cluster {
         let addresses = addresses.collect::<Vec<_>>().join(",");
         let arguments =
             ["coordinator", "--listen", "127.0.0.1:0", "--data", &data, "--placement", "own", "--node", &addresses];
-        let coordinator = Process::start(&arguments, &folder.join("coordinator"))?;
+        let coordinator = Process::start(&[&arguments, flags.coordinator].concat(), &folder.join("coordinator"))?;
         Ok(Cluster { coordinator, nodes })
     }
 

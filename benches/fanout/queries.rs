@@ -35,6 +35,8 @@ pub(crate) enum Parameters {
     VendorAndSku,
     Sku,
     Category,
+    /// One of these texts, in turn.
+    OneOf(&'static [&'static str]),
 }
 
 /// What a walk makes of the shards' rows.
@@ -51,6 +53,8 @@ pub(crate) enum Merge {
     Add { keys: usize, average: Option<(usize, usize)> },
     /// How many different integers there are.
     CountDistinct,
+    /// No walk answers it: rows of one vendor meet those of others.
+    None,
 }
 
 /// Numbers of which each is given once.
@@ -93,6 +97,7 @@ impl Parameters {
             }
             Parameters::Sku => vec![size.some_article(run).1],
             Parameters::Category => vec![some_category(run)],
+            Parameters::OneOf(texts) => vec![Value::text(texts[run as usize % texts.len()])],
         }
     }
 }

@@ -136,9 +136,11 @@ impl Rounds<'_> {
             let processors = &mut figures.processors;
             match (turn + round) % CONTENDERS {
                 0 => self.time_souk(figures, warm, &timed)?,
+                1..=3 if matches!(query.merge, Merge::None) => {}
                 1 => processors.floor += time(&mut figures.floor, warm, &timed, |values| floor.ask(query, values))?,
                 3 if matches!(query.merge, Merge::OneShard) => {}
                 3 => {
+                    let Some(naive) = naive else { continue };
                     let naive = naive.connect()?;
                     time(&mut figures.naive, warm, &timed, |values| naive.ask(query, values))?;
                 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use souk_merge::{Batch, Value, ValueRef};
 
-/// `SHARD KEY` is souk's own; [`plain`] takes it away.
+/// `SHARD KEY` is souk's own; [`plain`](crate::source::plain) takes it away.
 pub(crate) const SCHEMA: [&str; 5] = [
     "CREATE TABLE products(
   id INTEGER NOT NULL,
@@ -59,11 +59,6 @@ const WORDS: [&str; 12] = [
 const NOUNS: [&str; 8] = ["lamp", "speaker", "kettle", "blanket", "keyboard", "bowl", "chair", "headphones"];
 const STATUSES: [&str; 4] = ["placed", "paid", "shipped", "delivered"];
 const SEED: u64 = 0x736f_756b;
-
-/// A schema statement as SQLite takes it.
-pub(crate) fn plain(sql: &str) -> &str {
-    sql.strip_suffix(" SHARD KEY (vendor_id)").unwrap_or(sql)
-}
 
 /// How much there is.
 #[derive(Debug, Clone, Copy)]

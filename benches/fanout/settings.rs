@@ -28,12 +28,18 @@ pub(crate) struct Settings {
     /// Clients at a time, at most
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u32).range(1..=1024))]
     pub(crate) clients: u32,
-    /// Seconds for which each number of clients asks; 0 leaves them out
+    /// Seconds for which each number of clients asks, and each query under each rate of writes; 0 leaves both out
     #[arg(long, default_value_t = 5)]
     pub(crate) seconds: u32,
     /// Also measure clusters of 10 to 10,000 shards and of 1 to 8 nodes
     #[arg(long)]
     pub(crate) scale: bool,
+    /// Also measure souk with parts of what it keeps switched off
+    #[arg(long)]
+    pub(crate) levers: bool,
+    /// Also measure Debian's package index: the folder with its four files (docs/debian.md)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) debian: Option<PathBuf>,
     /// Folder for report.md, report.json and drawings
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,

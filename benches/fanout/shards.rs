@@ -22,16 +22,16 @@ pub(crate) struct Shards {
 }
 
 impl Shards {
-    /// Opens every file that is a vendor's.
-    pub(crate) fn open(files: &[PathBuf]) -> anyhow::Result<Shards> {
+    /// Opens every file that is a vendor's: that has a row in a table of all vendors.
+    pub(crate) fn open(files: &[PathBuf], table_of_all_vendors: &str) -> anyhow::Result<Shards> {
         let hint = "its descriptors may be too few: raise `ulimit -n`";
         rlimit::increase_nofile_limit(u64::MAX)?;
         let mut shards = Shards::default();
         for path in files {
             let shard = file::open(path).with_context(|| format!("`{}`: {hint}", path.display()))?;
-            let vendor = "SELECT vendor_id FROM products LIMIT 1";
+            let vendor = format!("SELECT vendor_id FROM {table_of_all_vendors} LIMIT 1");
             // A new cluster has a shard that is no vendor's.
-            if let Some(vendor) = shard.query_row(vendor, [], |row| row.get(0)).optional()? {
+            if let Some(vendor) = shard.query_row(&vendor, [], |row| row.get(0)).optional()? {
                 shards.by_vendor.insert(vendor, shards.connections.len());
                 shards.connections.push(Mutex::new(shard));
             }

@@ -82,8 +82,7 @@ impl Connection<'_> {
 
     /// Loads rows into a table.
     pub(crate) fn load(&self, table: &str, columns: &[&str], batch: Batch) -> anyhow::Result<u64> {
-        let requests = tokio_stream::once(load::request(table, columns, batch, 0));
-        self.runtime.block_on(load::load(self.client.0.clone(), requests))
+        self.runtime.block_on(self.client.load(table, columns, batch))
     }
 
     /// What the coordinator says of its cluster.
@@ -97,6 +96,12 @@ impl Client {
     /// Connects.
     pub(crate) async fn connect(endpoint: &Endpoint) -> anyhow::Result<Client> {
         Ok(Client(endpoint.connect().await?))
+    }
+
+    /// Loads rows into a table.
+    pub(crate) async fn load(&self, table: &str, columns: &[&str], batch: Batch) -> anyhow::Result<u64> {
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        load::load(self.0.clone(), tokio_stream::once(load::request(table, columns, batch, 0))).await
     }
 
     /// Asks and takes the whole answer.

@@ -3,6 +3,7 @@
 use std::{fs, ops::Add, time::Duration};
 
 use anyhow::Context as _;
+use nix::{time::ClockId, unistd::Pid};
 use souk_proto::v1::NodeStatus;
 
 use crate::process::Cluster;
@@ -93,13 +94,10 @@ fn bytes(text: &str, name: &str) -> anyhow::Result<u64> {
     Ok(kib.parse::<u64>()? * 1024)
 }
 
-/// Time that a process's living threads have run on a processor.
+/// Time that a process has run on processors, in all its threads.
+///
+/// Of those that have ended too: a node lets idle threads go at any time, and a sum over those that live falls by what they ran.
 pub(crate) fn processor_time(process: u32) -> anyhow::Result<Duration> {
-    let mut nanoseconds = 0;
-    for task in fs::read_dir(format!("/proc/{process}/task"))? {
-        // A thread may end between the two.
-        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-        nanoseconds += text.split(' ').next().context("schedstat is empty")?.parse::<u64>()?;
-    }
-    Ok(Duration::from_nanos(nanoseconds))
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(process.try_into()?))?;
+    Ok(clock.now()?.into())
 }

@@ -57,6 +57,11 @@ impl Walk {
         Walk { shards: Arc::clone(shards), helpers: (1..threads).map(|part| start_helper(shards, part)).collect() }
     }
 
+    /// How many shards there are.
+    pub(crate) fn shards(&self) -> usize {
+        self.shards.count()
+    }
+
     /// Asks each shard and merges by hand.
     pub(crate) fn ask(&self, query: &'static Query, parameters: &[Value]) -> anyhow::Result<Vec<Batch>> {
         if let Merge::OneShard = query.merge {

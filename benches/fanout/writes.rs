@@ -1,13 +1,12 @@
-//! Asking again after a few shards were written to. Writes go to a table of their own through souk's public interface, so that the
-//! tables that are asked stay what the other contenders have; that no answer is stale is seen by counting the rows written.
+//! Asking again after a few shards were written to, through souk's public interface. That no answer is stale is seen by counting the
+//! rows written.
 
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use souk_merge::{Batch, Value, ValueRef};
 
 use crate::{
-    check,
+    check, marks,
     queries::Serial,
     rounds::{Figures, ROUNDS, Rounds},
     souk::Connection,
@@ -16,12 +15,10 @@ use crate::{
 /// Shards written to before each run.
 pub(crate) const SHARDS_WRITTEN: usize = 10;
 
-const COUNT: &str = "SELECT COUNT(*) FROM marks";
-
 /// Measures every query: a few shards are written to, it is asked with the same parameters as before, and the writes are counted.
 pub(crate) fn measure(rounds: &Rounds<'_>, all: &mut [Figures]) -> anyhow::Result<()> {
     let souk = rounds.contenders.souk.connect()?;
-    let mut marks = Marks { written: count(&souk)?, souk: &souk, serial: rounds.serial };
+    let mut marks = Marks { written: marks::count(&souk)?, souk: &souk, serial: rounds.serial };
     for round in 0..ROUNDS {
         for figures in &mut *all {
             measure_query(rounds, &mut marks, figures)?;
@@ -61,27 +58,15 @@ impl Marks<'_> {
     /// Writes a row to each of a few shards.
     fn write(&mut self, rounds: &Rounds<'_>) -> anyhow::Result<()> {
         let number = self.serial.next();
-        let mut batch = Batch::new(2);
-        for vendor in rounds.size.some_vendors(number as u64, SHARDS_WRITTEN) {
-            batch.push_row([ValueRef::Integer(vendor as i64), ValueRef::Integer(number)]);
-        }
-        self.written += self.souk.load("marks", &["vendor_id", "n"], batch)?;
+        let rows = marks::rows(rounds.size.some_vendors(number as u64, SHARDS_WRITTEN), number);
+        self.written += self.souk.load(marks::TABLE, &marks::COLUMNS, rows)?;
         Ok(())
     }
 
     /// Sees that souk counts every row that was written.
     fn check(&self) -> anyhow::Result<()> {
-        let counted = count(self.souk)?;
+        let counted = marks::count(self.souk)?;
         ensure!(counted == self.written, "{} rows were written, souk counts {counted}", self.written);
         Ok(())
-    }
-}
-
-fn count(souk: &Connection<'_>) -> anyhow::Result<u64> {
-    let answer = souk.ask(COUNT, &[])?;
-    let row = answer.batches.into_iter().flat_map(Batch::into_rows).next().context("a count is one row")?;
-    match row[..] {
-        [Value::Integer(count)] => Ok(count as u64),
-        ref other => anyhow::bail!("{other:?} is no count"),
     }
 }

@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{Report, conditions::Conditions, markdown::processors_ms};
 use crate::{
     clients::{Rate, Throughput},
+    levers::{LEVERS, Levers, Turns},
+    repeats::{PLACES, Repeats},
     rounds::Figures,
     scale::Point,
     times::{Ratio, Times},
@@ -18,8 +20,11 @@ pub(crate) fn json(report: &Report) -> Value {
         "queries": report.figures.iter().map(query).collect::<Vec<_>>(),
         "clients": report.throughput.iter().map(throughput).collect::<Vec<_>>(),
         "memory": memory(&report.memory),
+        "repeats": report.repeats.iter().map(repeats).collect::<Vec<_>>(),
+        "levers": report.levers.iter().map(levers).collect::<Vec<_>>(),
         "by_shards": report.scale.by_shards.iter().map(point).collect::<Vec<_>>(),
         "by_nodes": report.scale.by_nodes.iter().map(point).collect::<Vec<_>>(),
+        "debian": { "vendors": report.debian.vendors, "queries": report.debian.figures.iter().map(query).collect::<Vec<_>>() },
     })
 }
 
@@ -84,6 +89,21 @@ fn throughput(throughput: &Throughput) -> Value {
 
 fn rate(rate: &Rate) -> Value {
     json!({ "per_second": rate.per_second(), "times": times(&rate.times) })
+}
+
+fn repeats(repeats: &Repeats) -> Value {
+    let by_place = PLACES.iter().zip(&repeats.times).map(|((name, _), at)| ((*name).to_owned(), times(at)));
+    json!({
+        "name": repeats.query.name, "rows_per_second_wanted": repeats.rate,
+        "rows_per_second_written": repeats.written_per_second(), "rows_per_question": repeats.written_per_question(),
+        "repeats": Map::from_iter(by_place),
+    })
+}
+
+fn levers(levers: &Levers) -> Value {
+    let turn = |Turns { souk, again }: &Turns| json!({ "souk": times(souk), "again": times(again) });
+    let turns = LEVERS.iter().zip(&levers.turns).map(|(lever, of_lever)| (lever.name().to_owned(), turn(of_lever)));
+    json!({ "name": levers.query.name, "levers": Map::from_iter(turns) })
 }
 
 fn memory(memory: &ClusterMemory) -> Value {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Report,
     conditions::Conditions,
+    debian, levers, repeats,
     table::{Table, number, percentiles, ratio},
 };
 use crate::{
@@ -24,17 +25,20 @@ const ROWS_OF_LONG_ANSWER: usize = 1000;
 
 /// Everything.
 pub(crate) fn markdown(report: &Report) -> String {
-    let Report { conditions, figures, throughput, memory, scale } = report;
+    let Report { conditions, figures, throughput, memory, repeats, levers, scale, debian } = report;
     let parts = [
         head(conditions),
         times(figures),
         ratios(figures),
-        repeats(figures),
+        again(figures),
         parts(figures),
         clients(throughput),
         memory_of_processes(memory),
+        repeats::table(repeats),
+        levers::table(levers),
         sizes(&scale.by_shards),
         sizes(&scale.by_nodes),
+        debian::tables(debian),
         goals(figures, memory),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
@@ -56,7 +60,7 @@ fn head(conditions: &Conditions) -> String {
 }
 
 /// How long each query takes.
-fn times(all: &[Figures]) -> String {
+pub(super) fn times(all: &[Figures]) -> String {
     let mut table = Table::new(
         "query | plan | rows | souk: first rows p50 | p50 | p95 | p99 | a call a shard p50 | p95 | p99 | floor p50 | p95 | p99 \
          | loop p50 | p95 | p99 | one SQLite p50 | p95 | p99",
@@ -83,7 +87,7 @@ fn rows_a_ms(figures: &Figures) -> String {
 }
 
 /// How many times the others' time souk takes.
-fn ratios(all: &[Figures]) -> String {
+pub(super) fn ratios(all: &[Figures]) -> String {
     let mut table = Table::new(
         "query | souk / floor | souk / loop | souk / one SQLite | souk / a call a shard | first rows / floor",
     );
@@ -99,7 +103,7 @@ fn ratios(all: &[Figures]) -> String {
 }
 
 /// What asking the same again takes.
-fn repeats(all: &[Figures]) -> String {
+fn again(all: &[Figures]) -> String {
     let heads = format!(
         "query | souk p50 | again p50 | p95 | p99 | after writes to {SHARDS_WRITTEN} shards p50 | p95 | p99 | again / souk"
     );
@@ -113,7 +117,7 @@ fn repeats(all: &[Figures]) -> String {
 }
 
 /// Where the time goes.
-fn parts(all: &[Figures]) -> String {
+pub(super) fn parts(all: &[Figures]) -> String {
     let mut table = Table::new(
         "query | best: souk | floor | loop | one SQLite | at the coordinator p50 | processor: nodes | coordinator | client | floor \
          | loop | one SQLite",

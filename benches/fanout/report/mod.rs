@@ -3,14 +3,20 @@
 //! - [`conditions`]: where and with what it was measured.
 //! - [`markdown`]: the tables.
 //! - [`json`]: the same for programs.
-//! - [`plot`]: the medians as a drawing; [`lines`]: how they grow.
+//! - [`repeats`], [`levers`], [`debian`]: tables of their own.
+//! - [`plot`]: the medians as a drawing; [`charts`], [`lines`]: how they grow; [`legend`]: what colours mean.
 //! - [`table`]: how a table looks.
 
+mod charts;
 pub(crate) mod conditions;
+mod debian;
 mod json;
+mod legend;
+mod levers;
 mod lines;
 mod markdown;
 mod plot;
+mod repeats;
 mod table;
 
 use std::{fs, path::Path};
@@ -18,11 +24,8 @@ use std::{fs, path::Path};
 use anyhow::Context as _;
 
 use self::conditions::Conditions;
-use self::lines::{Line, lines_svg};
 use crate::{
-    clients::Throughput,
-    rounds::Figures,
-    scale::{Point, Scale},
+    clients::Throughput, debian::Debian, levers::Levers, repeats::Repeats, rounds::Figures, scale::Scale,
     usage::ClusterMemory,
 };
 
@@ -32,8 +35,11 @@ pub(crate) struct Report {
     pub(crate) figures: Vec<Figures>,
     pub(crate) throughput: Vec<Throughput>,
     pub(crate) memory: ClusterMemory,
-    /// Empty when it was not wanted.
+    pub(crate) repeats: Vec<Repeats>,
+    /// Empty when it was not wanted, as are the next.
+    pub(crate) levers: Vec<Levers>,
     pub(crate) scale: Scale,
+    pub(crate) debian: Debian,
 }
 
 impl Report {
@@ -49,44 +55,11 @@ impl Report {
             fs::write(folder.join("report.md"), self.markdown())?;
             fs::write(folder.join("report.json"), serde_json::to_string_pretty(&json::json(self))?)?;
             plot::medians_svg(&self.figures, &folder.join("p50.svg"))?;
-            self.draw_lines(folder)
+            if !self.debian.figures.is_empty() {
+                plot::medians_svg(&self.debian.figures, &folder.join("debian.svg"))?;
+            }
+            charts::draw(self, folder)
         };
         write().with_context(|| format!("cannot write the report into `{}`", folder.display()))
     }
-
-    fn draw_lines(&self, folder: &Path) -> anyhow::Result<()> {
-        let Scale { by_shards, by_nodes } = &self.scale;
-        if !self.throughput.is_empty() {
-            lines_svg("answers a second", "clients", &self.rates(), &folder.join("clients.svg"))?;
-        }
-        if !by_shards.is_empty() {
-            let lines = medians(by_shards, |point| point.shards);
-            lines_svg("p50, milliseconds", "shards", &lines, &folder.join("shards.svg"))?;
-            let lines = medians(by_nodes, |point| point.nodes);
-            lines_svg("p50, milliseconds", "nodes", &lines, &folder.join("nodes.svg"))?;
-        }
-        Ok(())
-    }
-
-    /// Answers a second, of the echo and of each query.
-    fn rates(&self) -> Vec<Line> {
-        let line = |name: &str, rate: &dyn Fn(&Throughput) -> f64| {
-            let points = self.throughput.iter().map(|at| (f64::from(at.clients), rate(at)));
-            Line { name: name.to_owned(), points: points.collect() }
-        };
-        let names = self.throughput.first().map(|at| at.queries.as_slice()).unwrap_or_default();
-        let queries = names.iter().enumerate();
-        let queries = queries.map(|(place, (query, _))| line(query.name, &move |at| at.queries[place].1.per_second()));
-        [line("echo", &|at| at.echo.per_second())].into_iter().chain(queries).collect()
-    }
-}
-
-/// The median of each query at souk, by size.
-fn medians(points: &[Point], size: impl Fn(&Point) -> u32) -> Vec<Line> {
-    let queries = points.first().map(|point| point.figures.as_slice()).unwrap_or_default();
-    let line = |(place, figures): (usize, &Figures)| {
-        let points = points.iter().map(|point| (f64::from(size(point)), point.figures[place].souk.percentile_ms(50)));
-        Line { name: figures.query.name.to_owned(), points: points.collect() }
-    };
-    queries.iter().enumerate().map(line).collect()
 }

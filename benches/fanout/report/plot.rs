@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::anyhow;
 use plotters::prelude::*;
 
+use super::{legend, lines::Drawn};
 use crate::{rounds::Figures, times::Times};
 
-const SIZE: (u32, u32) = (1000, 480);
+const SIZE: (u32, u32) = (1100, 480);
 /// Of the distance between two queries, what the bars of one take.
 const GROUP_WIDTH: f64 = 0.8;
 /// Contenders and their colours, in the order of [`medians`].
@@ -24,13 +25,14 @@ pub(crate) fn medians_svg(figures: &[Figures], file: &Path) -> anyhow::Result<()
     draw(figures, file).map_err(|error| anyhow!("cannot draw `{}`: {error}", file.display()))
 }
 
-fn draw(figures: &[Figures], file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(figures: &[Figures], file: &Path) -> Drawn {
     let area = SVGBackend::new(file, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
+    let (left, right) = area.split_horizontally(SIZE.0 - legend::WIDTH);
     let all = figures.iter().flat_map(medians);
     let (lowest, highest) = all.fold((f64::MAX, f64::MIN), |(low, high), ms| (low.min(ms), high.max(ms)));
     let (bottom, top) = (10_f64.powf(lowest.log10().floor()), 10_f64.powf(highest.log10().ceil()));
-    let mut chart = ChartBuilder::on(&area)
+    let mut chart = ChartBuilder::on(&left)
         .margin(12)
         .caption("p50, milliseconds", ("sans-serif", 18))
         .x_label_area_size(28)
@@ -43,18 +45,13 @@ fn draw(figures: &[Figures], file: &Path) -> Result<(), Box<dyn std::error::Erro
         .x_label_formatter(&|x| name(figures, *x))
         .y_label_formatter(&|ms| ms.to_string())
         .draw()?;
-    for (place, (contender, colour)) in CONTENDERS.into_iter().enumerate() {
-        let bars =
-            (0..).zip(figures).map(|(query, figures)| bar(query, place, bottom, medians(figures)[place], colour));
-        let key = move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled());
-        chart.draw_series(bars)?.label(contender).legend(key);
+    for (place, (_, colour)) in CONTENDERS.into_iter().enumerate() {
+        let bars = (0..).zip(figures).map(|(query, figures)| (query, medians(figures)[place]));
+        // Not everybody answers everything.
+        let bars = bars.filter(|(_, ms)| !ms.is_nan()).map(|(query, ms)| bar(query, place, bottom, ms, colour));
+        chart.draw_series(bars)?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE)
-        .border_style(BLACK)
-        .draw()?;
+    legend::draw(&right, CONTENDERS)?;
     Ok(area.present()?)
 }
 

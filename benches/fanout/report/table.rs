@@ -43,6 +43,9 @@ pub(crate) fn number(value: f64) -> String {
 
 /// The middle round, and from the lowest to the highest.
 pub(crate) fn ratio(ratio: Ratio) -> String {
+    if ratio.median.is_nan() {
+        return number(ratio.median);
+    }
     format!("{} ({} to {})", number(ratio.median), number(ratio.lowest), number(ratio.highest))
 }
 
