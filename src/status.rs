@@ -67,7 +67,15 @@ pub(crate) fn text(status: &GetStatusResponse) -> String {
 
 fn node_cells(status: &NodeStatus) -> Vec<String> {
     let NodeStatus { node, address, shards, error, shards_open, memory_bytes, sqlite_version, .. } = status;
-    let state = if error.is_empty() { "ok".to_owned() } else { printable(error) };
+    let state = match status.shards_waiting {
+        _ if !error.is_empty() => printable(error),
+        0 => "ok".to_owned(),
+        waiting => {
+            let seconds = status.longest_wait_ms as f64 / 1000.0;
+            let wait = if waiting == 1 { "shard waits" } else { "shards wait" };
+            format!("{waiting} {wait} for the word of a transaction, for {seconds:.1} s")
+        }
+    };
     let memory = format!("{:.1} MiB", *memory_bytes as f64 / f64::from(1 << 20));
     let (shards, open) = (shards.to_string(), shards_open.to_string());
     vec![node.clone(), address.clone(), shards, open, memory, sqlite_version.clone(), state]
@@ -97,6 +105,8 @@ fn json_node(status: &NodeStatus) -> Value {
         sqlite_version,
         kept_bytes,
         page_cache_bytes,
+        shards_waiting,
+        longest_wait_ms,
     } = status;
     json!({
         "node": node,
@@ -107,6 +117,8 @@ fn json_node(status: &NodeStatus) -> Value {
         "memory_bytes": memory_bytes,
         "kept_bytes": kept_bytes,
         "page_cache_bytes": page_cache_bytes,
+        "shards_waiting": shards_waiting,
+        "longest_wait_ms": longest_wait_ms,
         "sqlite_version": sqlite_version,
     })
 }
@@ -126,6 +138,13 @@ mod tests {
         let text = text(&status());
         assert!(text.contains("1.5 MiB") && text.contains("connection refused"), "{text}");
         assert!(text.contains("500 shards · topology 3"), "{text}");
+    }
+
+    #[test]
+    fn shards_that_wait_are_told_of() {
+        let waiting = NodeStatus { shards_waiting: 2, longest_wait_ms: 1500, ..NodeStatus::default() };
+        let text = text(&GetStatusResponse { nodes: vec![waiting], ..GetStatusResponse::default() });
+        assert!(text.contains("2 shards wait for the word of a transaction, for 1.5 s"), "{text}");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Looking at the cluster.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::exec::NodeDescription;
+use crate::exec::{Fence, NodeDescription};
 
 /// The cluster at a moment.
 pub(crate) struct Status {
@@ -24,6 +26,8 @@ pub(crate) struct NodeStatus {
     pub(crate) shards: u32,
     /// What it says of itself, or why it does not.
     pub(crate) described: Result<NodeDescription>,
+    /// How long each of its shards that wait for the word of a transaction has waited.
+    pub(crate) waiting: Vec<Duration>,
 }
 
 /// Asks every node.
@@ -36,6 +40,8 @@ pub(crate) async fn status(cluster: &Cluster) -> Status {
             address: node.address.clone(),
             shards: counts.get(node.id.as_str()).copied().unwrap_or(0),
             described: cluster.nodes.describe(&node.id).await,
+            // A node that does not answer has said so above.
+            waiting: cluster.nodes.list_fences(&node.id).await.map(ages).unwrap_or_default(),
         }
     });
     Status {
@@ -44,6 +50,10 @@ pub(crate) async fn status(cluster: &Cluster) -> Status {
         topology_epoch: snapshot.topology.epoch,
         schema_version: snapshot.catalog.version,
     }
+}
+
+fn ages(fences: Vec<Fence>) -> Vec<Duration> {
+    fences.into_iter().map(|fence| fence.age).collect()
 }
 
 /// A table or index as SQLite keeps it.

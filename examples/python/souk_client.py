@@ -63,6 +63,17 @@ class Answer:
     certificate: object
 
 
+@dataclass
+class Executed:
+    """Rows changed, the rowid of the last one inserted, what RETURNING gave, and how many shards were written."""
+
+    rows_affected: int
+    last_insert_rowid: int | None
+    columns: list
+    rows: list
+    shards: int
+
+
 def to_wire(value):
     """A Python value as a message."""
     match value:
@@ -113,11 +124,19 @@ class Client:
         self.channel.close()
 
     def execute(self, sql, given=()):
-        """Runs a schema change or an INSERT."""
+        """Runs a statement that writes: what it did, and the rows of its RETURNING as tuples."""
+        request = write_pb2.ExecuteRequest(sql=sql, parameters=parameters(given), row_format=query_pb2.ROW_FORMAT_ROWS)
         try:
-            return self.writing.Execute(write_pb2.ExecuteRequest(sql=sql, parameters=parameters(given)))
+            done = self.writing.Execute(request)
         except grpc.RpcError as error:
             raise SoukError.of(error) from None
+        return Executed(
+            done.rows_affected,
+            done.last_insert_rowid if done.HasField("last_insert_rowid") else None,
+            [column.name for column in done.columns],
+            [tuple(map(from_wire, row.values)) for row in done.rows.rows],
+            done.shards,
+        )
 
     def query(self, sql, given=(), shard_key=None, partial=False):
         """Runs a SELECT. With `shard_key`, over that key's rows alone; with `partial`, without shards that fail."""

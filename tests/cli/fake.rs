@@ -191,7 +191,9 @@ impl WriteService for Service {
     async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<ExecuteResponse>, Status> {
         let sql = request.into_inner().sql;
         let rows = self.connection.lock().unwrap().execute(&sql, []).map_err(refused)?;
-        Ok(Response::new(ExecuteResponse { rows_affected: rows as u64, schema_version: 5, shards: 3 }))
+        let executed =
+            ExecuteResponse { rows_affected: rows as u64, schema_version: 5, shards: 3, ..ExecuteResponse::default() };
+        Ok(Response::new(executed))
     }
 
     async fn load(&self, request: Request<Streaming<LoadRequest>>) -> Result<Response<Self::LoadStream>, Status> {

@@ -48,6 +48,14 @@ impl Client {
         Ok(response.map_err(refusal)?.into_inner())
     }
 
+    /// As [`Client::execute`]; an error that has no reason is none: the connection broke.
+    pub(crate) async fn try_execute(&self, sql: &str) -> Result<ExecuteResponse, Option<Refusal>> {
+        let request = ExecuteRequest { sql: sql.to_owned(), ..ExecuteRequest::default() };
+        let response = WriteServiceClient::new(self.channel.clone()).execute(request).await;
+        let refusal = |status: Status| Some((Reason::of(&status)?, status.message().to_owned()));
+        Ok(response.map_err(refusal)?.into_inner())
+    }
+
     /// The rows of all shards, or why not.
     pub(crate) async fn query(&self, sql: &str) -> Result<Answer, Refusal> {
         let answer = self.ask(sql, FailureMode::Unspecified).await?;

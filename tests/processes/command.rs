@@ -44,6 +44,29 @@ async fn answers_come_in_every_format() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_writes_gives_what_it_returns() {
+    let cluster = Cluster::filled(2).await;
+    let ran = |sql| run(&cluster, &["sql", "--format", "csv", "-c", sql]);
+    let raised = ran("UPDATE items SET price = price + 1 WHERE id = 1 AND vendor_id < 4 RETURNING vendor_id, price");
+    let mut lines: Vec<&str> = raised.stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(
+        (raised.code, lines),
+        (Some(0), vec!["1,2.1", "2,3.1", "3,4.1", "vendor_id,price"]),
+        "{}",
+        raised.stderr
+    );
+    assert!(raised.stderr.contains("3 rows written") && raised.stderr.contains("3 shards"), "{}", raised.stderr);
+    let none = ran("DELETE FROM items WHERE vendor_id = 4");
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{}", none.stderr);
+    let refused = ran("INSERT INTO items(vendor_id, id) VALUES (1, 100), (2, 100), (3, 1)");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("CONSTRAINT"), "{}", refused.stderr);
+    let left = ran("SELECT count(*) AS n FROM items WHERE id = 100");
+    assert_eq!(left.stdout, "n\r\n0\r\n", "nothing of it is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_exit_code_says_how_it_went() {
     let mut cluster = Cluster::filled(2).await;
     let count = "SELECT COUNT(*) AS n FROM items";

@@ -9,3 +9,4 @@ mod command;
 mod folders;
 mod killed;
 mod python;
+mod transactions;

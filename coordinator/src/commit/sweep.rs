@@ -11,22 +11,24 @@ use crate::cluster::Cluster;
 use crate::error::Result;
 
 /// How often is looked.
-const EVERY: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(200);
 
 /// How long a shard waits before the ledger is asked for it: longer than transactions take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Looks for ever.
+/// Looks for ever. At first without patience: what a coordinator finds when it starts is mostly its own, from before a crash.
 pub(crate) async fn sweep(cluster: Arc<Cluster>) {
+    let mut patience = Duration::ZERO;
     loop {
         if let Err(error) = finish(&cluster).await {
             tracing::warn!("transactions that are decided: {error}");
         }
         for node in cluster.node_ids() {
-            if let Err(error) = release(&cluster, &node).await {
+            if let Err(error) = release(&cluster, &node, patience).await {
                 tracing::debug!("transactions on node `{node}`: {error}");
             }
         }
+        patience = PATIENCE;
         tokio::time::sleep(EVERY).await;
     }
 }
@@ -43,9 +45,9 @@ async fn finish(cluster: &Arc<Cluster>) -> Result<()> {
 }
 
 /// Gives shards of a node the ledger's word. Asking aborts what it does not know.
-async fn release(cluster: &Arc<Cluster>, node: &str) -> Result<()> {
+async fn release(cluster: &Arc<Cluster>, node: &str, patience: Duration) -> Result<()> {
     for fence in cluster.nodes.list_fences(node).await? {
-        if fence.age < PATIENCE || is_active(&cluster.transactions, fence.name) {
+        if fence.age < patience || is_active(&cluster.transactions, fence.name) {
             continue;
         }
         let decision = cluster.transactions.ledger.decide(fence.name, Decision::Abort, &[]).await?;

@@ -51,6 +51,8 @@ fn node_to_wire(node: NodeStatus) -> v1::NodeStatus {
         memory_bytes: described.as_ref().map_or(0, |described| described.memory_bytes),
         kept_bytes: described.as_ref().map_or(0, |described| described.kept_bytes),
         page_cache_bytes: described.as_ref().map_or(0, |described| described.page_cache_bytes),
+        shards_waiting: node.waiting.len() as u32,
+        longest_wait_ms: node.waiting.into_iter().max().unwrap_or_default().as_millis() as u64,
         sqlite_version: described.map(|described| described.sqlite_version).unwrap_or_default(),
     }
 }
