@@ -18,9 +18,9 @@ use crate::catalog::Snapshot;
 use crate::cluster::{Cluster, Turn};
 use crate::error::{Error, Result};
 use crate::exec::{Ending, Event, Facts, Remember, Run, Trace, run};
-use crate::plan::{Bindings, Plan, Prepared, Spread, SpreadBindings, Template, bind};
+use crate::plan::{Bindings, Plan, Prepared, ReadSet, Spread, SpreadBindings, Template, bind};
 
-pub(crate) use crate::plan::{Measured, Step, StepKind};
+pub(crate) use crate::plan::{Measured, RowsAt, Step, StepKind};
 pub(crate) use explain::Explanation;
 
 /// A SELECT as a client asks it.
@@ -71,6 +71,15 @@ struct Known {
     parameters: Vec<Value>,
     shard_key: Option<Value>,
     started: Instant,
+}
+
+/// What is to be known of a SELECT before its rows are changed.
+pub(crate) struct SelectFacts {
+    pub(crate) rows_at: RowsAt,
+    /// Whether it calls neither the clock nor chance.
+    pub(crate) repeats: bool,
+    /// Whether it reads a sharded table.
+    pub(crate) reads_sharded: bool,
 }
 
 /// What may be kept of an answer.
@@ -288,25 +297,36 @@ impl Session {
         Ok(SpreadBindings { asked, limit, offset, now, first, needs })
     }
 
-    /// What a SELECT can become.
-    pub(crate) async fn prepared(&self, snapshot: &Snapshot, sql: &str, deadline: Instant) -> Result<Arc<Prepared>> {
-        self.cluster.prepared(&snapshot.catalog, sql, deadline).await
+    /// What is to be known of a SELECT before its rows are changed. It is given parameters by number, and may have fewer.
+    pub(crate) async fn facts(
+        &self,
+        snapshot: &Snapshot,
+        sql: &str,
+        parameters: &[Value],
+        deadline: Instant,
+    ) -> Result<SelectFacts> {
+        let prepared = self.cluster.prepared(&snapshot.catalog, sql, deadline).await?;
+        let given = parameters.iter().take(prepared.parameters.len()).cloned().collect();
+        let plan = self.best(&prepared, given, None, snapshot)?;
+        Ok(SelectFacts {
+            rows_at: plan.rows_at(parameters.len()),
+            repeats: prepared.repeats,
+            reads_sharded: matches!(prepared.best.reads, ReadSet::Sharded { .. }),
+        })
     }
 
-    /// How it is answered with these values of its parameters, by number; it may have fewer.
-    pub(crate) fn plan_of(&self, prepared: &Prepared, snapshot: &Snapshot, parameters: &[Value]) -> Result<Plan> {
-        let parameters = parameters.iter().take(prepared.parameters.len()).cloned().collect();
-        self.best(prepared, parameters, None, snapshot)
-    }
-
-    /// The rows of a plan, of which there may be so many bytes.
+    /// The rows of a SELECT that is given parameters by number, and may have fewer; as many bytes as may be gathered.
     pub(crate) async fn read_all(
         &self,
-        plan: Plan,
         snapshot: &Snapshot,
+        sql: &str,
+        parameters: &[Value],
         deadline: Instant,
-        bytes_max: u64,
     ) -> Result<Vec<Batch>> {
+        let prepared = self.cluster.prepared(&snapshot.catalog, sql, deadline).await?;
+        let given = parameters.iter().take(prepared.parameters.len()).cloned().collect();
+        let plan = self.best(&prepared, given, None, snapshot)?;
+        let bytes_max = self.cluster.limits.gather_bytes_max;
         let started = Instant::now();
         let deadline_ms = deadline.saturating_duration_since(started).as_millis();
         let deadline_ms = u32::try_from(deadline_ms).unwrap_or(u32::MAX).max(1);

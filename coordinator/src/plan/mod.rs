@@ -323,7 +323,27 @@ pub(crate) enum BoundFinish {
     Scratch { sql: String, tables: Vec<ScratchTable> },
 }
 
+/// Where the rows of a SELECT lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RowsAt {
+    /// On no shard.
+    Nowhere,
+    /// Each on one of these, which needs no others to tell it.
+    Shards(Vec<u64>),
+    /// What they are depends on rows of several shards.
+    Apart,
+}
+
 impl Plan {
+    /// Where the rows of a statement that was given so many parameters lie.
+    pub(crate) fn rows_at(&self, parameters: usize) -> RowsAt {
+        match self {
+            Plan::Local { .. } => RowsAt::Nowhere,
+            Plan::Route { target, .. } => RowsAt::Shards(target.shards.to_vec()),
+            Plan::Spread(spread) => spread.rows_at(parameters),
+        }
+    }
+
     /// `route`, `scatter` or `gather`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -381,6 +401,21 @@ impl Plan {
                 let targets = spread.parts.iter().flat_map(|part| &part.targets);
                 targets.for_each(|target| shards.extend(target.shards.iter()));
             }
+        }
+    }
+}
+
+impl BoundSpread {
+    fn rows_at(&self, given: usize) -> RowsAt {
+        let BoundSpread { kind, first, parts, parameters, finish, otherwise: _ } = self;
+        let all_rows = matches!(finish, BoundFinish::Stream { offset: 0, limit: None, .. });
+        // What the coordinator adds is known to it alone.
+        let is_own = *kind == Kind::Scatter && first.is_empty() && parameters.len() <= given;
+        match parts.as_slice() {
+            [part] if all_rows && is_own => {
+                RowsAt::Shards(part.targets.iter().flat_map(|target| target.shards.iter().copied()).collect())
+            }
+            _ => RowsAt::Apart,
         }
     }
 }

@@ -69,10 +69,7 @@ impl Changing<'_> {
 
     /// The rows of an INSERT; none when there is none.
     async fn rows(&self, source: &str) -> Result<Option<Batch>> {
-        let prepared = self.session.prepared(&self.snapshot, source, self.deadline).await?;
-        let plan = self.session.plan_of(&prepared, &self.snapshot, &self.parameters)?;
-        let bytes_max = self.cluster.limits.gather_bytes_max;
-        let batches = self.session.read_all(plan, &self.snapshot, self.deadline, bytes_max).await?;
+        let batches = self.session.read_all(&self.snapshot, source, &self.parameters, self.deadline).await?;
         let mut batches = batches.into_iter().filter(|batch| !batch.is_empty());
         let Some(mut all) = batches.next() else { return Ok(None) };
         batches.for_each(|batch| all.append(&batch));

@@ -99,7 +99,7 @@ impl Changing<'_> {
 
     /// What the parts did, of which each is one statement.
     fn combined(&self, mut done: Vec<Done>, together: Together) -> Result<Executed> {
-        let shards = done.len() as u32;
+        let shards = done.iter().filter(|done| done.rows_affected > 0).count() as u32;
         let last = match together {
             Together::Sharded { last } => last.and_then(|last| done.get(last)),
             Together::Replicated => done.first(),

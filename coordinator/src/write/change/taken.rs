@@ -86,16 +86,8 @@ impl Changing<'_> {
             let places: Vec<String> = (1..=some.len()).map(|place| format!("?{place}")).collect();
             let (table, alias, key) = (quote(&to.table.name), quote(&alias.name), quote(&key.name));
             let sql = format!("SELECT {key}, {alias} FROM main.{table} WHERE {alias} IN ({})", places.join(","));
-            let prepared = self.session.prepared(&self.snapshot, &sql, self.deadline).await?;
-            let plan = self.session.plan_of(&prepared, &self.snapshot, some)?;
-            let bytes_max = self.cluster.limits.gather_bytes_max;
-            for row in self
-                .session
-                .read_all(plan, &self.snapshot, self.deadline, bytes_max)
-                .await?
-                .into_iter()
-                .flat_map(Batch::into_rows)
-            {
+            let found = self.session.read_all(&self.snapshot, &sql, some, self.deadline).await?;
+            for row in found.into_iter().flat_map(Batch::into_rows) {
                 if let Value::Integer(id) = row[1] {
                     owners.entry(id).or_default().push(topology.owner(&row[0]));
                 }
