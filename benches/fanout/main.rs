@@ -1,7 +1,7 @@
 //! What queries cost over many shards: souk beside a walk over the same files in one process, and beside one SQLite file.
 //!
 //! `cargo bench --bench fanout -- [--shards 1000] [--nodes 4] [--rows 200] [--queries Q2,Q6] [--runs 60] [--clients 64] [--seconds 5]
-//! [--scale] [--out DIR]`. The figures and what they mean are in `docs/performance.md`.
+//! [--scale] [--out DIR]`, and with `--features peers` also `--peers postgres,mariadb`. The figures and what they mean are in `docs/performance.md`.
 //!
 //! 1. [`settings`]: what is wanted.
 //! 2. [`rows`], [`load`], [`data`]: the data, made once and kept under `target/bench-data`.
@@ -13,7 +13,8 @@
 //! 8. [`clients`], [`echo`]: many clients at a time, beside a service that does nothing.
 //! 9. [`writes`]: asking again after writes.
 //! 10. [`scale`]: clusters of other sizes.
-//! 11. [`report`]: the tables.
+//! 11. [`peers`]: other systems that answer the same, when they are installed.
+//! 12. [`report`]: the tables.
 
 mod check;
 mod clients;
@@ -25,6 +26,7 @@ mod load;
 mod naive;
 mod one;
 mod partial;
+mod peers;
 mod process;
 mod queries;
 mod report;
@@ -67,7 +69,8 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut memory = ClusterMemory::default();
     memory.look("at the start", &cluster, &[])?;
-    let contenders = Contenders::open(&runtime, &cluster, &data)?;
+    let mut contenders = Contenders::open(&runtime, &cluster, &data)?;
+    contenders.peers = peers::start(&settings.peers, &data)?;
     let (size, serial) = (data.size(), Serial::default());
     for query in &queries {
         check::check(query, size, &contenders, &serial)?;
@@ -85,12 +88,13 @@ fn main() -> anyhow::Result<()> {
     let status = contenders.souk.connect()?.status()?;
     memory.look("at the end", &cluster, &status.nodes)?;
     memory.shards_open = status.nodes.iter().map(|node| node.shards_open).sum();
+    let peers = contenders.peers.iter().map(|peer| peer.about.clone()).collect();
     // Only one cluster at a time has the machine.
     drop(contenders);
     drop(cluster);
     let scale = if settings.scale { scale::measure(&settings)? } else { Scale::default() };
     let conditions = Conditions::now(settings, size, &status)?;
-    let report = Report { conditions, figures, throughput, memory, scale };
+    let report = Report { conditions, figures, throughput, memory, scale, peers };
     print!("{}", report.markdown());
     report.conditions.settings.out.as_deref().map_or(Ok(()), |folder| report.write(folder))
 }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::{Parser, value_parser};
 
-use crate::queries::{ALL, Query};
+use crate::{
+    peers::Kind,
+    queries::{ALL, Query},
+};
 
 /// What is measured.
 #[derive(Debug, Clone, Parser)]
@@ -34,6 +37,9 @@ pub(crate) struct Settings {
     /// Also measure clusters of 10 to 10,000 shards and of 1 to 8 nodes
     #[arg(long)]
     pub(crate) scale: bool,
+    /// Other systems to measure beside souk, for example postgres,mariadb; needs the feature `peers`
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) peers: Vec<Kind>,
     /// Folder for report.md, report.json and drawings
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,

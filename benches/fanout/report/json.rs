@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Report, conditions::Conditions, markdown::processors_ms};
+use super::{Report, conditions::Conditions, markdown::processors_ms, peers};
 use crate::{
     clients::{Rate, Throughput},
+    peers::About,
     rounds::Figures,
     scale::Point,
     times::{Ratio, Times},
@@ -15,9 +16,10 @@ use crate::{
 pub(crate) fn json(report: &Report) -> Value {
     json!({
         "conditions": conditions(&report.conditions),
-        "queries": report.figures.iter().map(query).collect::<Vec<_>>(),
+        "queries": report.figures.iter().map(|figures| query(figures, &report.peers)).collect::<Vec<_>>(),
         "clients": report.throughput.iter().map(throughput).collect::<Vec<_>>(),
         "memory": memory(&report.memory),
+        "peers": peers::abouts(&report.peers),
         "by_shards": report.scale.by_shards.iter().map(point).collect::<Vec<_>>(),
         "by_nodes": report.scale.by_nodes.iter().map(point).collect::<Vec<_>>(),
     })
@@ -25,7 +27,7 @@ pub(crate) fn json(report: &Report) -> Value {
 
 fn point(point: &Point) -> Value {
     let Point { shards, nodes, figures } = point;
-    json!({ "shards": shards, "nodes": nodes, "queries": figures.iter().map(query).collect::<Vec<_>>() })
+    json!({ "shards": shards, "nodes": nodes, "queries": figures.iter().map(|figures| query(figures, &[])).collect::<Vec<_>>() })
 }
 
 fn conditions(conditions: &Conditions) -> Value {
@@ -39,7 +41,7 @@ fn conditions(conditions: &Conditions) -> Value {
     })
 }
 
-fn query(figures: &Figures) -> Value {
+fn query(figures: &Figures, abouts: &[About]) -> Value {
     let Figures { souk, souk_first, at_coordinator, again, after_writes, naive, floor, walk, one, .. } = figures;
     let [nodes, coordinator, client, at_floor, at_walk, at_one] = processors_ms(figures);
     json!({
@@ -56,6 +58,7 @@ fn query(figures: &Figures) -> Value {
             "souk_to_floor": ratio(souk.ratio_to(floor)), "souk_to_loop": ratio(souk.ratio_to(walk)),
             "souk_to_call_a_shard": ratio(souk.ratio_to(naive)), "souk_to_one_sqlite": ratio(souk.ratio_to(one)), "again_to_souk": ratio(again.ratio_to(souk)),
         },
+        "peers": peers::of_query(abouts, figures),
         "processor_ms": {
             "nodes": nodes, "coordinator": coordinator, "client": client,
             "floor": at_floor, "loop": at_walk, "one_sqlite": at_one,
@@ -63,7 +66,7 @@ fn query(figures: &Figures) -> Value {
     })
 }
 
-fn times(times: &Times) -> Value {
+pub(crate) fn times(times: &Times) -> Value {
     let percents = [50, 95, 99].map(|percent| (format!("p{percent}_ms"), json!(times.percentile_ms(percent))));
     let mut object = Map::from_iter(percents);
     object.insert("best_ms".to_owned(), json!(times.best_ms()));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Report,
     conditions::Conditions,
+    peers,
     table::{Table, number, percentiles, ratio},
 };
 use crate::{
@@ -24,13 +25,14 @@ const ROWS_OF_LONG_ANSWER: usize = 1000;
 
 /// Everything.
 pub(crate) fn markdown(report: &Report) -> String {
-    let Report { conditions, figures, throughput, memory, scale } = report;
+    let Report { conditions, figures, throughput, memory, scale, peers: abouts } = report;
     let parts = [
         head(conditions),
         times(figures),
         ratios(figures),
         repeats(figures),
         parts(figures),
+        peers::markdown(abouts, figures),
         clients(throughput),
         memory_of_processes(memory),
         sizes(&scale.by_shards),

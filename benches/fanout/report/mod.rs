@@ -3,6 +3,7 @@
 //! - [`conditions`]: where and with what it was measured.
 //! - [`markdown`]: the tables.
 //! - [`json`]: the same for programs.
+//! - [`peers`]: other systems, in both.
 //! - [`plot`]: the medians as a drawing; [`lines`]: how they grow.
 //! - [`table`]: how a table looks.
 
@@ -10,6 +11,7 @@ pub(crate) mod conditions;
 mod json;
 mod lines;
 mod markdown;
+mod peers;
 mod plot;
 mod table;
 
@@ -21,6 +23,7 @@ use self::conditions::Conditions;
 use self::lines::{Line, lines_svg};
 use crate::{
     clients::Throughput,
+    peers::About,
     rounds::Figures,
     scale::{Point, Scale},
     usage::ClusterMemory,
@@ -34,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) memory: ClusterMemory,
     /// Empty when it was not wanted.
     pub(crate) scale: Scale,
+    /// In the order of the times that figures have of them.
+    pub(crate) peers: Vec<About>,
 }
 
 impl Report {
