@@ -25,7 +25,7 @@ pub(crate) const ROUNDS: u32 = 5;
 const CONTENDERS: u32 = 5;
 
 /// Timed runs of a query at a peer in a round: it takes a hundred times as long as souk. A query of one vendor has as many as at souk.
-pub(crate) const PEER_RUNS: usize = 4;
+pub(crate) const PEER_RUNS: usize = 3;
 
 /// Untimed runs of a query without parameters; one with parameters runs once with each.
 const WARM_RUNS: usize = 2;
@@ -162,7 +162,7 @@ impl Rounds<'_> {
         let (query, peer) = (figures.query, &self.contenders.peers[place]);
         let one_shard = matches!(query.merge, Merge::OneShard);
         let timed = &timed[..if one_shard { timed.len() } else { PEER_RUNS.min(timed.len()) }];
-        let warm = &timed[..WARM_RUNS.min(timed.len())];
+        let warm = &timed[..1.min(timed.len())];
         time(&mut figures.peers[place], warm, timed, |values| peer.ask(query, values))?;
         Ok(())
     }

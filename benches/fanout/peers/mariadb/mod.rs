@@ -60,10 +60,12 @@ const SERVER: [(&str, &str); 20] = [
     ("spider_remote_sql_log_off", "1"),
 ];
 
-/// Of each connection. A join without an index at hand is a hash join; means have digits enough to be those of reals.
-const SESSION: [(&str, &str); 7] = [
-    ("spider_bgs_mode", "0"),
-    ("spider_quick_mode", "3"),
+/// Of each connection. Partitions are read by a thread of each foreign server, whole, and without naming the database before each, which
+/// is a call by itself. A join without an index at hand is a hash join; means have digits enough to be those of reals.
+const SESSION: [(&str, &str); 8] = [
+    ("spider_use_default_database", "OFF"),
+    ("spider_bgs_mode", "3"),
+    ("spider_quick_mode", "0"),
     ("spider_direct_aggregate", "ON"),
     ("join_cache_level", "4"),
     ("join_buffer_size", "67108864"),
