@@ -63,6 +63,7 @@ fn main() -> anyhow::Result<()> {
     }
     let settings = Settings::parse();
     let queries = settings.queries()?;
+    peers::ensure_installed(&settings.peers)?;
     let data = Data::take(settings.shards, settings.nodes, settings.rows)?;
     let cluster = Cluster::start(data.folder(), settings.nodes)?;
     // One thread: the client is not what is measured. Dropped before the cluster is, and with it the connection.

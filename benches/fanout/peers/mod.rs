@@ -1,6 +1,6 @@
 //! Peers: other systems that answer the same queries over as many partitions of the same rows, when they are installed.
 //!
-//! 1. [`Kind`]: which there are; [`start`] runs one on the loopback interface, with its data beside that of the other contenders.
+//! 1. [`Kind`]: which there are; [`start`] runs them on the loopback interface, with its data beside that of the other contenders.
 //! 2. `schema`, `dialect`: tables and queries as a peer takes them.
 //! 3. `folder`, `server`: its data and its process.
 //! 4. `postgres`, `mariadb`: each peer: its settings, its data, its client.
@@ -73,9 +73,22 @@ impl Peer {
     }
 }
 
+/// Sees that each peer can be started, before anything takes its time.
+pub(crate) fn ensure_installed(kinds: &[Kind]) -> anyhow::Result<()> {
+    kinds.iter().try_for_each(|kind| ensure_one(*kind))
+}
+
 /// Starts each peer, with its rows loaded.
 pub(crate) fn start(kinds: &[Kind], data: &Data) -> anyhow::Result<Vec<Peer>> {
     kinds.iter().map(|kind| start_one(*kind, data)).collect()
+}
+
+#[cfg(feature = "peers")]
+fn ensure_one(kind: Kind) -> anyhow::Result<()> {
+    match kind {
+        Kind::Postgres => postgres::ensure_installed(),
+        Kind::Mariadb => mariadb::ensure_installed(),
+    }
 }
 
 #[cfg(feature = "peers")]
@@ -90,6 +103,12 @@ fn start_one(kind: Kind, data: &Data) -> anyhow::Result<Peer> {
 }
 
 #[cfg(not(feature = "peers"))]
-fn start_one(_: Kind, _: &Data) -> anyhow::Result<Peer> {
-    anyhow::bail!("peers need the feature `peers`: cargo bench --bench fanout --features peers -- --peers ...")
+fn ensure_one(kind: Kind) -> anyhow::Result<()> {
+    let name = kind.name();
+    anyhow::bail!("the feature `peers` is not built: cargo bench --bench fanout --features peers -- --peers {name}")
+}
+
+#[cfg(not(feature = "peers"))]
+fn start_one(kind: Kind, _: &Data) -> anyhow::Result<Peer> {
+    ensure_one(kind).and_then(|()| anyhow::bail!("no peer is built"))
 }

@@ -5,13 +5,13 @@ use std::{
     fs::{self, File},
     net::TcpListener,
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 
 /// Time to begin to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -37,22 +37,21 @@ pub(crate) struct Server {
 }
 
 impl Programs {
-    /// A file of the package.
-    pub(crate) fn find(&self, file: &str) -> anyhow::Result<PathBuf> {
-        let path = PathBuf::from(file);
-        ensure!(path.exists(), "`{file}` is not there: install Debian's package `{}`", self.package);
-        Ok(path)
+    /// Sees that files of the package are there.
+    pub(crate) fn ensure_installed(&self, files: &[&str]) -> anyhow::Result<()> {
+        let missing = files.iter().find(|file| !Path::new(file).exists());
+        missing.map_or(Ok(()), |file| bail!("`{file}` is not there: install Debian's package `{}`", self.package))
     }
 
     /// Runs a program to its end.
-    pub(crate) fn run<A: AsRef<OsStr>>(&self, program: &Path, arguments: &[A]) -> anyhow::Result<()> {
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> anyhow::Result<()> {
         run("setpriv", |setpriv| self.become_user(setpriv).arg(program).args(arguments))
     }
 
     /// Starts a server and waits until `connect` finds it; gives it and the connection. Its log goes to a file.
     pub(crate) fn serve<C>(
         &self,
-        program: &Path,
+        program: &str,
         arguments: impl FnOnce(u16) -> Vec<String>,
         log: &Path,
         connect: impl Fn(u16) -> anyhow::Result<C>,
@@ -73,7 +72,7 @@ impl Programs {
                 }
                 Err(error) => {
                     let text = fs::read_to_string(log).unwrap_or_default();
-                    return Err(error.context(format!("`{}` did not start: {}", program.display(), text.trim_end())));
+                    return Err(error.context(format!("`{program}` did not start: {}", text.trim_end())));
                 }
             }
         }

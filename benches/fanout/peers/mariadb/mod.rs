@@ -85,9 +85,14 @@ impl Client for Running {
     }
 }
 
+/// Sees that its packages are there.
+pub(crate) fn ensure_installed() -> anyhow::Result<()> {
+    PROGRAMS.ensure_installed(&[INSTALL, MARIADBD])?;
+    SPIDER.ensure_installed(&[PLUGIN])
+}
+
 /// Starts it, with its rows loaded.
 pub(crate) fn start(data: &Data) -> anyhow::Result<Peer> {
-    SPIDER.find(PLUGIN)?;
     let vendors = data.size().vendors;
     ensure!(vendors <= PARTITIONS_MAX, "a table has {PARTITIONS_MAX} partitions at most, not {vendors}");
     let databases = thread::available_parallelism()?.get();
@@ -99,7 +104,7 @@ pub(crate) fn start(data: &Data) -> anyhow::Result<Peer> {
         let data = format!("--datadir={}", folder.join("data").display());
         let no_password = "--auth-root-authentication-method=normal";
         let arguments = ["--no-defaults", &data, no_password, "--skip-test-db", "--skip-name-resolve"];
-        PROGRAMS.run(&PROGRAMS.find(INSTALL)?, &arguments)?;
+        PROGRAMS.run(INSTALL, &arguments)?;
     }
     let (server, mut connection) = serve(&folder)?;
     if complete {
@@ -131,7 +136,7 @@ fn serve(folder: &Folder) -> anyhow::Result<(Server, Conn)> {
         fixed.into_iter().chain(SERVER.map(|(name, value)| format!("--{name}={value}"))).collect()
     };
     let connect = |port| Ok(Conn::new(options(port, None))?);
-    PROGRAMS.serve(&PROGRAMS.find(MARIADBD)?, arguments, &folder.join("log"), connect)
+    PROGRAMS.serve(MARIADBD, arguments, &folder.join("log"), connect)
 }
 
 /// Over TCP, as all others: the client would change to the socket.

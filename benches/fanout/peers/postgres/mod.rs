@@ -80,9 +80,13 @@ impl Client for Running {
     }
 }
 
+/// Sees that its package is there.
+pub(crate) fn ensure_installed() -> anyhow::Result<()> {
+    PROGRAMS.ensure_installed(&[INITDB, POSTGRES, WRAPPER])
+}
+
 /// Starts it, with its rows loaded.
 pub(crate) fn start(data: &Data) -> anyhow::Result<Peer> {
-    PROGRAMS.find(WRAPPER)?;
     let databases = thread::available_parallelism()?.get();
     let settings = server_settings(data);
     let setup = vec![
@@ -113,7 +117,7 @@ pub(crate) fn start(data: &Data) -> anyhow::Result<Peer> {
 fn initialize(folder: &Path) -> anyhow::Result<()> {
     let folder = folder.display().to_string();
     let arguments = ["-D", &folder, "-U", USER, "-A", "trust", "--no-locale", "-E", "UTF8", "--no-sync"];
-    PROGRAMS.run(&PROGRAMS.find(INITDB)?, &arguments)
+    PROGRAMS.run(INITDB, &arguments)
 }
 
 fn serve(folder: &Folder, settings: &[(&'static str, String)]) -> anyhow::Result<(Server, postgres::Client)> {
@@ -125,7 +129,7 @@ fn serve(folder: &Folder, settings: &[(&'static str, String)]) -> anyhow::Result
         ["-D".to_owned(), folder.join("data").display().to_string()].into_iter().chain(settings).collect()
     };
     let connect = |port| Ok(config(port, "postgres").connect(NoTls)?);
-    PROGRAMS.serve(&PROGRAMS.find(POSTGRES)?, arguments, &folder.join("log"), connect)
+    PROGRAMS.serve(POSTGRES, arguments, &folder.join("log"), connect)
 }
 
 fn config(port: u16, database: &str) -> Config {
