@@ -24,7 +24,7 @@ pub(crate) const ROUNDS: u32 = 5;
 /// Who takes turns.
 const CONTENDERS: u32 = 5;
 
-/// Timed runs of a query at a peer in a round: it takes a hundred times as long as souk. A query of one vendor has as many as at souk.
+/// Timed runs of a query at a peer in a round: most take far longer than at souk. A query of one vendor has as many as at souk.
 pub(crate) const PEER_RUNS: usize = 3;
 
 /// Untimed runs of a query without parameters; one with parameters runs once with each.
