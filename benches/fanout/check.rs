@@ -18,7 +18,7 @@ const PARAMETERS_COMPARED: u64 = 20;
 /// How far two sums of reals may be apart, of their size: SQLite's own depends on the order of the rows.
 const REAL_TOLERANCE: f64 = 1e-12;
 
-/// Compares the answers of souk and of the walks with that of one SQLite.
+/// Compares the answers of souk, of the walks and of peers with that of one SQLite.
 pub(crate) fn check(
     query: &'static Query,
     size: Size,
@@ -43,6 +43,9 @@ pub(crate) fn check(
         }
         for (name, walk) in [("the floor", &contenders.floor), ("the loop", &contenders.walk)] {
             compare(query, name, &expected, rows(walk.ask(query, &parameters)?), order)?;
+        }
+        for peer in &contenders.peers {
+            compare(query, peer.about.kind.name(), &expected, rows(peer.ask(query, &parameters)?), query.order)?;
         }
     }
     Ok(())

@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc, thread};
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 
-use crate::{data::Data, naive::Naive, one::OneSqlite, process::Cluster, shards::Shards, souk::Souk, walk::Walk};
+use crate::{
+    data::Data, naive::Naive, one::OneSqlite, peers::Peer, process::Cluster, shards::Shards, souk::Souk, walk::Walk,
+};
 
 /// souk and what it is measured beside.
 pub(crate) struct Contenders<'a> {
@@ -17,6 +19,8 @@ pub(crate) struct Contenders<'a> {
     /// One thread.
     pub(crate) walk: Walk,
     pub(crate) one: OneSqlite,
+    /// Other systems; none but those that were asked for.
+    pub(crate) peers: Vec<Peer>,
 }
 
 impl<'a> Contenders<'a> {
@@ -27,7 +31,8 @@ impl<'a> Contenders<'a> {
         let naive = Some(Naive { runtime, nodes: cluster.node_addresses(), table_of_all_vendors });
         let shards = Arc::new(Shards::open(&data.shard_copies()?, table_of_all_vendors)?);
         let floor = Walk::over(&shards, thread::available_parallelism()?.get());
-        Ok(Contenders { souk, naive, floor, walk: Walk::over(&shards, 1), one: open(&data.one_sqlite())? })
+        let (walk, one) = (Walk::over(&shards, 1), open(&data.one_sqlite())?);
+        Ok(Contenders { souk, naive, floor, walk, one, peers: Vec::new() })
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Changes when the rows do.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The data on disk.
 pub(crate) struct Data {

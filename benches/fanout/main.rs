@@ -1,7 +1,8 @@
 //! What queries cost over many shards: souk beside a walk over the same files in one process, and beside one SQLite file.
 //!
 //! `cargo bench --bench fanout -- [--shards 1000] [--nodes 4] [--rows 200] [--queries Q2,Q6] [--runs 60] [--clients 64] [--seconds 5]
-//! [--scale] [--levers] [--debian DIR] [--out DIR]`. The figures and what they mean are in `docs/performance.md`.
+//! [--scale] [--levers] [--debian DIR] [--out DIR]`, and with
+//! `--features peers` also `--peers postgres,mariadb`. The figures and what they mean are in `docs/performance.md`.
 //!
 //! 1. [`settings`]: what is wanted.
 //! 2. [`source`], [`rows`], [`load`], [`data`]: the data, made once and kept under `target/bench-data`.
@@ -15,7 +16,8 @@
 //! 10. [`levers`]: what keeping is worth.
 //! 11. [`scale`]: clusters of other sizes.
 //! 12. [`debian`]: rows that nobody made up.
-//! 13. [`report`]: the tables.
+//! 13. [`peers`]: other systems that answer the same, when they are installed.
+//! 14. [`report`]: the tables.
 
 mod check;
 mod clients;
@@ -30,6 +32,7 @@ mod marks;
 mod naive;
 mod one;
 mod partial;
+mod peers;
 mod process;
 mod queries;
 mod repeats;
@@ -70,13 +73,15 @@ fn main() -> anyhow::Result<()> {
     }
     let settings = Settings::parse();
     let queries = settings.queries()?;
+    peers::ensure_installed(&settings.peers)?;
     let data = Data::take(settings.shards, settings.nodes, settings.rows)?;
     let cluster = Cluster::start(data.folder(), settings.nodes)?;
     // One thread: the client is not what is measured. Dropped before the cluster is, and with it the connection.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut memory = ClusterMemory::default();
     memory.look("at the start", &cluster, &[])?;
-    let contenders = Contenders::open(&runtime, &cluster, &data)?;
+    let mut contenders = Contenders::open(&runtime, &cluster, &data)?;
+    contenders.peers = peers::start(&settings.peers, &data)?;
     let (size, serial) = (data.size(), Serial::default());
     for query in &queries {
         check::check(query, size, &contenders, &serial)?;
@@ -98,6 +103,7 @@ fn main() -> anyhow::Result<()> {
         Asker { souk: &contenders.souk, address: cluster.address(), size, serial: &serial, seconds: settings.seconds };
     let wanted = || figures.iter().map(|figures| figures.query);
     let repeats = if settings.seconds == 0 { Vec::new() } else { asker.measure(wanted())? };
+    let peers = contenders.peers.iter().map(|peer| peer.about.clone()).collect();
     // Only one cluster at a time has the machine.
     drop(contenders);
     drop(cluster);
@@ -107,7 +113,7 @@ fn main() -> anyhow::Result<()> {
     let debian = settings.debian.as_deref().map(|files| debian::measure(files, nodes, runs)).transpose()?;
     let debian = debian.unwrap_or_default();
     let conditions = Conditions::now(settings, size, &status)?;
-    let report = Report { conditions, figures, throughput, memory, repeats, levers, scale, debian };
+    let report = Report { conditions, figures, throughput, memory, repeats, levers, scale, debian, peers };
     print!("{}", report.markdown());
     report.conditions.settings.out.as_deref().map_or(Ok(()), |folder| report.write(folder))
 }

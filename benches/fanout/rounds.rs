@@ -24,6 +24,9 @@ pub(crate) const ROUNDS: u32 = 5;
 /// Who takes turns.
 const CONTENDERS: u32 = 5;
 
+/// Timed runs of a query at a peer in a round: most take far longer than at souk. A query of one vendor has as many as at souk.
+pub(crate) const PEER_RUNS: usize = 3;
+
 /// Untimed runs of a query without parameters; one with parameters runs once with each.
 const WARM_RUNS: usize = 2;
 
@@ -45,6 +48,8 @@ pub(crate) struct Figures {
     pub(crate) floor: Times,
     pub(crate) walk: Times,
     pub(crate) one: Times,
+    /// In the order of the peers.
+    pub(crate) peers: Vec<Times>,
     pub(crate) processors: Processors,
     /// How souk answers it.
     pub(crate) plan: String,
@@ -92,6 +97,7 @@ impl Figures {
             floor: Times::default(),
             walk: Times::default(),
             one: Times::default(),
+            peers: Vec::new(),
             processors: Processors::default(),
             plan: String::new(),
             rows: 0,
@@ -132,9 +138,11 @@ impl Rounds<'_> {
         let timed = self.parameters(query, round);
         let warm = self.parameters(query, round);
         let warm = &warm[..if query.parameters == Parameters::None { WARM_RUNS.min(warm.len()) } else { warm.len() }];
-        for turn in 0..CONTENDERS {
+        let turns = CONTENDERS + self.contenders.peers.len() as u32;
+        figures.peers.resize_with(self.contenders.peers.len(), Times::default);
+        for turn in 0..turns {
             let processors = &mut figures.processors;
-            match (turn + round) % CONTENDERS {
+            match (turn + round) % turns {
                 0 => self.time_souk(figures, warm, &timed)?,
                 1..=3 if matches!(query.merge, Merge::None) => {}
                 1 => processors.floor += time(&mut figures.floor, warm, &timed, |values| floor.ask(query, values))?,
@@ -145,9 +153,19 @@ impl Rounds<'_> {
                     time(&mut figures.naive, warm, &timed, |values| naive.ask(query, values))?;
                 }
                 2 => processors.walk += time(&mut figures.walk, warm, &timed, |values| walk.ask(query, values))?,
-                _ => processors.one += time(&mut figures.one, warm, &timed, |values| one.ask(query, values))?,
+                4 => processors.one += time(&mut figures.one, warm, &timed, |values| one.ask(query, values))?,
+                peer => self.time_peer(figures, (peer - CONTENDERS) as usize, &timed)?,
             }
         }
+        Ok(())
+    }
+
+    fn time_peer(&self, figures: &mut Figures, place: usize, timed: &[Vec<Value>]) -> anyhow::Result<()> {
+        let (query, peer) = (figures.query, &self.contenders.peers[place]);
+        let one_shard = matches!(query.merge, Merge::OneShard);
+        let timed = &timed[..if one_shard { timed.len() } else { PEER_RUNS.min(timed.len()) }];
+        let warm = &timed[..1.min(timed.len())];
+        time(&mut figures.peers[place], warm, timed, |values| peer.ask(query, values))?;
         Ok(())
     }
 

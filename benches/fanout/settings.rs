@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::{Parser, value_parser};
 
-use crate::queries::{ALL, Query};
+use crate::{
+    peers::Kind,
+    queries::{ALL, Query},
+};
 
 /// What is measured.
 #[derive(Debug, Clone, Parser)]
@@ -40,6 +43,9 @@ pub(crate) struct Settings {
     /// Also measure Debian's package index: the folder with its four files (docs/debian.md)
     #[arg(long, value_name = "DIR")]
     pub(crate) debian: Option<PathBuf>,
+    /// Other systems to measure beside souk, for example postgres,mariadb; needs the feature `peers`
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) peers: Vec<Kind>,
     /// Folder for report.md, report.json and drawings
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,

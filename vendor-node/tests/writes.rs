@@ -14,6 +14,7 @@ use std::{
 use common::{
     COLUMNS, SCHEMA, all, batch_of, fragment, inserts, market, products, refusal, serve, settings, shard_file,
 };
+use rusqlite::Connection;
 use souk_merge::Value;
 use souk_proto::{Reason, v1};
 use tempfile::TempDir;
@@ -301,4 +302,22 @@ async fn a_schema_change_does_not_wait_for_a_long_stream_nor_change_it() {
     }
     assert!(rows > 0);
     served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlites_planner_knows_a_shard_that_has_grown() {
+    let data = TempDir::new().unwrap();
+    let (mut served, _) = market(&data, 1, 1000).await;
+    let before = served.rows(fragment([1], "SELECT count(*) FROM products WHERE id = 7", all())).await;
+    assert_eq!(before, [[Value::Integer(1)]]);
+    // Nobody reads them but SQLite.
+    let (reason, _) = served.refusal(fragment([1], "SELECT * FROM sqlite_stat1", all())).await;
+    assert_eq!(reason, Reason::UnsupportedSql);
+    served.stop().await;
+    let file = Connection::open(data.path().join("shards/01/1.db")).unwrap();
+    let known: i64 =
+        file.query_row("SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'products'", [], |row| row.get(0)).unwrap();
+    assert!(known > 0, "there are no statistics of a thousand rows");
+    let samples: i64 = file.query_row("SELECT count(*) FROM sqlite_stat4", [], |row| row.get(0)).unwrap();
+    assert_eq!(samples, 0, "samples would be held by every connection");
 }

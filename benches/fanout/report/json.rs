@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Report, conditions::Conditions, markdown::processors_ms};
+use super::{Report, conditions::Conditions, markdown::processors_ms, peers};
 use crate::{
     clients::{Rate, Throughput},
     levers::{LEVERS, Levers, Turns},
+    peers::About,
     repeats::{PLACES, Repeats},
     rounds::Figures,
     scale::Point,
@@ -17,20 +18,21 @@ use crate::{
 pub(crate) fn json(report: &Report) -> Value {
     json!({
         "conditions": conditions(&report.conditions),
-        "queries": report.figures.iter().map(query).collect::<Vec<_>>(),
+        "queries": report.figures.iter().map(|figures| query(figures, &report.peers)).collect::<Vec<_>>(),
         "clients": report.throughput.iter().map(throughput).collect::<Vec<_>>(),
         "memory": memory(&report.memory),
         "repeats": report.repeats.iter().map(repeats).collect::<Vec<_>>(),
         "levers": report.levers.iter().map(levers).collect::<Vec<_>>(),
+        "peers": peers::abouts(&report.peers),
         "by_shards": report.scale.by_shards.iter().map(point).collect::<Vec<_>>(),
         "by_nodes": report.scale.by_nodes.iter().map(point).collect::<Vec<_>>(),
-        "debian": { "vendors": report.debian.vendors, "queries": report.debian.figures.iter().map(query).collect::<Vec<_>>() },
+        "debian": { "vendors": report.debian.vendors, "queries": report.debian.figures.iter().map(|figures| query(figures, &[])).collect::<Vec<_>>() },
     })
 }
 
 fn point(point: &Point) -> Value {
     let Point { shards, nodes, figures } = point;
-    json!({ "shards": shards, "nodes": nodes, "queries": figures.iter().map(query).collect::<Vec<_>>() })
+    json!({ "shards": shards, "nodes": nodes, "queries": figures.iter().map(|figures| query(figures, &[])).collect::<Vec<_>>() })
 }
 
 fn conditions(conditions: &Conditions) -> Value {
@@ -44,7 +46,7 @@ fn conditions(conditions: &Conditions) -> Value {
     })
 }
 
-fn query(figures: &Figures) -> Value {
+fn query(figures: &Figures, abouts: &[About]) -> Value {
     let Figures { souk, souk_first, at_coordinator, again, after_writes, naive, floor, walk, one, .. } = figures;
     let [nodes, coordinator, client, at_floor, at_walk, at_one] = processors_ms(figures);
     json!({
@@ -61,6 +63,7 @@ fn query(figures: &Figures) -> Value {
             "souk_to_floor": ratio(souk.ratio_to(floor)), "souk_to_loop": ratio(souk.ratio_to(walk)),
             "souk_to_call_a_shard": ratio(souk.ratio_to(naive)), "souk_to_one_sqlite": ratio(souk.ratio_to(one)), "again_to_souk": ratio(again.ratio_to(souk)),
         },
+        "peers": peers::of_query(abouts, figures),
         "processor_ms": {
             "nodes": nodes, "coordinator": coordinator, "client": client,
             "floor": at_floor, "loop": at_walk, "one_sqlite": at_one,
@@ -68,7 +71,7 @@ fn query(figures: &Figures) -> Value {
     })
 }
 
-fn times(times: &Times) -> Value {
+pub(crate) fn times(times: &Times) -> Value {
     let percents = [50, 95, 99].map(|percent| (format!("p{percent}_ms"), json!(times.percentile_ms(percent))));
     let mut object = Map::from_iter(percents);
     object.insert("best_ms".to_owned(), json!(times.best_ms()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Report,
     conditions::Conditions,
-    debian, levers, repeats,
+    debian, levers, peers, repeats,
     table::{Table, number, percentiles, ratio},
 };
 use crate::{
@@ -25,13 +25,14 @@ const ROWS_OF_LONG_ANSWER: usize = 1000;
 
 /// Everything.
 pub(crate) fn markdown(report: &Report) -> String {
-    let Report { conditions, figures, throughput, memory, repeats, levers, scale, debian } = report;
+    let Report { conditions, figures, throughput, memory, repeats, levers, scale, debian, peers: abouts } = report;
     let parts = [
         head(conditions),
         times(figures),
         ratios(figures),
         again(figures),
         parts(figures),
+        peers::markdown(abouts, figures),
         clients(throughput),
         memory_of_processes(memory),
         repeats::table(repeats),

@@ -5,6 +5,7 @@
 //! - [`json`]: the same for programs.
 //! - [`repeats`], [`levers`], [`debian`]: tables of their own.
 //! - [`plot`]: the medians as a drawing; [`charts`], [`lines`]: how they grow; [`legend`]: what colours mean.
+//! - [`peers`]: other systems.
 //! - [`table`]: how a table looks.
 
 mod charts;
@@ -15,6 +16,7 @@ mod legend;
 mod levers;
 mod lines;
 mod markdown;
+mod peers;
 mod plot;
 mod repeats;
 mod table;
@@ -25,7 +27,7 @@ use anyhow::Context as _;
 
 use self::conditions::Conditions;
 use crate::{
-    clients::Throughput, debian::Debian, levers::Levers, repeats::Repeats, rounds::Figures, scale::Scale,
+    clients::Throughput, debian::Debian, levers::Levers, peers::About, repeats::Repeats, rounds::Figures, scale::Scale,
     usage::ClusterMemory,
 };
 
@@ -40,6 +42,8 @@ pub(crate) struct Report {
     pub(crate) levers: Vec<Levers>,
     pub(crate) scale: Scale,
     pub(crate) debian: Debian,
+    /// In the order of the times that figures have of them.
+    pub(crate) peers: Vec<About>,
 }
 
 impl Report {

@@ -303,6 +303,11 @@ impl Shard {
         self.remember_inode()?;
         let counted = CountOnDrop(&self.commits);
         let outcome = log.map_or(Ok(()), |log| writer.catch_up(log)).and_then(|()| body(writer));
+        if outcome.is_ok()
+            && let Err(error) = writer.optimize()
+        {
+            tracing::warn!(shard = self.place.shard, %error, "SQLite made no statistics");
+        }
         drop(counted);
         self.end_idle_snapshots();
         match outcome {

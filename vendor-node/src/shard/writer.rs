@@ -38,6 +38,11 @@ const STATEMENTS_KEPT: usize = 8;
 /// Instructions of SQLite's machine between two looks at the ticket.
 const OPS_PER_LOOK: i32 = 1000;
 
+/// Rows changed after which SQLite is first asked whether it wants statistics of its tables, and how many times more before it is
+/// asked again.
+const ROWS_TO_ASK_FIRST: u64 = 100;
+const ROWS_TO_ASK_FACTOR: u64 = 4;
+
 /// Page cache of a writer, in KiB.
 const CACHE_KIB: i32 = 128;
 
@@ -104,6 +109,8 @@ pub(crate) struct Writer {
     /// Pages in the log after the last commit.
     wal_pages: Arc<AtomicUsize>,
     client: Client,
+    /// Rows changed, over the connection's life, after which SQLite is asked for statistics.
+    ask_at: u64,
     /// What it has promised to do; meanwhile nothing else is written.
     intent: Option<Intent>,
     _counted: Counted,
@@ -136,7 +143,16 @@ impl Writer {
         let version = connection.query_row(version, [], |row| row.get::<_, i64>(0)).map_err(opening)?;
         let schema_version = version.cast_unsigned();
         let (place, intent) = (Arc::clone(place), None);
-        let mut writer = Writer { connection, place, schema_version, wal_pages, client, intent, _counted: counted };
+        let mut writer = Writer {
+            connection,
+            place,
+            schema_version,
+            wal_pages,
+            client,
+            ask_at: ROWS_TO_ASK_FIRST,
+            intent,
+            _counted: counted,
+        };
         writer.read_intent().map_err(|error| writer.place.opening(&error))?;
         Ok(writer)
     }
@@ -150,6 +166,19 @@ impl Writer {
     /// writers keep as much as a reader each.
     pub(crate) fn release_memory(&self) -> rusqlite::Result<()> {
         self.connection.release_memory()
+    }
+
+    /// Lets SQLite's planner know how large tables are and how well indices tell rows apart, when they have grown tenfold since it was
+    /// told (https://www.sqlite.org/pragma.html#pragma_optimize). Without that it takes the vendor, which all rows of a shard share, for
+    /// a column that tells rows apart.
+    pub(crate) fn optimize(&mut self) -> rusqlite::Result<()> {
+        let changed = self.connection.total_changes();
+        if changed < self.ask_at {
+            return Ok(());
+        }
+        self.ask_at = changed.saturating_mul(ROWS_TO_ASK_FACTOR);
+        // All tables, those too that this connection has not asked; a look at some rows of each, and no samples.
+        self.connection.execute_batch("PRAGMA analysis_limit = 400; PRAGMA optimize = 0x10002")
     }
 
     /// Moves the log's pages into the file, as far as no reader needs the old ones.
