@@ -112,7 +112,8 @@ impl Data {
             connection.execute_batch(&plain(&statement))?;
         }
         self.source.read(&mut |rows| file::insert(&connection, rows))?;
-        connection.execute_batch("COMMIT")?;
+        // Nodes do so too: without it SQLite takes the vendor for a column that tells rows apart where a join asks for it.
+        connection.execute_batch("COMMIT; ANALYZE")?;
         Ok(())
     }
 }

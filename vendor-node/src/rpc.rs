@@ -28,6 +28,10 @@ use crate::{error::Fault, fragment::Fragment, node::Node, ticket::Ticket};
 /// 512.
 const CALLS_MAX: usize = 256;
 
+/// Most calls that write rows at a time, beside those: they wait for others' commits, and for the word of transactions, which
+/// must not keep readers, nor that word, from being let in.
+const WRITES_MAX: usize = 192;
+
 /// Parts of an answer that wait for the client: with batches of 1 MiB, what a client that does not read costs.
 const PARTS_WAITING: usize = 4;
 
@@ -46,18 +50,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Service {
     node: Arc<Node>,
     calls: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
 }
 
 impl Service {
     pub(crate) fn new(node: Arc<Node>) -> Service {
-        Service { node, calls: Arc::new(Semaphore::new(CALLS_MAX)) }
+        let (calls, writes) = (Arc::new(Semaphore::new(CALLS_MAX)), Arc::new(Semaphore::new(WRITES_MAX)));
+        Service { node, calls, writes }
     }
 
     /// Resolves when no call runs; none may begin afterwards.
     pub(crate) async fn ended(&self) {
-        let all = u32::try_from(CALLS_MAX).expect("a small constant");
-        // Closed or not: nobody runs.
-        let _ = self.calls.acquire_many(all).await;
+        for (calls, all) in [(&self.calls, CALLS_MAX), (&self.writes, WRITES_MAX)] {
+            let all = u32::try_from(all).expect("a small constant");
+            // Closed or not: nobody runs.
+            let _ = calls.acquire_many(all).await;
+        }
     }
 
     fn admit(&self) -> Result<OwnedSemaphorePermit, Status> {
@@ -65,12 +73,24 @@ impl Service {
         admitted.map_err(|_| Reason::Overloaded.status(format!("`{CALLS_MAX}` calls run: try again in a moment")))
     }
 
+    fn admit_write(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let admitted = Arc::clone(&self.writes).try_acquire_owned();
+        admitted.map_err(|_| Reason::Overloaded.status(format!("`{WRITES_MAX}` writes wait: try again in a moment")))
+    }
+
     /// Runs blocking work off tokio's threads.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Node) -> Result<T, Fault> + Send + 'static,
     ) -> Result<Response<T>, Status> {
-        let admitted = self.admit()?;
+        self.run_admitted(self.admit()?, work).await
+    }
+
+    async fn run_admitted<T: Send + 'static>(
+        &self,
+        admitted: OwnedSemaphorePermit,
+        work: impl FnOnce(&Node) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
         let node = Arc::clone(&self.node);
         let ran = spawn_blocking(move || {
             let outcome = work(&node);
@@ -145,7 +165,7 @@ impl v1::shard_service_server::ShardService for Service {
         request: Request<v1::InsertRowsRequest>,
     ) -> Result<Response<v1::InsertRowsResponse>, Status> {
         let v1::InsertRowsRequest { shards, schema_version, keep_going } = request.into_inner();
-        self.run(move |node| {
+        self.run_admitted(self.admit_write()?, move |node| {
             let shards = from_wire::rows(shards)?;
             Ok(to_wire::insertions(node.name(), node.insert_rows(shards, schema_version, keep_going)?))
         })
@@ -157,7 +177,7 @@ impl v1::shard_service_server::ShardService for Service {
         let shard = request.shard;
         let ticket = self.node.ticket(Duration::from_millis(request.deadline_ms.into()));
         let request = from_wire::write(request, ticket).map_err(Fault::status)?;
-        self.run(move |node| Ok(to_wire::written(node.write(shard, request)?))).await
+        self.run_admitted(self.admit_write()?, move |node| Ok(to_wire::written(node.write(shard, request)?))).await
     }
 
     async fn prepare(&self, request: Request<v1::PrepareRequest>) -> Result<Response<v1::PrepareResponse>, Status> {

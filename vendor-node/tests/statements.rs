@@ -257,3 +257,33 @@ async fn what_a_constraint_refuses_is_not_promised() {
     assert!(fenced(&served).await.is_empty());
     served.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_wait_for_a_word_keep_neither_readers_nor_the_word_out() {
+    let data = TempDir::new().unwrap();
+    let (mut served, _) = market(&data, 1, 3).await;
+    prepare(&served, "held", vec![part(1, DEAR)]).await;
+    let writes: Vec<_> = (0..400)
+        .map(|_| {
+            let mut client = served.client.clone();
+            tokio::spawn(
+                async move { client.write(part(1, "UPDATE products SET price = price + 1 WHERE id = 2")).await },
+            )
+        })
+        .collect();
+    // Those beyond the bound come back at once.
+    while writes.iter().filter(|write| write.is_finished()).count() < 200 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(ask(&mut served, 1, COUNT_DEAR).await, [[Value::Integer(0)]]);
+    assert_eq!(resolve(&served, "held", true, &[1]).await, []);
+    let mut done = 0;
+    for write in writes {
+        match write.await.unwrap() {
+            Ok(_) => done += 1,
+            Err(status) => assert_eq!(refusal(status).0, Reason::Overloaded),
+        }
+    }
+    assert!(done >= 100, "only {done} of those that waited were done");
+    served.stop().await;
+}
