@@ -37,8 +37,8 @@ pub(crate) struct Cluster {
     pub(crate) evaluator: Evaluator,
     pub(crate) answers: Answers,
     pub(crate) transactions: Transactions,
-    /// Held by whoever changes schema or topology.
-    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Held by whoever changes schema, topology or what every shard has.
+    pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
     snapshot: RwLock<Snapshot>,
     prepared: Mutex<LruCache<(u64, String), Arc<Prepared>>>,
     planners: rayon::ThreadPool,
@@ -70,7 +70,7 @@ impl Cluster {
             transactions: Transactions::open(&settings.data.join("ledger.db"))?,
             limits,
             evaluator,
-            changing: tokio::sync::Mutex::new(()),
+            changing: Arc::default(),
             snapshot: RwLock::new(snapshot),
             prepared: Mutex::new(LruCache::new(PREPARED_KEPT)),
             planners,

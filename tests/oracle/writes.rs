@@ -76,6 +76,9 @@ fn rows_of_one_key_are_changed_as_in_one_database() {
         "DELETE FROM products WHERE vendor_id = 'v1' AND id BETWEEN 1000 AND 1002 RETURNING id, name AS was",
         "DELETE FROM products AS p WHERE p.vendor_id = 'v2' AND EXISTS (SELECT 1 FROM sales AS s WHERE s.vendor_id = p.vendor_id AND s.product_id = p.id)",
         "DELETE FROM sales WHERE vendor_id = 'v5' AND amount IS NULL",
+        "WITH products AS (SELECT 'v1' AS vendor_id, 1 AS id) UPDATE products SET stock = 77 WHERE vendor_id = 'v4' AND id % 2 = 0",
+        "WITH products AS (SELECT 'v1' AS vendor_id) DELETE FROM products WHERE vendor_id = 'v6' AND id > 50",
+        "INSERT INTO products(vendor_id, id, stock) VALUES ('v1', 1003, 1) ON CONFLICT (id) DO UPDATE SET (stock, name) = (9, 'both') RETURNING stock, name",
         "DELETE FROM products WHERE vendor_id = 'nobody'",
         // Refused by SQLite too.
         "INSERT INTO products(vendor_id, id) VALUES ('v1', 1003)",
@@ -191,6 +194,17 @@ fn expressions_that_are_defaults_have_one_value_everywhere() {
 #[test]
 fn a_rowid_is_one_of_a_kind_over_all_shards() {
     let oracle = market(&[Layout::Ring(7), Layout::Own]);
+    // The first rows of a cluster find no other shard yet.
+    let fresh = Oracle::new(
+        &[Layout::Own, Layout::Ring(7)],
+        &[Table::sharded("CREATE TABLE t(vendor_id TEXT, id INTEGER PRIMARY KEY)", "vendor_id", "")],
+        &[],
+    );
+    for (_, cluster) in &fresh.clusters {
+        let twice = cluster.execute("INSERT INTO t VALUES ('a', 1), ('b', 1)", &none()).expect_err("1 is there twice");
+        assert_eq!(twice.reason, Some(Reason::Constraint), "{twice:?}");
+    }
+    fresh.exact(["SELECT * FROM t"]);
     // 1 is v1's, 2 is v2's.
     for sql in [
         "INSERT INTO products(vendor_id, id) VALUES ('v1', 2)",
@@ -208,6 +222,10 @@ fn what_is_not_supported_yet_is_refused_by_name() {
     for sql in [
         "UPDATE products SET vendor_id = 'v2' WHERE vendor_id = 'v1'",
         "UPDATE products SET id = 70 WHERE vendor_id = 'v1' AND id = 1",
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 1) ON CONFLICT (id) DO UPDATE SET vendor_id = 'v2'",
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 1) ON CONFLICT (id) DO UPDATE SET stock = 1, (name, id) = ('x', 70)",
+        "UPDATE products SET (stock, price) = (SELECT (SELECT max(amount) FROM sales), 1)",
+        "UPDATE products SET (stock, price) = (SELECT (SELECT max(amount) FROM sales), 1) WHERE vendor_id = 'v1'",
         "UPDATE products SET rowid = 70 WHERE vendor_id = 'v1' AND id = 1",
         "UPDATE products SET stock = (SELECT count(*) FROM sales) WHERE vendor_id = 'v1'",
         "UPDATE products SET stock = amount FROM sales WHERE sales.id = products.id AND products.vendor_id = 'v1'",

@@ -244,10 +244,8 @@ impl Node {
             open.run_queue(|| self.folder.schema(), own)
         });
         if let (Err(_), Some(own)) = (&outcome, own) {
-            self.shards.with(shard, |open| {
-                open.withdraw(&own);
-                Ok(())
-            })?;
+            let settled = self.shards.with(shard, |open| Ok(open.withdraw(&own)))?;
+            return settled.unwrap_or(outcome);
         }
         outcome
     }

@@ -32,6 +32,9 @@ const CALLS_MAX: usize = 256;
 /// must not keep readers, nor that word, from being let in.
 const WRITES_MAX: usize = 192;
 
+/// Most calls that bring the word of transactions at a time: nothing else may keep them out.
+const WORDS_MAX: usize = 32;
+
 /// Parts of an answer that wait for the client: with batches of 1 MiB, what a client that does not read costs.
 const PARTS_WAITING: usize = 4;
 
@@ -51,17 +54,18 @@ pub(crate) struct Service {
     node: Arc<Node>,
     calls: Arc<Semaphore>,
     writes: Arc<Semaphore>,
+    words: Arc<Semaphore>,
 }
 
 impl Service {
     pub(crate) fn new(node: Arc<Node>) -> Service {
-        let (calls, writes) = (Arc::new(Semaphore::new(CALLS_MAX)), Arc::new(Semaphore::new(WRITES_MAX)));
-        Service { node, calls, writes }
+        let [calls, writes, words] = [CALLS_MAX, WRITES_MAX, WORDS_MAX].map(|max| Arc::new(Semaphore::new(max)));
+        Service { node, calls, writes, words }
     }
 
     /// Resolves when no call runs; none may begin afterwards.
     pub(crate) async fn ended(&self) {
-        for (calls, all) in [(&self.calls, CALLS_MAX), (&self.writes, WRITES_MAX)] {
+        for (calls, all) in [(&self.calls, CALLS_MAX), (&self.writes, WRITES_MAX), (&self.words, WORDS_MAX)] {
             let all = u32::try_from(all).expect("a small constant");
             // Closed or not: nobody runs.
             let _ = calls.acquire_many(all).await;
@@ -189,7 +193,9 @@ impl v1::shard_service_server::ShardService for Service {
 
     async fn resolve(&self, request: Request<v1::ResolveRequest>) -> Result<Response<v1::ResolveResponse>, Status> {
         let v1::ResolveRequest { transaction, commit, shards } = request.into_inner();
-        self.run(move |node| {
+        let admitted = Arc::clone(&self.words).acquire_owned().await;
+        let admitted = admitted.map_err(|_| Reason::Internal.status("the node takes no more calls"))?;
+        self.run_admitted(admitted, move |node| {
             let failed = node.resolve(&transaction, commit, &shards, from_wire::work);
             Ok(v1::ResolveResponse { failed: to_wire::failures(node.name(), failed) })
         })

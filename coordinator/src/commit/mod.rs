@@ -18,11 +18,15 @@ mod transaction;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use souk_proto::Reason;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::catalog::StoreError;
+use crate::error::{Error, Result};
 
 pub(crate) use sweep::sweep;
 pub(crate) use transaction::{Part, commit};
@@ -32,6 +36,9 @@ use ledger::{Ledger, SqliteLedger};
 /// A transaction's name: when it began, and chance. No client chooses it, so that one coordinator alone drives it.
 pub(crate) type Name = Uuid;
 
+/// How often is looked whether all is done.
+const SETTLED_LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// What the transactions of a coordinator share.
 pub(crate) struct Transactions {
     ledger: Arc<dyn Ledger>,
@@ -40,8 +47,23 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
+    /// Waits until all that is committed by now is done on every shard.
+    pub(crate) async fn settled(&self, until: Instant) -> Result<()> {
+        let mut left = self.ledger.unfinished().await?;
+        while !left.is_empty() {
+            let unfinished = self.ledger.unfinished().await?;
+            left.retain(|transaction| unfinished.contains(transaction));
+            if Instant::now() >= until {
+                let message = "a shard has not done yet what a transaction decided; try again when its node answers";
+                return Err(Error::new(Reason::Overloaded, message));
+            }
+            sleep(SETTLED_LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
     /// Opens the ledger, which is made when it is missing.
-    pub(crate) fn open(file: &Path) -> Result<Transactions, StoreError> {
+    pub(crate) fn open(file: &Path) -> std::result::Result<Transactions, StoreError> {
         Ok(Transactions { ledger: Arc::new(SqliteLedger::open(file)?), active: Mutex::default() })
     }
 }

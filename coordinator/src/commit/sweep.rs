@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
+use tokio::time::timeout;
+
 use super::ledger::{Decision, Unfinished};
 use super::transaction::tell;
 use super::{Name, Transactions};
@@ -13,6 +16,9 @@ use crate::error::Result;
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(200);
 
+/// How long one look may take.
+const ROUND_MAX: Duration = Duration::from_secs(5);
+
 /// How long a shard waits before the ledger is asked for it: longer than transactions take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -20,14 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) async fn sweep(cluster: Arc<Cluster>) {
     let mut patience = Duration::ZERO;
     loop {
-        if let Err(error) = finish(&cluster).await {
-            tracing::warn!("transactions that are decided: {error}");
+        match timeout(ROUND_MAX, finish(&cluster)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("transactions that are decided: {error}"),
+            Err(_) => tracing::warn!("transactions that are decided: some node does not answer"),
         }
-        for node in cluster.node_ids() {
-            if let Err(error) = release(&cluster, &node, patience).await {
-                tracing::debug!("transactions on node `{node}`: {error}");
-            }
-        }
+        let nodes = cluster.node_ids();
+        join_all(nodes.iter().map(|node| release_in_time(&cluster, node, patience))).await;
         patience = PATIENCE;
         tokio::time::sleep(EVERY).await;
     }
@@ -42,6 +47,15 @@ async fn finish(cluster: &Arc<Cluster>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A node that does not answer must not keep the others waiting.
+async fn release_in_time(cluster: &Arc<Cluster>, node: &str, patience: Duration) {
+    match timeout(ROUND_MAX, release(cluster, node, patience)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!("transactions on node `{node}`: {error}"),
+        Err(_) => tracing::warn!("transactions on node `{node}`: it does not answer"),
+    }
 }
 
 /// Gives shards of a node the ledger's word. Asking aborts what it does not know.

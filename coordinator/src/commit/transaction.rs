@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use souk_proto::Reason;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep};
 
 use super::Name;
@@ -27,16 +28,20 @@ const RETRY_MAX: Duration = Duration::from_millis(200);
 
 /// Does all parts or none; what each statement did, part by part. An error says that nothing was done, unless it says that this is
 /// unknown.
+///
+/// `alone` is held until it is over, whatever becomes of the caller.
 pub(crate) async fn commit(
     cluster: &Arc<Cluster>,
     parts: Vec<Part>,
     schema_version: u64,
     deadline: Instant,
     bytes_max: u64,
+    alone: Option<OwnedMutexGuard<()>>,
 ) -> Result<Vec<Vec<Done>>> {
     let cluster = Arc::clone(cluster);
     // A client that goes away must not leave it half way.
     let driven = tokio::spawn(async move {
+        let _alone = alone;
         let mut wait = RETRY_FIRST;
         loop {
             let transaction = Transaction::begin(&cluster, schema_version, deadline, bytes_max);

@@ -6,6 +6,7 @@ use std::ops::Range;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use super::SqlError;
+use super::print::quote;
 
 /// A statement that changes rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(crate) struct Insert {
     /// The table's other name, which the clauses behind the rows may use.
     pub(crate) alias: Option<String>,
     pub(crate) upsert: Option<Clause>,
+    /// Every column that ON CONFLICT sets.
+    pub(crate) sets: Vec<String>,
     pub(crate) returning: Option<Clause>,
 }
 
@@ -151,9 +154,34 @@ impl Reader<'_> {
             columns,
             source,
             alias,
+            sets: self.upserted(upsert..returning)?,
             upsert: self.clause(upsert..returning),
             returning: self.clause(returning..end),
         })
+    }
+
+    /// The columns that are set in `ON CONFLICT ... DO UPDATE SET ...`, of which there may be several.
+    fn upserted(&self, range: Range<usize>) -> Option<Vec<String>> {
+        let mut columns = Vec::new();
+        let mut from = range.start;
+        while let Some(set) = self.find(from, range.end, &["SET"]) {
+            let next = self.upsert(set, range.end).unwrap_or(range.end);
+            let end = self.find(set, next, &["WHERE"]).unwrap_or(next);
+            for assignment in self.split(set + 1..end, &Token::Comma) {
+                columns.extend(self.assigned(&assignment)?);
+            }
+            from = next;
+        }
+        Some(columns)
+    }
+
+    /// The columns that an assignment sets.
+    fn assigned(&self, assignment: &Range<usize>) -> Option<Vec<String>> {
+        let equal = self.find_token(assignment.clone(), &Token::Eq)?;
+        if self.is_token(assignment.start, &Token::LParen) {
+            return self.names(assignment.start + 1..self.closing(assignment.start)?);
+        }
+        self.names(assignment.start..equal)
     }
 
     fn update(&self, start: usize) -> Option<Update> {
@@ -168,14 +196,11 @@ impl Reader<'_> {
         let mut terms = Vec::new();
         for assignment in self.split(set + 1..from, &Token::Comma) {
             let equal = self.find_token(assignment.clone(), &Token::Eq)?;
-            if self.is_token(assignment.start, &Token::LParen) {
-                let closing = self.closing(assignment.start)?;
-                columns.extend(self.names(assignment.start + 1..closing)?);
-                terms.push(self.row_terms(equal + 1..assignment.end)?);
-            } else {
-                columns.extend(self.names(assignment.start..equal)?);
-                terms.push(self.print(equal + 1..assignment.end));
-            }
+            let assigned = self.assigned(&assignment)?;
+            let is_row = self.is_token(assignment.start, &Token::LParen);
+            let value = equal + 1..assignment.end;
+            terms.push(if is_row { self.row_terms(value, assigned.len())? } else { self.print(value) });
+            columns.extend(assigned);
         }
         if returning < end {
             terms.push(self.print(returning + 1..end));
@@ -198,14 +223,22 @@ impl Reader<'_> {
         Some(Delete { table, reads })
     }
 
-    /// The values of a row: those of a list, or a query as something that reads what it reads.
-    fn row_terms(&self, range: Range<usize>) -> Option<String> {
+    /// The values of a row: those of a list, or a query of so many columns in a comparison, where all that it reads is read.
+    fn row_terms(&self, range: Range<usize>, width: usize) -> Option<String> {
         if !self.is_token(range.start, &Token::LParen) || self.closing(range.start)? + 1 != range.end {
             return None;
         }
         let inner = range.start + 1..range.end - 1;
         let is_query = ["SELECT", "VALUES", "WITH"].iter().any(|word| self.is(inner.start, word));
-        Some(if is_query { format!("EXISTS ({})", self.print(inner)) } else { self.print(inner) })
+        if !is_query {
+            return Some(self.print(inner));
+        }
+        let nulls = vec!["NULL"; width].join(", ");
+        Some(if width == 1 {
+            format!("({})", self.print(inner))
+        } else {
+            format!("({}) = ({nulls})", self.print(inner))
+        })
     }
 
     /// `[main.]table [[AS] alias] [INDEXED BY index | NOT INDEXED]` up to a word, or to where its clauses begin: what FROM takes, the
@@ -221,7 +254,8 @@ impl Reader<'_> {
         // The way that SQLite goes by is not what is asked here.
         let hint = self.find(after, end, &["INDEXED"]);
         let named = hint.map_or(end, |hint| if self.is(hint - 1, "NOT") { hint - 1 } else { hint });
-        Some((self.print(at..named), table, end))
+        // A WITH table of the same name is not meant: what is changed is a table.
+        Some((format!("main.{} {}", quote(&table), self.print(after..named)), table, end))
     }
 
     /// Where the clauses of an UPDATE or DELETE begin; each is where the next begins when it is not there.
@@ -288,7 +322,9 @@ impl Reader<'_> {
         if range.is_empty() {
             return None;
         }
-        let has_query = range.clone().any(|at| self.is(at, "SELECT") || self.is(at, "VALUES"));
+        // A table behind IN is a query too.
+        let is_in_table = |at: usize| self.is(at, "IN") && !self.is_token(at + 1, &Token::LParen);
+        let has_query = range.clone().any(|at| self.is(at, "SELECT") || self.is(at, "VALUES") || is_in_table(at));
         let word = |at: usize| match &self.tokens[at].token {
             Token::Placeholder(number) => Word::Parameter(number.trim_start_matches('?').parse().unwrap_or(0)),
             _ => Word::Text(self.source(at).to_owned()),

@@ -31,6 +31,9 @@ pub(crate) async fn first_shards(cluster: &Arc<Cluster>, policy: PlacementPolicy
     make(cluster, new).await
 }
 
+/// How long new shards wait for what is decided to be done.
+const SETTLED_WAIT_MAX: Duration = Duration::from_secs(10);
+
 /// Gives each of these canonical keys a shard of its own, unless it has one by now.
 pub(super) async fn pin_keys(cluster: &Arc<Cluster>, keys: &[Vec<u8>]) -> Result<()> {
     let _changing = cluster.changing.lock().await;
@@ -45,6 +48,15 @@ pub(super) async fn pin_keys(cluster: &Arc<Cluster>, keys: &[Vec<u8>]) -> Result
 }
 
 async fn make(cluster: &Arc<Cluster>, new: NewShards) -> Result<()> {
+    let catalog = cluster.snapshot().catalog;
+    if catalog.schema.tables().iter().any(|table| table.key().is_none()) {
+        // Else a row that is decided and not yet on every shard might be missing on the new ones.
+        let settled = cluster.transactions.settled(Instant::now() + SETTLED_WAIT_MAX).await;
+        if let Err(error) = settled {
+            cluster.store.forget(&new)?;
+            return Err(error);
+        }
+    }
     match try_join(create(cluster, &new), replicated_rows(cluster)).await {
         Ok(((), rows)) => {
             if let Err(error) = copy(cluster, &new, rows).await {

@@ -67,6 +67,9 @@ const WAL_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long rows and schema changes wait for the word of a transaction over several shards.
 const FENCE_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// How often who waits for a word looks whether to go on.
+const WORD_LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// How often it looks whether they are done.
 const WAL_LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -209,7 +212,7 @@ impl Shard {
                 return Ok(outcome?);
             }
             // Before others' requests are taken: they wait for their own calls, which come here next.
-            let waited = self.wait_for_word(&mut held, own.until());
+            let waited = self.wait_for_word(&mut held, own.until(), Some(own.ticket()));
             if own.is_settled() {
                 continue;
             }
@@ -227,9 +230,12 @@ impl Shard {
         }
     }
 
-    /// Takes a request back that cannot be run.
-    pub(crate) fn withdraw(&self, own: &Arc<Waiting>) {
+    /// Takes a request back that could not be run; what became of it when another call has run it meanwhile.
+    pub(crate) fn withdraw(&self, own: &Arc<Waiting>) -> Option<Result<Vec<Done>, Fault>> {
+        // Under the writer's lock: no call is at it then.
+        let _held = self.writer.lock();
         self.queue.withdraw(own);
+        own.take()
     }
 
     /// Runs a part of a transaction, undoes it, and promises to do it.
@@ -266,12 +272,17 @@ impl Shard {
         body: impl FnOnce(&mut Writer) -> Result<T, WriteFault>,
     ) -> Result<T, Trouble> {
         let mut held = self.writer.lock();
-        self.wait_for_word(&mut held, until)?;
+        self.wait_for_word(&mut held, until, None)?;
         self.write_held(&mut held, Some(log), body)
     }
 
     /// Opens the writer, and waits until it has no promise to keep.
-    fn wait_for_word(&self, held: &mut MutexGuard<'_, Option<Writer>>, until: Instant) -> Result<(), Trouble> {
+    fn wait_for_word(
+        &self,
+        held: &mut MutexGuard<'_, Option<Writer>>,
+        until: Instant,
+        ticket: Option<&Ticket>,
+    ) -> Result<(), Trouble> {
         loop {
             let writer = self.open_writer(held)?;
             if writer.intent().is_none() {
@@ -279,9 +290,13 @@ impl Shard {
             }
             let fault = writer.held();
             self.show_fence(held);
-            if self.resolved.wait_until(held, until).timed_out() {
+            if Instant::now() >= until {
                 return Err(fault.into());
             }
+            if let Some(ticket) = ticket {
+                ticket.check()?;
+            }
+            self.resolved.wait_until(held, until.min(Instant::now() + WORD_LOOK_EVERY));
         }
     }
 
@@ -303,7 +318,9 @@ impl Shard {
         self.remember_inode()?;
         let counted = CountOnDrop(&self.commits);
         let outcome = log.map_or(Ok(()), |log| writer.catch_up(log)).and_then(|()| body(writer));
+        // Not between a promise and its word: other statistics may make other plans.
         if outcome.is_ok()
+            && writer.intent().is_none()
             && let Err(error) = writer.optimize()
         {
             tracing::warn!(shard = self.place.shard, %error, "SQLite made no statistics");

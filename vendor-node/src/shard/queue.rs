@@ -75,6 +75,11 @@ impl Waiting {
         self.request.ticket.deadline()
     }
 
+    /// What it looks at to know whether to go on.
+    pub(super) fn ticket(&self) -> &Ticket {
+        &self.request.ticket
+    }
+
     /// Whether what became of it is known.
     pub(super) fn is_settled(&self) -> bool {
         self.outcome.lock().is_some()

@@ -25,10 +25,10 @@ impl Changing<'_> {
             return Ok((columns, rows));
         }
         let evaluator = &self.cluster.evaluator;
-        // The time is one for the whole statement, whatever else is one for each row.
+        // One for the whole statement, the time too; what is chance is another for each row.
         let (mut fixed, mut all) = (Vec::new(), Batch::new(rows.width() + missing.len()));
         for (_, expression) in &missing {
-            fixed.push(if is_time(expression) { Some(evaluator.value(expression, &[])?) } else { None });
+            fixed.push(if is_chance(expression) { None } else { Some(evaluator.value(expression, &[])?) });
         }
         let mut cursor = rows.cursor();
         while cursor.advance() {
@@ -49,9 +49,45 @@ impl Changing<'_> {
 
 /// A default as an expression, unless it is a literal.
 fn expression(default: &str) -> Option<&str> {
-    (is_time(default) || default.contains('(')).then_some(default)
+    (!is_literal(default.trim())).then_some(default)
 }
 
-fn is_time(default: &str) -> bool {
-    ["CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"].iter().any(|time| default.trim().eq_ignore_ascii_case(time))
+/// A number, a text, a blob, or one of the words that are values.
+fn is_literal(default: &str) -> bool {
+    let is_word = ["NULL", "TRUE", "FALSE"].iter().any(|word| default.eq_ignore_ascii_case(word));
+    let unsigned = default.trim_start_matches(['+', '-', ' ']);
+    let is_number =
+        !unsigned.is_empty() && unsigned.chars().all(|character| character.is_ascii_digit() || character == '.');
+    let quoted = default.strip_prefix(['x', 'X']).unwrap_or(default);
+    let inner = quoted.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    let is_text = inner.is_some_and(|inner| !inner.replace("\'\'", "").contains('\''));
+    is_word || is_number || is_text
+}
+
+fn is_chance(default: &str) -> bool {
+    default.to_ascii_uppercase().contains("RANDOM")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_the_shards_to_give() {
+        for literal in ["7", "-1.5", "'it''s'", "''", "x'00ff'", "NULL", "true", "+ 3"] {
+            assert!(is_literal(literal), "{literal}");
+        }
+        for computed in [
+            "CURRENT_TIMESTAMP",
+            "'on ' || CURRENT_DATE",
+            "1 + 1",
+            "datetime('now')",
+            "'a' || 'b'",
+            "-random()",
+            "-",
+            "1e3",
+        ] {
+            assert!(!is_literal(computed), "{computed}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! UPDATE and DELETE: the text itself goes where the rows are that it changes.
 
-use super::{Changing, Together, unsupported};
+use super::{Changing, NOT_REPEATED, Together, unsupported};
 use crate::commit::Part;
 use crate::error::Result;
 use crate::exec::ShardStatement;
@@ -19,7 +19,10 @@ impl Changing<'_> {
                     table.name
                 )));
             }
-            (Distribution::Replicated, _) => (self.snapshot.topology.shards(), Together::Replicated),
+            (Distribution::Replicated, _) if !facts.repeats && self.snapshot.topology.shard_count() > 1 => {
+                return Err(unsupported(NOT_REPEATED));
+            }
+            (Distribution::Replicated, _) => return self.run_everywhere(self.itself()).await,
             // No shard has such a key.
             (Distribution::Sharded { .. }, RowsAt::Nowhere) => return Ok(self.nothing()),
             (Distribution::Sharded { .. }, RowsAt::Shards(shards)) => (shards, Together::Sharded { last: None }),
@@ -31,13 +34,16 @@ impl Changing<'_> {
             }
         };
         if shards.len() > 1 && !facts.repeats {
-            return Err(unsupported(
-                "the clock or chance in a statement for several shards is not supported yet; bind a value",
-            ));
+            return Err(unsupported(NOT_REPEATED));
         }
-        let statement = ShardStatement { sql: self.text.to_owned(), rows: None, parameters: self.parameters.clone() };
+        let statement = self.itself();
         let part = |shard| Part { shard, statements: vec![statement.clone()] };
         self.run(shards.into_iter().map(part).collect(), together).await
+    }
+
+    /// The text as it was given.
+    fn itself(&self) -> ShardStatement {
+        ShardStatement { sql: self.text.to_owned(), rows: None, parameters: self.parameters.clone() }
     }
 
     /// A row whose key changes goes to another shard, and a rowid is one of a kind over all shards.

@@ -6,7 +6,7 @@ use souk_merge::Batch;
 use souk_proto::Reason;
 
 use super::taken::Rows;
-use super::{Changing, Together, refuse_ending, unsupported};
+use super::{Changing, NOT_REPEATED, Together, refuse_ending, unsupported};
 use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
@@ -16,7 +16,7 @@ use crate::write::router::{Routed, route, target};
 use crate::write::{Executed, shards};
 
 /// What gives another value at another time, or each time.
-const NOT_REPEATED: [&str; 13] = [
+const UNREPEATED: [&str; 13] = [
     "CURRENT_TIMESTAMP",
     "CURRENT_DATE",
     "CURRENT_TIME",
@@ -42,6 +42,7 @@ impl Changing<'_> {
                 table.name
             )));
         };
+        self.refuse_moves(table, &insert.sets)?;
         let clauses = || [&insert.upsert, &insert.returning].into_iter().flatten();
         if clauses().any(|clause| clause.has_query) {
             return Err(unsupported("a subquery in ON CONFLICT or RETURNING is not supported yet"));
@@ -50,21 +51,22 @@ impl Changing<'_> {
         target(&self.snapshot, &table.name, &columns)?;
         let Some(rows) = self.rows(source).await? else { return Ok(self.nothing()) };
         let (columns, rows) = self.with_defaults(table, columns, rows)?;
-        let (parts, together) = match table.distribution {
-            Distribution::Replicated => {
-                let shards = self.snapshot.topology.shards();
-                let statement = self.insert_statement(table, &insert, &columns, rows);
-                let part = |shard| Part { shard, statements: vec![statement.clone()] };
-                (shards.into_iter().map(part).collect(), Together::Replicated)
-            }
-            Distribution::Sharded { .. } => self.by_shard(table, &insert, &columns, rows).await?,
-        };
-        if parts.len() > 1 && clauses().any(|clause| clause.mentions(&NOT_REPEATED)) {
-            return Err(unsupported(
-                "the clock or chance in a statement for several shards is not supported yet; bind a value",
-            ));
+        let is_unrepeated = clauses().any(|clause| clause.mentions(&UNREPEATED));
+        if is_unrepeated && table.key().is_none() && self.snapshot.topology.shard_count() > 1 {
+            return Err(unsupported(NOT_REPEATED));
         }
-        self.run(parts, together).await
+        match table.distribution {
+            Distribution::Replicated => {
+                self.run_everywhere(self.insert_statement(table, &insert, &columns, rows)).await
+            }
+            Distribution::Sharded { .. } => {
+                let (parts, together) = self.by_shard(table, &insert, &columns, rows).await?;
+                if parts.len() > 1 && is_unrepeated {
+                    return Err(unsupported(NOT_REPEATED));
+                }
+                self.run(parts, together).await
+            }
+        }
     }
 
     /// The rows of an INSERT; none when there is none.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::Executed;
@@ -22,9 +23,12 @@ use crate::catalog::Snapshot;
 use crate::cluster::Cluster;
 use crate::commit::{Part, commit};
 use crate::error::{Error, Result};
-use crate::exec::{Done, WriteRequest};
+use crate::exec::{Done, ShardStatement, WriteRequest};
 use crate::session::{Session, order_parameters};
 use crate::sql::{Change, ChangeStatement, TableInfo};
+
+/// Why a statement that several shards would run, each twice, is refused.
+const NOT_REPEATED: &str = "the clock or chance in a statement for several shards is not supported yet; bind a value";
 
 /// Bytes that RETURNING may give: it travels as one message.
 const RETURNED_BYTES_MAX: u64 = 16 << 20;
@@ -81,20 +85,45 @@ impl Changing<'_> {
         table.ok_or_else(|| unsupported(format!("writing to `{name}`, which is no table, is not supported")))
     }
 
+    /// Changes what every shard has. No shard is made meanwhile: it would get the rows as they were.
+    async fn run_everywhere(&self, statement: ShardStatement) -> Result<Executed> {
+        let alone = Arc::clone(&self.cluster.changing).lock_owned().await;
+        let shards = self.cluster.snapshot().topology.shards();
+        let part = |shard| Part { shard, statements: vec![statement.clone()] };
+        self.run_alone(shards.into_iter().map(part).collect(), Together::Replicated, Some(alone)).await
+    }
+
     /// Does the parts, all or none.
-    async fn run(&self, mut parts: Vec<Part>, together: Together) -> Result<Executed> {
+    async fn run(&self, parts: Vec<Part>, together: Together) -> Result<Executed> {
+        self.run_alone(parts, together, None).await
+    }
+
+    async fn run_alone(
+        &self,
+        mut parts: Vec<Part>,
+        together: Together,
+        alone: Option<OwnedMutexGuard<()>>,
+    ) -> Result<Executed> {
         let (version, deadline) = (self.snapshot.catalog.version, self.deadline);
         let bytes_max = self.cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
         if parts.len() > 1 {
-            let done = commit(self.cluster, parts, version, deadline, bytes_max).await?;
+            let done = commit(self.cluster, parts, version, deadline, bytes_max, alone).await?;
             return self.combined(done.into_iter().flatten().collect(), together);
         }
         let Some(Part { shard, statements }) = parts.pop() else { return Ok(self.nothing()) };
         // A shard that was just made is not in the snapshot that the statement was planned for.
         let topology = self.cluster.snapshot().topology;
-        let node = topology.node_of(shard).ok_or_else(|| Error::internal("a shard has no node"))?;
+        let node = topology.node_of(shard).ok_or_else(|| Error::internal("a shard has no node"))?.to_owned();
         let request = WriteRequest { shard, schema_version: version, deadline, bytes_max, statements };
-        self.combined(self.cluster.nodes.write(node, request).await?, together)
+        let nodes = Arc::clone(&self.cluster.nodes);
+        // Held until it is over, also when the client goes away.
+        let written = tokio::spawn(async move {
+            let _alone = alone;
+            nodes.write(&node, request).await
+        });
+        let written =
+            written.await.map_err(|_| Error::internal("the write broke down: whether it happened is unknown"))?;
+        self.combined(written?, together)
     }
 
     /// What the parts did, of which each is one statement.
@@ -107,7 +136,9 @@ impl Changing<'_> {
         let last_insert_rowid = last.and_then(|done| done.last_insert_rowid);
         if let Together::Replicated = together {
             if done.iter().any(|other| Some(other.rows_affected) != done.first().map(|first| first.rows_affected)) {
-                return Err(Error::internal("shards that must have the same rows have not"));
+                return Err(Error::internal(
+                    "the statement was done, but shards that must have the same rows have not: compare the table on them",
+                ));
             }
             done.truncate(1);
         }

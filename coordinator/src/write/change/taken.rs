@@ -8,6 +8,7 @@ use souk_proto::Reason;
 
 use super::{Changing, unsupported};
 use crate::error::{Error, Result};
+use crate::settings::PlacementPolicy;
 use crate::sql::{ColumnInfo, Insert, TableInfo, quote};
 
 /// Rowids that are looked for at once.
@@ -44,7 +45,9 @@ impl Changing<'_> {
         let all = |batch: Batch| Left { places: (0..batch.rows()).collect(), batch };
         let Some(alias) = to.table.rowid_alias.map(|alias| &to.table.columns[alias]) else { return Ok(all(rows)) };
         let column = to.columns.iter().position(|column| column.eq_ignore_ascii_case(&alias.name));
-        let Some(column) = column.filter(|_| self.snapshot.topology.shard_count() > 1) else { return Ok(all(rows)) };
+        // Where keys get shards of their own there may be others in a moment.
+        let is_alone = self.snapshot.topology.shard_count() == 1 && self.cluster.policy != PlacementPolicy::Own;
+        let Some(column) = column.filter(|_| !is_alone) else { return Ok(all(rows)) };
         let mut ids = Vec::with_capacity(rows.rows());
         let mut cursor = rows.cursor();
         while cursor.advance() {

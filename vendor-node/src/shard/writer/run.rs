@@ -30,8 +30,9 @@ impl Writer {
                 together.iter().zip(outcomes).for_each(|(waiting, outcome)| waiting.settle(outcome));
                 Ok(())
             }
-            // A deferred constraint speaks at the end of the transaction: alone each is told of its own.
-            Err(WriteFault { fault, close: false }) if fault.reason == Reason::Constraint && together.len() > 1 => {
+            // A deferred constraint speaks at the end of the transaction, and who is interrupted takes the transaction along: alone
+            // each is told of its own.
+            Err(WriteFault { fault, close: false }) if !fault.is_of_shard() && together.len() > 1 => {
                 together.iter().try_for_each(|waiting| self.run_alone(waiting))
             }
             Err(fault) => Err(fault),
