@@ -255,6 +255,21 @@ async fn what_a_constraint_refuses_is_not_promised() {
         }
     }
     assert!(fenced(&served).await.is_empty());
+    // A row may name one that comes behind it, and not one that never comes; another request at the same time is not told of it.
+    let rows = |rows: &[[i64; 2]]| {
+        let mut batch = Batch::new(2);
+        rows.iter().for_each(|row| batch.push_row(row.map(|value| Value::Integer(value)).iter().map(Value::as_ref)));
+        let tree =
+            v1::ShardStatement { rows: Some(batch.into()), ..statement("INSERT INTO tree VALUES (?1, ?2)", &[]) };
+        v1::WriteRequest { schema_version: 3, ..request(1, vec![tree]) }
+    };
+    let more = ["CREATE TABLE tree(id INTEGER PRIMARY KEY, above REFERENCES tree)"];
+    served.apply(&[&schema[..], &more].concat()).await.unwrap();
+    let (whole, broken) = (rows(&[[1, 2], [2, 2]]), rows(&[[3, 4]]));
+    let (mut first, mut second) = (served.client.clone(), served.client.clone());
+    let (whole, broken) = tokio::join!(first.write(whole), second.write(broken));
+    assert_eq!(whole.unwrap().into_inner().outcomes[0].rows_affected, 2);
+    assert_eq!(refusal(broken.unwrap_err()).0, Reason::Constraint);
     served.stop().await;
 }
 

@@ -96,6 +96,23 @@ impl Clause {
     }
 }
 
+/// The number of a parameter.
+fn parameter(token: &Token) -> Option<usize> {
+    match token {
+        Token::Placeholder(number) => number.trim_start_matches('?').parse().ok(),
+        _ => None,
+    }
+}
+
+/// The highest number of a statement's parameters; the highest there is when some token begins one that was not read as such.
+pub(super) fn highest_parameter(tokens: &[TokenWithSpan]) -> usize {
+    let is_unread = |token: &Token| matches!(token, Token::Colon | Token::DoubleColon | Token::AtSign | Token::Sharp);
+    if tokens.iter().any(|token| is_unread(&token.token)) {
+        return usize::MAX;
+    }
+    tokens.iter().filter_map(|token| parameter(&token.token)).max().unwrap_or(0)
+}
+
 /// Takes a statement apart; none when it is of another kind. A part that is not found is an error: nothing is guessed.
 pub(super) fn take_apart(text: &str, tokens: &[TokenWithSpan]) -> Option<Result<Change, SqlError>> {
     let reader = Reader { text, tokens, starts: offsets(text, tokens.iter().map(|token| token.span.start)) };
@@ -326,7 +343,7 @@ impl Reader<'_> {
         let is_in_table = |at: usize| self.is(at, "IN") && !self.is_token(at + 1, &Token::LParen);
         let has_query = range.clone().any(|at| self.is(at, "SELECT") || self.is(at, "VALUES") || is_in_table(at));
         let word = |at: usize| match &self.tokens[at].token {
-            Token::Placeholder(number) => Word::Parameter(number.trim_start_matches('?').parse().unwrap_or(0)),
+            token @ Token::Placeholder(_) => Word::Parameter(parameter(token).unwrap_or(0)),
             _ => Word::Text(self.source(at).to_owned()),
         };
         let mut words: Vec<Word> = Vec::new();
@@ -466,4 +483,61 @@ fn offsets(text: &str, locations: impl Iterator<Item = Location>) -> Vec<usize> 
         found.push(characters.peek().map_or(text.len(), |(offset, _)| *offset));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Bounds, tokens::tokenize};
+    use super::*;
+
+    fn parts(text: &str) -> Change {
+        let tokens = tokenize(text, &Bounds::default()).expect("tokens");
+        take_apart(text, &tokens).expect("a change").expect("of a form that is known")
+    }
+
+    #[track_caller]
+    fn check_reads(text: &str, expected: &str) {
+        let reads = match parts(text) {
+            Change::Update(Update { reads, .. }) | Change::Delete(Delete { reads, .. }) => reads,
+            Change::Insert(insert) => panic!("{insert:?}"),
+        };
+        assert_eq!(reads.split_whitespace().collect::<Vec<_>>().join(" "), expected, "{text}");
+    }
+
+    #[test]
+    fn what_a_statement_reads_is_a_select_from_its_table() {
+        check_reads("DELETE FROM t", "SELECT 1 FROM main.\"t\"");
+        check_reads(
+            "delete from main.[a b] as x where x.c = ? returning *",
+            "SELECT * FROM main.\"a b\" as x where x.c = ?1",
+        );
+        check_reads(
+            "UPDATE t INDEXED BY i SET a = ?, (b, c) = (1, ?2), d = (e IS DISTINCT FROM f) WHERE g = ? RETURNING h AS k",
+            "SELECT ?1, 1, ?2, (e IS DISTINCT FROM f), h AS k FROM main.\"t\" WHERE g = ?3",
+        );
+        check_reads(
+            "WITH t AS (SELECT 1) UPDATE t SET a = b IS DISTINCT FROM 2, (c, d) = (SELECT x, y FROM u) FROM v, w WHERE t.k = v.k",
+            "WITH t AS (SELECT 1) SELECT b IS DISTINCT FROM 2, (SELECT x, y FROM u) = (NULL, NULL) FROM main.\"t\" , v, w WHERE t.k = v.k",
+        );
+    }
+
+    #[test]
+    fn an_insert_is_its_rows_and_what_follows_them() {
+        let text = "INSERT OR IGNORE INTO t AS x (a, \"b\") SELECT 1, ? FROM u JOIN v ON u.k = v.k \
+                    ON CONFLICT (a) DO UPDATE SET a = ?, (b, c) = (1, 2) WHERE x.a > 0 ON CONFLICT DO NOTHING RETURNING a IN w";
+        let Change::Insert(insert) = parts(text) else { panic!("{text}") };
+        assert_eq!(insert.source.as_deref().map(str::trim), Some("SELECT 1, ? FROM u JOIN v ON u.k = v.k"));
+        assert_eq!((insert.or.as_deref(), insert.alias.as_deref()), (Some("IGNORE"), Some("x")));
+        assert_eq!(insert.sets, ["a", "b", "c"]);
+        let (upsert, returning) = (insert.upsert.expect("a clause"), insert.returning.expect("a clause"));
+        assert!(upsert.print(5).contains("SET a = ?7"), "{}", upsert.print(5));
+        assert!(!upsert.has_query && returning.has_query, "a table behind IN is a query");
+    }
+
+    #[test]
+    fn parameters_that_are_read_otherwise_are_seen() {
+        let highest = |text| highest_parameter(&tokenize(text, &Bounds::default()).expect("tokens"));
+        assert_eq!(highest("DELETE FROM t WHERE a = ? AND b = :n AND c = ?7 AND d = @n"), 7 + 1);
+        assert_eq!(highest("DELETE FROM t WHERE a = :1"), usize::MAX);
+    }
 }

@@ -144,6 +144,10 @@ pub(crate) fn prepare_change(twin: &Twin, text: &str, bounds: &Bounds) -> Result
         return Err(SqlError::from_sqlite(rusqlite::Error::MultipleStatement));
     }
     let Described { columns, parameters, .. } = twin.describe_change(text)?;
+    if change::highest_parameter(&tokens) != parameters.len() {
+        // `:1`, `$a::b`: names that are taken apart differently here.
+        return Err(SqlError::Unsupported("a parameter with such a name".into()));
+    }
     let end = tokens.iter().position(|token| matches!(token.token, Token::SemiColon | Token::EOF));
     let change = change::take_apart(text, &tokens[..end.unwrap_or(tokens.len())]);
     let change = change.unwrap_or_else(|| Err(SqlError::Unsupported("this kind of statement".into())))?;

@@ -16,7 +16,6 @@ use souk_proto::Reason;
 use super::{WriteFault, Writer};
 use crate::{
     error::Fault,
-    raw,
     shard::{
         place::Phase,
         queue::{Done, WriteRequest},
@@ -113,13 +112,7 @@ impl Writer {
         let control =
             |writer: &Writer, sql| writer.control(sql).map_err(|error| writer.place.sqlite(Phase::Run, &error));
         control(self, "BEGIN IMMEDIATE")?;
-        let outcome = self.check_schema(request).and_then(|()| self.run_statements(request)).and_then(|outcomes| {
-            // What a constraint that waits for the commit would say.
-            if raw::breaks_deferred_constraint(&self.connection) {
-                return Err(Fault::new(Reason::Constraint, "FOREIGN KEY constraint failed"));
-            }
-            Ok(outcomes)
-        });
+        let outcome = self.check_schema(request).and_then(|()| self.run_statements(request));
         self.roll_back().map_err(|error| WriteFault { fault: self.place.sqlite(Phase::Run, &error), close: true })?;
         outcome.map_err(WriteFault::from)
     }

@@ -12,6 +12,7 @@ use souk_proto::Reason;
 use super::{WriteFault, Writer};
 use crate::{
     error::Fault,
+    raw,
     shard::{
         place::{Phase, code},
         queue::{Done, Waiting, WriteRequest, WriteStatement},
@@ -83,7 +84,10 @@ impl Writer {
         Err(self.place.fault(Reason::SchemaMismatch, words))
     }
 
+    /// Runs the statements of a request in the transaction that is open. Foreign keys speak at its end: a row that is inserted for each of
+    /// several may name one that comes behind it, as in a statement of all of them.
     pub(super) fn run_statements(&self, request: &WriteRequest) -> Outcome {
+        self.control("PRAGMA defer_foreign_keys = ON").map_err(|error| self.place.sqlite(Phase::Run, &error))?;
         self.client.trusted.store(false, Ordering::Relaxed);
         *self.client.ticket.lock() = Some(Arc::clone(&request.ticket));
         let mut bytes_left = request.bytes_max;
@@ -91,6 +95,9 @@ impl Writer {
         let outcome = request.statements.iter().map(run).collect();
         *self.client.ticket.lock() = None;
         self.client.trusted.store(true, Ordering::Relaxed);
+        if outcome.is_ok() && raw::breaks_deferred_constraint(&self.connection) {
+            return Err(Fault::new(Reason::Constraint, "FOREIGN KEY constraint failed"));
+        }
         outcome
     }
 
