@@ -92,7 +92,7 @@ impl Writer {
         *self.client.ticket.lock() = Some(Arc::clone(&request.ticket));
         let mut bytes_left = request.bytes_max;
         let run = |statement| self.run_statement(statement, request, &mut bytes_left);
-        let outcome = request.statements.iter().map(run).collect();
+        let outcome: Outcome = request.statements.iter().map(run).collect();
         *self.client.ticket.lock() = None;
         self.client.trusted.store(true, Ordering::Relaxed);
         if outcome.is_ok() && raw::breaks_deferred_constraint(&self.connection) {
