@@ -122,15 +122,20 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.stdin = None;
-        let deadline = Instant::now() + STOP_TIMEOUT;
-        while Instant::now() < deadline {
-            match self.child.try_wait() {
-                Ok(None) => thread::sleep(Duration::from_millis(5)),
-                Ok(Some(_)) | Err(_) => return,
-            }
-        }
-        // It is gone already, or goes now.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&mut self.child, STOP_TIMEOUT);
     }
+}
+
+/// Waits for a process that was told to stop, and kills it when it does not.
+pub(crate) fn end(child: &mut Child, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while Instant::now() < deadline {
+        match child.try_wait() {
+            Ok(None) => thread::sleep(Duration::from_millis(5)),
+            Ok(Some(_)) | Err(_) => return,
+        }
+    }
+    // It is gone already, or goes now.
+    let _ = child.kill();
+    let _ = child.wait();
 }

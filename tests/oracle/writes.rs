@@ -171,6 +171,7 @@ fn expressions_that_are_defaults_have_one_value_everywhere() {
                 "CREATE TABLE u(id INTEGER PRIMARY KEY, at TEXT DEFAULT CURRENT_TIMESTAMP, r DEFAULT (abs(random())))",
                 "",
             ),
+            Table::replicated("CREATE TABLE v(id INTEGER PRIMARY KEY, r INTEGER NOT NULL DEFAULT (abs(random())))", ""),
         ],
         &[],
     );
@@ -183,12 +184,38 @@ fn expressions_that_are_defaults_have_one_value_everywhere() {
     let one = |sql: &str| cluster.query(sql, &none()).expect(sql).rows[0].clone();
     let integers = |values: &[i64]| values.iter().copied().map(Value::Integer).collect::<Vec<_>>();
     assert_eq!(one("SELECT count(DISTINCT at), count(DISTINCT r), sum(n), sum(s) FROM t"), integers(&[1, 5, 35, 10]));
+    let replaced = cluster.execute("INSERT OR REPLACE INTO v(id) VALUES (1)", &none()).expect_err("each shard its own");
+    assert_eq!(replaced.reason, Some(Reason::UnsupportedSql), "{replaced:?}");
     // A replicated table is read from any shard: each has the same.
     for key in 1..=20 {
         let sql = format!("SELECT count(*) FROM u, t WHERE t.k = {key}");
         cluster.query(&sql, &none()).expect("each shard is asked");
     }
     assert_eq!(one("SELECT count(*), count(DISTINCT r) FROM u"), integers(&[2, 2]));
+}
+
+#[test]
+fn a_new_shard_has_the_replicated_rows_under_their_rowids() {
+    let oracle = Oracle::new(
+        &[Layout::Own],
+        &[
+            Table::sharded("CREATE TABLE t(k INTEGER, n INTEGER)", "k", ""),
+            Table::replicated("CREATE TABLE u(name TEXT)", ""),
+        ],
+        &[],
+    );
+    let cluster = &oracle.clusters[0].1;
+    for sql in [
+        "INSERT INTO u VALUES ('a'), ('b'), ('c')",
+        "DELETE FROM u WHERE name = 'b'",
+        "INSERT INTO t VALUES (1, 1), (2, 2)",
+        "DELETE FROM u WHERE rowid = 3",
+    ] {
+        oracle.plain.change(sql, &none()).expect(sql);
+        cluster.execute(sql, &none()).unwrap_or_else(|failure| panic!("{sql}: {failure:?}"));
+    }
+    // Each of these asks another shard for the replicated row.
+    oracle.exact(["SELECT name FROM u, t WHERE k = 1", "SELECT name FROM u, t WHERE k = 2", "SELECT name FROM u"]);
 }
 
 #[test]
@@ -244,6 +271,8 @@ fn what_is_not_supported_yet_is_refused_by_name() {
         "UPDATE products SET stock = random()",
         "DELETE FROM products WHERE name < datetime()",
         "INSERT INTO products(vendor_id, id) VALUES ('v1', 9000), ('v2', 9001) RETURNING random()",
+        "DELETE FROM products WHERE vendor_id = :1",
+        "CREATE TABLE moved(k INTEGER REFERENCES categories ON UPDATE CASCADE, n INTEGER, PRIMARY KEY (k, n)) SHARD KEY (k)",
         "WITH c AS (SELECT 1) SELECT * FROM c",
         "BEGIN",
         "PRAGMA user_version = 1",

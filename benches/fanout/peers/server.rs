@@ -12,6 +12,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use souk_merge::{Batch, Value};
+
+use super::Client;
+use crate::{process::end, queries::Query};
 
 /// Time to begin to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,6 +38,24 @@ pub(crate) struct Server {
     child: Child,
     stop: &'static str,
     pub(crate) port: u16,
+}
+
+/// A server and a connection to it, which ends first.
+pub(crate) struct Served<C> {
+    connection: C,
+    _server: Server,
+}
+
+impl<C: Client> Served<C> {
+    pub(crate) fn new(connection: C, server: Server) -> Served<C> {
+        Served { connection, _server: server }
+    }
+}
+
+impl<C: Client> Client for Served<C> {
+    fn ask(&self, query: &Query, parameters: &[Value]) -> anyhow::Result<Batch> {
+        self.connection.ask(query, parameters)
+    }
 }
 
 impl Programs {
@@ -93,15 +115,7 @@ impl Drop for Server {
         let signal = format!("kill -{} {}", self.stop, self.child.id());
         // It is gone already when this fails.
         let _ = Command::new("sh").args(["-c", &signal]).status();
-        let deadline = Instant::now() + STOP_TIMEOUT;
-        while Instant::now() < deadline {
-            match self.child.try_wait() {
-                Ok(None) => thread::sleep(Duration::from_millis(5)),
-                Ok(Some(_)) | Err(_) => return,
-            }
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&mut self.child, STOP_TIMEOUT);
     }
 }
 

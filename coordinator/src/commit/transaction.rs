@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use souk_proto::Reason;
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Name;
 use super::ledger::Decision;
@@ -21,6 +21,12 @@ pub(crate) struct Part {
     pub(crate) shard: u64,
     pub(crate) statements: Vec<ShardStatement>,
 }
+
+/// How long the client waits for shards to do what is decided, of which it would not hear otherwise: a node may hang.
+const TELL_MAX: Duration = Duration::from_secs(5);
+
+/// How much longer than their deadline shards may take to say that it has passed.
+const PREPARE_GRACE: Duration = Duration::from_secs(1);
 
 /// How long is waited before shards that others hold are asked again: about this at first, then twice as long each time.
 const RETRY_FIRST: Duration = Duration::from_millis(2);
@@ -88,7 +94,8 @@ impl<'c> Transaction<'c> {
     }
 
     async fn run(&self, parts: &[Part]) -> Result<Vec<Vec<Done>>> {
-        let prepared = match self.prepare(parts).await {
+        let prepared = timeout_at(self.deadline + PREPARE_GRACE, self.prepare(parts)).await;
+        let prepared = match prepared.unwrap_or_else(|_| Err(Error::deadline())) {
             Ok(prepared) => prepared,
             Err(error) => {
                 // Nobody else drives it, and the commit was never wished for: no row in the ledger is needed to undo it.
@@ -173,9 +180,9 @@ impl<'c> Transaction<'c> {
         PrepareRequest { name: self.name, shards: parts.map(request).collect(), deadline: self.deadline }
     }
 
-    /// Tells shards the word; whether all have done as told. What is left is the sweeper's.
+    /// Tells shards the word; whether all have done as told in time. What is left is the sweeper's.
     async fn tell(&self, decision: Decision, shards: &[u64]) -> bool {
-        tell(self.cluster, self.name, decision, shards).await
+        timeout(TELL_MAX, tell(self.cluster, self.name, decision, shards)).await.unwrap_or(false)
     }
 }
 

@@ -132,6 +132,9 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
                     default_distribution(&script.collect::<Vec<_>>(), table)?
                 }
             };
+            if let Declared::ShardKey(key) = &declared {
+                refuse_actions_on(&connection, table, key)?;
+            }
             let distribution = Some(DeclaredDistribution { table: (*table).clone(), declared });
             Ok(SchemaChange { sql, distribution })
         }
@@ -141,6 +144,20 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
         )),
         _ => Err(Error::new(Reason::UnsupportedSql, "a statement that makes several tables is not supported")),
     }
+}
+
+/// A foreign key's action that changes the shard key would leave the row on a shard where nobody looks for it.
+fn refuse_actions_on(connection: &Connection, table: &str, key: &str) -> Result<()> {
+    let actions = "SELECT 1 FROM pragma_foreign_key_list(?1) WHERE \"from\" = ?2 COLLATE NOCASE
+                   AND (on_update NOT IN ('NO ACTION', 'RESTRICT') OR on_delete IN ('SET NULL', 'SET DEFAULT'))";
+    let found = connection.prepare(actions).and_then(|mut actions| actions.exists([table, key]));
+    if found.map_err(|error| Error::internal(error.to_string()))? {
+        let message = format!(
+            "a foreign key's action would change the shard key `{key}` of `{table}`: use NO ACTION or RESTRICT"
+        );
+        return Err(Error::new(Reason::UnsupportedSql, message));
+    }
+    Ok(())
 }
 
 /// Shards and scratches have tables of souk's own.

@@ -112,6 +112,12 @@ impl Loader {
             let keys: Vec<Vec<u8>> = pending.by_key.keys().cloned().collect();
             shards::pin_keys(&self.cluster, &keys).await?;
         }
+        // A shard that was made meanwhile would get the rows as they were.
+        let changing = (!pending.everywhere.is_empty()).then(|| Arc::clone(&self.cluster.changing));
+        let _alone = match changing {
+            Some(changing) => Some(changing.lock_owned().await),
+            None => None,
+        };
         let taken = pending.rows();
         let by_shard = self.by_shard(pending)?;
         loaded.shards = by_shard.len();

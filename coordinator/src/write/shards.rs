@@ -94,15 +94,19 @@ async fn replicated_rows(cluster: &Cluster) -> Result<Vec<TableRows>> {
 }
 
 async fn table_rows(cluster: &Cluster, snapshot: &Snapshot, shard: u64, table: &TableInfo) -> Result<Vec<TableRows>> {
-    let columns: Vec<String> = table
+    let mut columns: Vec<String> = table
         .columns
         .iter()
         .filter(|column| !column.generated && !column.hidden)
         .map(|column| column.name.clone())
         .collect();
-    let list: Vec<String> = columns.iter().map(|column| quote(column)).collect();
-    // Rowids are part of what every shard has alike: rows are copied in their order.
+    let mut list: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+    // Rowids are part of what every shard has alike.
     let order = if table.without_rowid { "" } else { " ORDER BY rowid" };
+    if !table.without_rowid && table.rowid_alias.is_none() && table.column("rowid").is_none() {
+        columns.push("rowid".to_owned());
+        list.push("rowid".to_owned());
+    }
     let node = snapshot.topology.node_of(shard).ok_or_else(|| Error::internal("a shard has no node"))?;
     let request = FragmentRequest {
         shards: [shard].into(),

@@ -7,7 +7,10 @@ use mysql::{Conn, Opts, consts::ColumnType, prelude::Queryable as _};
 use souk_merge::{Batch, Value, ValueRef};
 
 use super::SESSION;
-use crate::{peers::dialect::without_serial, queries::Query};
+use crate::{
+    peers::{self, dialect::without_serial},
+    queries::Query,
+};
 
 /// A connection.
 pub(super) struct Connection(RefCell<Conn>);
@@ -21,9 +24,11 @@ impl Connection {
         }
         Ok(Connection(RefCell::new(connection)))
     }
+}
 
+impl peers::Client for Connection {
     /// Asks and takes all rows. The client keeps the statement under its text.
-    pub(super) fn ask(&self, query: &Query, parameters: &[Value]) -> anyhow::Result<Batch> {
+    fn ask(&self, query: &Query, parameters: &[Value]) -> anyhow::Result<Batch> {
         let mut connection = self.0.borrow_mut();
         let (sql, parameters) = without_serial(query, parameters);
         let statement = connection.prep(sql)?;

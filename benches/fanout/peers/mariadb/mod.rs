@@ -11,15 +11,14 @@ use std::thread;
 
 use anyhow::ensure;
 use mysql::{Conn, Opts, OptsBuilder, prelude::Queryable as _};
-use souk_merge::{Batch, Value};
 
 use self::client::Connection;
 use super::{
-    About, Client, Kind, Peer,
+    About, Kind, Peer,
     folder::Folder,
-    server::{Programs, Server},
+    server::{Programs, Served, Server},
 };
-use crate::{data::Data, queries::Query};
+use crate::data::Data;
 
 const PROGRAMS: Programs = Programs { package: "mariadb-server", user: "mysql", stop: "TERM" };
 const SPIDER: Programs = Programs { package: "mariadb-plugin-spider", ..PROGRAMS };
@@ -73,18 +72,6 @@ const SESSION: [(&str, &str); 8] = [
     ("div_precision_increment", "12"),
 ];
 
-/// The connection before the server, so that it ends first.
-struct Running {
-    connection: Connection,
-    _server: Server,
-}
-
-impl Client for Running {
-    fn ask(&self, query: &Query, parameters: &[Value]) -> anyhow::Result<Batch> {
-        self.connection.ask(query, parameters)
-    }
-}
-
 /// Sees that its packages are there.
 pub(crate) fn ensure_installed() -> anyhow::Result<()> {
     PROGRAMS.ensure_installed(&[INSTALL, MARIADBD])?;
@@ -116,7 +103,7 @@ pub(crate) fn start(data: &Data) -> anyhow::Result<Peer> {
     let version = connection.query_first::<String, _>("SELECT version()")?.unwrap_or_default();
     let about = About { kind: Kind::Mariadb, version: format!("MariaDB {version}"), setup };
     let connection = Connection::open(options(server.port, Some(FRONT)))?;
-    Ok(Peer { about, client: Box::new(Running { connection, _server: server }) })
+    Ok(Peer { about, client: Box::new(Served::new(connection, server)) })
 }
 
 fn serve(folder: &Folder) -> anyhow::Result<(Server, Conn)> {

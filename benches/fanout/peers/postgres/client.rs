@@ -11,7 +11,10 @@ use postgres::{
 use souk_merge::{Batch, Value, ValueRef};
 
 use super::SESSION;
-use crate::{peers::dialect::without_serial, queries::Query};
+use crate::{
+    peers::{self, dialect::without_serial},
+    queries::Query,
+};
 
 /// A connection.
 pub(super) struct Connection(RefCell<Inner>);
@@ -31,9 +34,11 @@ impl Connection {
         }
         Ok(Connection(RefCell::new(Inner { client, statements: HashMap::new() })))
     }
+}
 
+impl peers::Client for Connection {
     /// Asks and takes all rows.
-    pub(super) fn ask(&self, query: &Query, parameters: &[Value]) -> anyhow::Result<Batch> {
+    fn ask(&self, query: &Query, parameters: &[Value]) -> anyhow::Result<Batch> {
         let Inner { client, statements } = &mut *self.0.borrow_mut();
         let (sql, parameters) = without_serial(query, parameters);
         let statement = match statements.get(query.name) {

@@ -11,15 +11,14 @@ mod load;
 use std::{path::Path, thread};
 
 use postgres::{Config, NoTls};
-use souk_merge::{Batch, Value};
 
 use self::client::Connection;
 use super::{
-    About, Client, Kind, Peer,
+    About, Kind, Peer,
     folder::Folder,
-    server::{Programs, Server},
+    server::{Programs, Served, Server},
 };
-use crate::{data::Data, queries::Query};
+use crate::data::Data;
 
 const PROGRAMS: Programs = Programs { package: "postgresql-15", user: "postgres", stop: "INT" };
 const INITDB: &str = "/usr/lib/postgresql/15/bin/initdb";
@@ -68,18 +67,6 @@ fn server_settings(data: &Data) -> Vec<(&'static str, String)> {
     settings
 }
 
-/// The connection before the server, so that it ends first.
-struct Running {
-    connection: Connection,
-    _server: Server,
-}
-
-impl Client for Running {
-    fn ask(&self, query: &Query, parameters: &[Value]) -> anyhow::Result<Batch> {
-        self.connection.ask(query, parameters)
-    }
-}
-
 /// Sees that its package is there.
 pub(crate) fn ensure_installed() -> anyhow::Result<()> {
     PROGRAMS.ensure_installed(&[INITDB, POSTGRES, WRAPPER])
@@ -110,7 +97,7 @@ pub(crate) fn start(data: &Data) -> anyhow::Result<Peer> {
     let connection = Connection::open(&config(server.port, COORDINATOR))?;
     let version = format!("PostgreSQL {}", postgres.query_one("SHOW server_version", &[])?.get::<_, String>(0));
     let about = About { kind: Kind::Postgres, version, setup };
-    Ok(Peer { about, client: Box::new(Running { connection, _server: server }) })
+    Ok(Peer { about, client: Box::new(Served::new(connection, server)) })
 }
 
 /// Texts are compared by their bytes, as SQLite does.

@@ -47,6 +47,14 @@ impl Changing<'_> {
     }
 }
 
+/// Whether REPLACE may put the value of an expression in the place of a NULL, each shard its own.
+pub(super) fn replaces_with_expressions(table: &TableInfo) -> bool {
+    table
+        .columns
+        .iter()
+        .any(|column| column.not_null && column.default.as_deref().is_some_and(|default| expression(default).is_some()))
+}
+
 /// A default as an expression, unless it is a literal.
 fn expression(default: &str) -> Option<&str> {
     (!is_literal(default.trim())).then_some(default)

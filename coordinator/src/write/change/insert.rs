@@ -43,6 +43,7 @@ impl Changing<'_> {
             )));
         };
         self.refuse_moves(table, &insert.sets)?;
+        self.refuse_replace(table, insert.or.as_deref())?;
         let clauses = || [&insert.upsert, &insert.returning].into_iter().flatten();
         if clauses().any(|clause| clause.has_query) {
             return Err(unsupported("a subquery in ON CONFLICT or RETURNING is not supported yet"));

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::Executed;
 use crate::catalog::Snapshot;
@@ -72,6 +72,7 @@ pub(super) async fn change(
         Change::Update(update) => {
             refuse_ending(update.or.as_deref())?;
             let table = changing.table(&update.table)?;
+            changing.refuse_replace(table, update.or.as_deref())?;
             changing.refuse_moves(table, &update.columns)?;
             changing.in_place(table, &update.reads).await
         }
@@ -85,9 +86,22 @@ impl Changing<'_> {
         table.ok_or_else(|| unsupported(format!("writing to `{name}`, which is no table, is not supported")))
     }
 
+    /// A NULL in the place of a value that must be there takes the default, which each shard would compute by itself, and twice.
+    fn refuse_replace(&self, table: &TableInfo, or: Option<&str>) -> Result<()> {
+        let is_several = self.snapshot.topology.shard_count() > 1;
+        if or == Some("REPLACE") && is_several && defaults::replaces_with_expressions(table) {
+            return Err(unsupported(format!(
+                "REPLACE into `{}`, which has a NOT NULL column whose default is an expression, is not supported",
+                table.name
+            )));
+        }
+        Ok(())
+    }
+
     /// Changes what every shard has. No shard is made meanwhile: it would get the rows as they were.
     async fn run_everywhere(&self, statement: ShardStatement) -> Result<Executed> {
-        let alone = Arc::clone(&self.cluster.changing).lock_owned().await;
+        let alone = timeout_at(self.deadline, Arc::clone(&self.cluster.changing).lock_owned()).await;
+        let alone = alone.map_err(|_| Error::deadline())?;
         let shards = self.cluster.snapshot().topology.shards();
         let part = |shard| Part { shard, statements: vec![statement.clone()] };
         self.run_alone(shards.into_iter().map(part).collect(), Together::Replicated, Some(alone)).await
