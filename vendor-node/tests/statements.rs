@@ -258,7 +258,7 @@ async fn what_a_constraint_refuses_is_not_promised() {
     // A row may name one that comes behind it, and not one that never comes; another request at the same time is not told of it.
     let rows = |rows: &[[i64; 2]]| {
         let mut batch = Batch::new(2);
-        rows.iter().for_each(|row| batch.push_row(row.map(|value| Value::Integer(value)).iter().map(Value::as_ref)));
+        rows.iter().for_each(|row| batch.push_row(row.map(Value::Integer).iter().map(Value::as_ref)));
         let tree =
             v1::ShardStatement { rows: Some(batch.into()), ..statement("INSERT INTO tree VALUES (?1, ?2)", &[]) };
         v1::WriteRequest { schema_version: 3, ..request(1, vec![tree]) }
