@@ -4,8 +4,8 @@
 //!
 //! 1. [`run`] listens; `rpc` turns the message into a call and moves it off tokio's threads.
 //! 2. `node::Node` checks it against the folder's schema log and picks what to do; from here on all is synchronous.
-//! 3. `fragment` gives the answer that is `kept`, when the `commits` of its shards stand still; else it reads shards on a fixed
-//!    pool of threads and merges their rows into one answer.
+//! 3. `fragment` gives the answer that is `kept`, when the `commits` of its shards stand still; else it reads shards on the
+//!    call's thread, with `walkers` while cores are idle, and merges their rows into one answer.
 //! 4. `shards` opens what is not open, and closes what was not used for longest.
 //! 5. `shard` lends a reader with a snapshot of the shard as it is now, or its one writer.
 //! 6. Rows go back as a stream of batches; its end is the summary of the shards that answered and failed.
@@ -20,6 +20,7 @@ mod server;
 
 mod node;
 mod ticket;
+mod walkers;
 
 mod fragment;
 mod kept;

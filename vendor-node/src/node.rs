@@ -32,6 +32,7 @@ use crate::{
     shards::Shards,
     statistics::Statistics,
     ticket::Ticket,
+    walkers::Walkers,
 };
 
 /// Threads that write: they wait for the disk more than they compute, and must not keep reads waiting.
@@ -78,8 +79,7 @@ pub(crate) struct Node {
     shards: Shards,
     kept: Kept,
     statistics: Statistics,
-    /// Walks shards for fragments.
-    readers: ThreadPool,
+    walkers: Walkers,
     /// Makes, changes and closes files.
     writers: ThreadPool,
     /// Brings the word of transactions, for which the others may be waiting.
@@ -94,7 +94,7 @@ impl Node {
     pub(crate) fn open(settings: &Settings) -> Result<Node, NodeError> {
         settings.check()?;
         let folder = Arc::new(Folder::open(&settings.data, &settings.id)?);
-        let readers = pool("read", settings.threads)?;
+        let walkers = Walkers::new(settings.threads)?;
         let writers = pool("write", WRITE_THREADS)?;
         let resolvers = pool("resolve", RESOLVE_THREADS)?;
         let shards = Shards::new(Arc::clone(&folder), settings.open_shards_max);
@@ -105,7 +105,7 @@ impl Node {
             shards,
             kept,
             statistics,
-            readers,
+            walkers,
             writers,
             resolvers,
             stopping: Arc::default(),
@@ -304,8 +304,8 @@ impl Node {
         check_distinct(fragment.shards.iter().copied())?;
         let schema = self.folder.schema();
         schema.check_version(fragment.schema_version, self.folder.node())?;
-        let Node { shards, kept, statistics, readers, .. } = self;
-        fragment::run(fragment::Run::new(fragment, &schema, shards, kept, statistics, readers), sink)
+        let Node { shards, kept, statistics, walkers, .. } = self;
+        fragment::run(fragment::Run::new(fragment, &schema, shards, kept, statistics, walkers), sink)
     }
 }
 

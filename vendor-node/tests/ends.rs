@@ -62,6 +62,31 @@ async fn dropping_the_call_frees_the_threads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn statements_that_run_long_hold_up_nobody() {
+    let data = TempDir::new().unwrap();
+    let (mut served, _) = market(&data, 12, 5).await;
+    // Many more than there are cores, and of every kind.
+    let bombs = merges().into_iter().cycle().take(20).map(|merge| {
+        let address = served.address.clone();
+        tokio::spawn(async move {
+            let mut ask = fragment(1..=12, BOMB, merge);
+            ask.deadline_ms = 3_600_000;
+            ShardServiceClient::connect(address).await.unwrap().run_fragment(ask).await.map(drop)
+        })
+    });
+    let bombs: Vec<_> = bombs.collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for merge in merges() {
+        let mut ask = fragment(1..=12, "SELECT COUNT(*) FROM products ORDER BY 1", merge.clone());
+        ask.deadline_ms = 60_000;
+        assert!(!served.rows(ask).await.is_empty(), "{merge:?}");
+    }
+    assert!(bombs.iter().all(|bomb| !bomb.is_finished()), "the others still run");
+    bombs.iter().for_each(|bomb| bomb.abort());
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_holds_up_nobody_and_little_memory() {
     let data = TempDir::new().unwrap();
     let (mut served, _) = market(&data, 6, 5).await;

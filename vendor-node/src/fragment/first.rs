@@ -1,7 +1,5 @@
 //! The first rows in shard order: a few shards at a time, until there are enough.
 
-use rayon::prelude::*;
-
 use super::{Run, budget::Budget, buffer::Buffer, outlet::Outlet};
 use crate::error::{Failure, Fault};
 
@@ -18,8 +16,8 @@ pub(crate) fn first(run: &Run<'_>, limit: u64, outlet: &mut Outlet<'_, '_>) -> R
     let mut count = 1;
     while wanted > 0 && !rest.is_empty() {
         let (now, later) = rest.split_at(count.min(rest.len()));
-        let read = |shard: &u64| (*shard, Buffer::read(run, *shard, wanted, &budget));
-        let outcomes: Vec<_> = run.pool.install(|| now.par_iter().map(read).collect());
+        let read = |place: usize| Ok((now[place], Buffer::read(run, now[place], wanted, &budget)));
+        let outcomes = run.walkers.map(now.len(), read)?;
         for (shard, outcome) in outcomes {
             match outcome {
                 // What later shards would have said is not asked for.

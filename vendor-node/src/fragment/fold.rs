@@ -4,7 +4,6 @@
 
 use std::ops::ControlFlow;
 
-use rayon::prelude::*;
 use souk_merge::{Batch, Collation, Groups, SortKey, StateError, StateKind, Top, ValueRef};
 use souk_proto::Reason;
 
@@ -17,10 +16,8 @@ use super::{
 use crate::{
     error::{Failure, Fault},
     shard::RowView,
+    walkers::Walk,
 };
-
-/// Fewest shards that a thread takes at a time: less is not worth the handing over.
-const SHARDS_PER_JOB_MIN: usize = 4;
 
 /// Shards read best first before other threads are asked to help: what is wanted mostly lies in fewer.
 const BEST_ALONE: usize = 64;
@@ -88,13 +85,31 @@ fn fold_places<'b, P: Partial>(
     places: &[Place],
     start: &(impl Fn() -> Folded<'b, P> + Sync),
 ) -> Result<Folded<'b, P>, Fault> {
-    run.pool.install(|| {
-        let places = places.par_iter().with_min_len(SHARDS_PER_JOB_MIN);
-        let take = |folded: Folded<'b, P>, place: &Place| {
-            if run.skips_behind_bar(*place) { Ok(folded) } else { folded.take_shard(run, *place, start) }
-        };
-        places.try_fold(start, take).try_reduce(start, Folded::merge)
-    })
+    run.walkers.walk(places.len(), &FoldPlaces { run, places, start })
+}
+
+struct FoldPlaces<'a, S> {
+    run: &'a Run<'a>,
+    places: &'a [Place],
+    start: &'a S,
+}
+
+impl<'b, P: Partial, S: Fn() -> Folded<'b, P> + Sync> Walk for FoldPlaces<'_, S> {
+    type Part = Folded<'b, P>;
+    type Error = Fault;
+
+    fn start(&self) -> Folded<'b, P> {
+        (self.start)()
+    }
+
+    fn take(&self, folded: Folded<'b, P>, place: usize) -> Result<Folded<'b, P>, Fault> {
+        let place = self.places[place];
+        if self.run.skips_behind_bar(place) { Ok(folded) } else { folded.take_shard(self.run, place, self.start) }
+    }
+
+    fn merge(&self, folded: Folded<'b, P>, later: Folded<'b, P>) -> Result<Folded<'b, P>, Fault> {
+        folded.merge(later)
+    }
 }
 
 /// What came of some consecutive shards.

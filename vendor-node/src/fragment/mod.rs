@@ -26,7 +26,6 @@ mod times;
 
 use std::{sync::Arc, time::Instant};
 
-use rayon::ThreadPool;
 use souk_merge::{Batch, MergeSpec};
 
 use crate::{
@@ -38,6 +37,7 @@ use crate::{
     shards::Shards,
     statistics::{Need, Statistics, StoredColumn},
     ticket::Ticket,
+    walkers::Walkers,
 };
 use fold::Grouped;
 use outlet::Outlet;
@@ -95,7 +95,7 @@ pub(crate) struct Run<'a> {
     pub(crate) schema: &'a SchemaLog,
     pub(crate) shards: &'a Shards,
     pub(crate) kept: &'a Kept,
-    pub(crate) pool: &'a ThreadPool,
+    pub(crate) walkers: &'a Walkers,
     prune: Prune<'a>,
     /// None when nobody asked for them.
     times: Option<Times>,
@@ -108,10 +108,10 @@ impl<'a> Run<'a> {
         shards: &'a Shards,
         kept: &'a Kept,
         statistics: &'a Statistics,
-        pool: &'a ThreadPool,
+        walkers: &'a Walkers,
     ) -> Run<'a> {
         let times = (fragment.slowest_max > 0).then(Times::default);
-        Run { fragment, schema, shards, kept, pool, prune: Prune::of(fragment, statistics), times }
+        Run { fragment, schema, shards, kept, walkers, prune: Prune::of(fragment, statistics), times }
     }
 }
 

@@ -1,6 +1,5 @@
 //! All rows, merged in order: every shard's rows are held, then merged on the way out.
 
-use rayon::prelude::*;
 use souk_merge::{Batch, OrderedMerge, SortKey, Step, Unsorted};
 
 use super::{
@@ -14,14 +13,14 @@ use crate::error::{Failure, Fault};
 /// Sends all rows in order; gives the shards that failed.
 pub(crate) fn ordered(run: &Run<'_>, order: &[SortKey], outlet: &mut Outlet<'_, '_>) -> Result<Vec<Failure>, Fault> {
     let budget = Budget::new(run.fragment.bytes_max);
-    let read = |shard: &u64| {
-        Ok(match Buffer::read(run, *shard, u64::MAX, &budget) {
-            Ok(buffer) => Ok((*shard, buffer.into_batches())),
-            Err(fault) => Err(run.forgive(*shard, fault)?),
+    let read = |place: usize| {
+        let shard = run.fragment.shards[place];
+        Ok(match Buffer::read(run, shard, u64::MAX, &budget) {
+            Ok(buffer) => Ok((shard, buffer.into_batches())),
+            Err(fault) => Err(run.forgive(shard, fault)?),
         })
     };
-    let outcomes: Vec<Result<_, Failure>> =
-        run.pool.install(|| run.fragment.shards.par_iter().map(read).collect::<Result<_, Fault>>())?;
+    let outcomes: Vec<Result<_, Failure>> = run.walkers.map(run.fragment.shards.len(), read)?;
 
     let mut failed = Vec::new();
     let mut sources = Vec::new();

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use souk_merge::{Batch, BatchCopy, MergeSpec};
 use souk_proto::Reason;
 
@@ -77,14 +76,13 @@ fn gather<P: Partial>(
 ) -> Result<Gathered, Fault> {
     // What cannot be kept is not worth holding: without it the shards' rows would be merged as they come.
     let budget = Budget::new(run.fragment.bytes_max.min(run.kept.share_max() as u64));
-    let current: Vec<Current<'_>> = run.pool.install(|| {
-        let blocks = run.fragment.shards.par_chunks(BLOCK_SHARDS).enumerate();
-        let refresh = |(number, shards): (usize, &[u64])| {
-            let first = number * BLOCK_SHARDS;
-            Places { run, first, shards, last, seen }.refresh(empty, &budget)
-        };
-        blocks.map(refresh).collect::<Result<_, Fault>>()
-    })?;
+    let shards = &run.fragment.shards;
+    let refresh = |number: usize| {
+        let first = number * BLOCK_SHARDS;
+        let shards = &shards[first..shards.len().min(first + BLOCK_SHARDS)];
+        Places { run, first, shards, last, seen }.refresh(empty, &budget)
+    };
+    let current: Vec<Current<'_>> = run.walkers.map(shards.len().div_ceil(BLOCK_SHARDS), refresh)?;
     let mut all = empty();
     let mut held = budget.holder();
     for (number, current) in (0u32..).zip(&current) {
