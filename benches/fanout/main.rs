@@ -1,7 +1,7 @@
 //! What queries cost over many shards: souk beside a walk over the same files in one process, and beside one SQLite file.
 //!
 //! `cargo bench --bench fanout -- [--shards 1000] [--nodes 4] [--rows 200] [--queries Q2,Q6] [--runs 60] [--clients 64] [--seconds 5]
-//! [--scale] [--levers] [--debian DIR] [--out DIR]`, and with
+//! [--scale] [--levers] [--beside NAME=PROGRAM] [--debian DIR] [--out DIR]`, and with
 //! `--features peers` also `--peers postgres,mariadb`. The figures and what they mean are in `docs/performance.md`.
 //!
 //! 1. [`settings`]: what is wanted.
@@ -13,7 +13,7 @@
 //! 7. [`rounds`], [`times`], [`usage`]: times, processor time and memory.
 //! 8. [`clients`], [`echo`]: many clients at a time, beside a service that does nothing.
 //! 9. [`marks`], [`writes`]: asking again after writes; [`writer`], [`repeats`]: and while others write.
-//! 10. [`levers`]: what keeping is worth.
+//! 10. [`levers`]: what each trick is worth.
 //! 11. [`scale`]: clusters of other sizes.
 //! 12. [`debian`]: rows that nobody made up.
 //! 13. [`peers`]: other systems that answer the same, when they are installed.
@@ -56,6 +56,7 @@ use self::{
     clients::Clients,
     contenders::Contenders,
     data::Data,
+    levers::Levers,
     process::Cluster,
     queries::Serial,
     repeats::Asker,
@@ -108,7 +109,9 @@ fn main() -> anyhow::Result<()> {
     drop(contenders);
     drop(cluster);
     let Settings { nodes, runs, .. } = settings;
-    let levers = if settings.levers { levers::measure(&data, nodes, runs, wanted())? } else { Vec::new() };
+    let levers = levers::levers(settings.levers, &settings.beside);
+    let levers =
+        if levers.len() > 1 { levers::measure(&data, nodes, runs, wanted(), levers)? } else { Levers::default() };
     let scale = if settings.scale { scale::measure(&settings)? } else { Scale::default() };
     let debian = settings.debian.as_deref().map(|files| debian::measure(files, nodes, runs)).transpose()?;
     let debian = debian.unwrap_or_default();

@@ -21,26 +21,37 @@ pub(crate) struct Cluster {
     nodes: Vec<Process>,
 }
 
-/// Flags of the services beside those that tell where they are.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Flags {
-    pub(crate) node: &'static [&'static str],
-    pub(crate) coordinator: &'static [&'static str],
+/// What the services are beside where they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    /// What is run as souk.
+    pub(crate) program: &'a Path,
+    /// More flags of each node.
+    pub(crate) node: &'a [&'a str],
+    /// More flags of the coordinator.
+    pub(crate) coordinator: &'a [&'a str],
+}
+
+impl Setup<'_> {
+    /// Souk as it is, with its own settings.
+    pub(crate) fn own() -> Setup<'static> {
+        Setup { program: Path::new(env!("CARGO_BIN_EXE_souk")), node: &[], coordinator: &[] }
+    }
 }
 
 impl Cluster {
     /// Starts the nodes and a coordinator with their data in `folder`.
     pub(crate) fn start(folder: &Path, nodes: u32) -> anyhow::Result<Cluster> {
-        Cluster::start_with(folder, nodes, Flags::default())
+        Cluster::start_as(folder, nodes, &Setup::own())
     }
 
-    /// The same with more flags.
-    pub(crate) fn start_with(folder: &Path, nodes: u32, flags: Flags) -> anyhow::Result<Cluster> {
+    /// The same, set up otherwise.
+    pub(crate) fn start_as(folder: &Path, nodes: u32, setup: &Setup<'_>) -> anyhow::Result<Cluster> {
         let node = |number| {
             let id = format!("n{number}");
             let data = path(folder, &id);
             let arguments = ["node", "--id", &id, "--listen", "127.0.0.1:0", "--data", &data];
-            Process::start(&[&arguments, flags.node].concat(), &folder.join(&id))
+            Process::start(setup.program, &[&arguments, setup.node].concat(), &folder.join(&id))
         };
         let nodes = (1..=nodes).map(node).collect::<anyhow::Result<Vec<Process>>>()?;
         let data = path(folder, "coordinator");
@@ -48,7 +59,8 @@ impl Cluster {
         let addresses = addresses.collect::<Vec<_>>().join(",");
         let arguments =
             ["coordinator", "--listen", "127.0.0.1:0", "--data", &data, "--placement", "own", "--node", &addresses];
-        let coordinator = Process::start(&[&arguments, flags.coordinator].concat(), &folder.join("coordinator"))?;
+        let coordinator =
+            Process::start(setup.program, &[&arguments, setup.coordinator].concat(), &folder.join("coordinator"))?;
         Ok(Cluster { coordinator, nodes })
     }
 
@@ -93,16 +105,16 @@ struct Process {
 }
 
 impl Process {
-    /// Starts `souk ARGUMENTS` and waits until it listens; its log goes to `LOG.log`.
-    fn start(arguments: &[&str], log: &Path) -> anyhow::Result<Process> {
+    /// Starts `PROGRAM ARGUMENTS` and waits until it listens; its log goes to `LOG.log`.
+    fn start(program: &Path, arguments: &[&str], log: &Path) -> anyhow::Result<Process> {
         let log = log.with_extension("log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_souk"));
+        let mut command = Command::new(program);
         command.args(arguments).arg("--stop-with-stdin").stdin(Stdio::piped()).stdout(Stdio::piped());
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SOUK_")) {
             command.env_remove(name);
         }
         command.stderr(File::create(&log).with_context(|| format!("cannot write `{}`", log.display()))?);
-        let mut child = command.spawn().context("cannot start souk")?;
+        let mut child = command.spawn().with_context(|| format!("cannot start `{}`", program.display()))?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().context("its stdout is a pipe")?;
         let mut process = Process { child, stdin, address: String::new() };

@@ -1,8 +1,8 @@
 //! What is measured.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::{Parser, value_parser};
 
 use crate::{
@@ -40,6 +40,9 @@ pub(crate) struct Settings {
     /// Also measure souk with parts of what it keeps switched off
     #[arg(long)]
     pub(crate) levers: bool,
+    /// Also measure other programs as souk, NAME=PROGRAM: builds with something left out, or scripts that run one
+    #[arg(long, value_name = "NAME=PROGRAM")]
+    pub(crate) beside: Vec<Build>,
     /// Also measure Debian's package index: the folder with its four files (docs/debian.md)
     #[arg(long, value_name = "DIR")]
     pub(crate) debian: Option<PathBuf>,
@@ -52,6 +55,22 @@ pub(crate) struct Settings {
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// Another program that is run as souk.
+#[derive(Debug, Clone)]
+pub(crate) struct Build {
+    pub(crate) name: String,
+    pub(crate) program: PathBuf,
+}
+
+impl FromStr for Build {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Build> {
+        let (name, program) = text.split_once('=').context("NAME=PROGRAM is wanted")?;
+        Ok(Build { name: name.to_owned(), program: program.into() })
+    }
 }
 
 impl Settings {

@@ -18,7 +18,8 @@ use crate::catalog::Snapshot;
 use crate::cluster::{Cluster, Turn};
 use crate::error::{Error, Result};
 use crate::exec::{Ending, Event, Facts, Remember, Run, Trace, run};
-use crate::plan::{Bindings, Plan, Prepared, ReadSet, Spread, SpreadBindings, Template, bind};
+use crate::plan::{Bindings, Plan, Prepared, ReadSet, Spread, SpreadBindings, Template, bind, stored_rows};
+use crate::sql::TableInfo;
 
 pub(crate) use crate::plan::{Measured, RowsAt, Step, StepKind};
 pub(crate) use explain::Explanation;
@@ -326,6 +327,23 @@ impl Session {
         let prepared = self.cluster.prepared(&snapshot.catalog, sql, deadline).await?;
         let given = parameters.iter().take(prepared.parameters.len()).cloned().collect();
         let plan = self.best(&prepared, given, None, snapshot)?;
+        self.read_plan(plan, snapshot, deadline).await
+    }
+
+    /// All rows of a table as they are stored; as many bytes as may be gathered.
+    pub(crate) async fn stored_rows(
+        &self,
+        snapshot: &Snapshot,
+        table: &TableInfo,
+        deadline: Instant,
+    ) -> Result<Vec<Batch>> {
+        let template = stored_rows(table);
+        let bindings = self.bindings(&template, Vec::new(), None, snapshot)?;
+        let plan = bind(&template, bindings, &snapshot.topology)?;
+        self.read_plan(plan, snapshot, deadline).await
+    }
+
+    async fn read_plan(&self, plan: Plan, snapshot: &Snapshot, deadline: Instant) -> Result<Vec<Batch>> {
         let bytes_max = self.cluster.limits.gather_bytes_max;
         let started = Instant::now();
         let deadline_ms = deadline.saturating_duration_since(started).as_millis();

@@ -42,6 +42,8 @@ pub enum Reason {
     NodeMismatch,
     /// A row breaks a constraint of its table.
     Constraint,
+    /// A statement changed another number of rows, or gave others, than was expected.
+    Expectation,
     /// A statement, a result or a value is over its bound.
     TooLarge,
     /// No room now; try again after the delay given.
@@ -51,7 +53,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Reason; 18] = [
+    const ALL: [Reason; 19] = [
         Reason::SqlSyntax,
         Reason::NoSuchTable,
         Reason::UnsupportedSql,
@@ -67,6 +69,7 @@ impl Reason {
         Reason::SchemaMismatch,
         Reason::NodeMismatch,
         Reason::Constraint,
+        Reason::Expectation,
         Reason::TooLarge,
         Reason::Overloaded,
         Reason::Internal,
@@ -90,6 +93,7 @@ impl Reason {
             Reason::SchemaMismatch => "SCHEMA_MISMATCH",
             Reason::NodeMismatch => "NODE_MISMATCH",
             Reason::Constraint => "CONSTRAINT",
+            Reason::Expectation => "EXPECTATION",
             Reason::TooLarge => "TOO_LARGE",
             Reason::Overloaded => "OVERLOADED",
             Reason::Internal => "INTERNAL",
@@ -112,7 +116,7 @@ impl Reason {
             Reason::Deadline => Code::DeadlineExceeded,
             Reason::Cancelled => Code::Cancelled,
             Reason::GatherTooLarge | Reason::TooLarge | Reason::Overloaded => Code::ResourceExhausted,
-            Reason::StaleTopology => Code::Aborted,
+            Reason::StaleTopology | Reason::Expectation => Code::Aborted,
             Reason::SchemaMismatch | Reason::NodeMismatch | Reason::Constraint => Code::FailedPrecondition,
             Reason::Internal | Reason::VerifyFailed => Code::Internal,
         }

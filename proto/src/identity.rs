@@ -12,7 +12,7 @@ const NODE: &str = "souk-node-bin";
 const BUILD: &str = "souk-build";
 
 /// What nodes and coordinators say to each other: another number when one would misread the other.
-const PROTOCOL: &str = "3";
+const PROTOCOL: &str = "4";
 
 /// A node by name and by how its SQLite is built.
 #[derive(Debug, Clone)]

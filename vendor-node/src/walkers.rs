@@ -87,7 +87,7 @@ impl Walkers {
 
     /// Walks the places below `count`, each of them once; gives what came of all in their order, or one of the errors.
     pub(crate) fn walk<W: Walk>(&self, count: usize, walk: &W) -> Result<W::Part, W::Error> {
-        let course = Course { left: Mutex::new(vec![0..count]), done: Mutex::default(), walk };
+        let course = Course { left: Mutex::new(Vec::from([0..count])), done: Mutex::default(), walk };
         let walking = self.enter();
         self.scope(|scope| {
             course.go(self, scope, 0);
@@ -116,9 +116,12 @@ struct Course<'w, W: Walk> {
     /// What each walker has left: neighbours, so that little is to be merged.
     left: Mutex<Vec<Range<usize>>>,
     /// What came of consecutive places, by the first of them.
-    done: Mutex<Vec<(usize, Result<W::Part, W::Error>)>>,
+    done: Mutex<Vec<Stretch<W>>>,
     walk: &'w W,
 }
+
+/// Its first place, and what came of it.
+type Stretch<W> = (usize, Result<<W as Walk>::Part, <W as Walk>::Error>);
 
 impl<W: Walk> Course<'_, W> {
     /// Walks until nobody has anything left.

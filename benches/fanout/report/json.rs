@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Report, conditions::Conditions, markdown::processors_ms, peers};
 use crate::{
     clients::{Rate, Throughput},
-    levers::{LEVERS, Levers, Turns},
+    levers::{ByLever, Lever, Turns},
     peers::About,
     repeats::{PLACES, Repeats},
     rounds::Figures,
@@ -22,7 +22,7 @@ pub(crate) fn json(report: &Report) -> Value {
         "clients": report.throughput.iter().map(throughput).collect::<Vec<_>>(),
         "memory": memory(&report.memory),
         "repeats": report.repeats.iter().map(repeats).collect::<Vec<_>>(),
-        "levers": report.levers.iter().map(levers).collect::<Vec<_>>(),
+        "levers": report.levers.queries.iter().map(|query| levers(&report.levers.levers, query)).collect::<Vec<_>>(),
         "peers": peers::abouts(&report.peers),
         "by_shards": report.scale.by_shards.iter().map(point).collect::<Vec<_>>(),
         "by_nodes": report.scale.by_nodes.iter().map(point).collect::<Vec<_>>(),
@@ -103,10 +103,10 @@ fn repeats(repeats: &Repeats) -> Value {
     })
 }
 
-fn levers(levers: &Levers) -> Value {
-    let turn = |Turns { souk, again }: &Turns| json!({ "souk": times(souk), "again": times(again) });
-    let turns = LEVERS.iter().zip(&levers.turns).map(|(lever, of_lever)| (lever.name().to_owned(), turn(of_lever)));
-    json!({ "name": levers.query.name, "levers": Map::from_iter(turns) })
+fn levers(levers: &[Lever], query: &ByLever) -> Value {
+    let turn = |turns: &Turns| json!({ "souk": times(&turns.souk), "again": times(&turns.again) });
+    let turns = levers.iter().zip(&query.turns).map(|(lever, turns)| (lever.name.clone(), turn(turns)));
+    json!({ "name": query.query.name, "levers": Map::from_iter(turns) })
 }
 
 fn memory(memory: &ClusterMemory) -> Value {

@@ -1,32 +1,30 @@
-//! The table of what keeping is worth.
+//! The tables of what each trick is worth.
 
 use super::table::{Table, number, ratio};
-use crate::levers::{LEVERS, Levers};
+use crate::levers::{Levers, Turns};
 
-/// Each query with each lever, and beside souk as it is.
-pub(super) fn table(all: &[Levers]) -> String {
-    if all.is_empty() {
+/// Each query beside souk as it is with each lever; a lever a row.
+pub(super) fn tables(levers: &Levers) -> String {
+    if levers.queries.is_empty() {
         return String::new();
     }
-    let first = LEVERS[0].name();
-    let heads = LEVERS.iter().enumerate().map(|(place, lever)| match place {
-        0 => format!(" | {first}: p50 | again"),
-        _ => format!(" | {}: p50 | / {first} | again", lever.name()),
-    });
-    let mut table = Table::new(&format!("query{}", heads.collect::<String>()));
-    for Levers { query, turns } in all {
-        let mut cells = vec![query.name.to_owned()];
-        for (place, turn) in turns.iter().enumerate() {
-            cells.push(number(turn.souk.percentile_ms(50)));
-            if place > 0 {
-                cells.push(ratio(turn.souk.ratio_to(&turns[0].souk)));
-            }
-            cells.push(number(turn.again.percentile_ms(50)));
-        }
-        table.row(cells);
-    }
+    let first = table(levers, "p50 of the first time", |turns| &turns.souk);
+    let again = table(levers, "p50 of again", |turns| &turns.again);
     format!(
-        "{table}\nMilliseconds, of souk alone. Nodes that keep nothing have no summaries of columns either, by which they leave out shards: that is \
-         what the p50 of a query that is asked for the first time shows. Again is with the same parameters as the run before.\n"
+        "{first}\n{again}\nOf souk alone: milliseconds as it is, and beside that, round by round, the middle ratio (and the lowest and highest) with a lever. Nodes \
+         that keep nothing have no summaries of columns either, by which they leave out shards. Again is with the same parameters as the run before.\n"
     )
+}
+
+fn table(levers: &Levers, what: &str, times: impl Fn(&Turns) -> &crate::times::Times) -> String {
+    let heads = levers.queries.iter().map(|query| format!(" | {}", query.query.name));
+    let mut table = Table::new(&format!("{what}{}", heads.collect::<String>()));
+    for (place, lever) in levers.levers.iter().enumerate() {
+        let cells = levers.queries.iter().map(|query| match place {
+            0 => number(times(&query.turns[0]).percentile_ms(50)),
+            _ => ratio(times(&query.turns[place]).ratio_to(times(&query.turns[0]))),
+        });
+        table.row(std::iter::once(lever.name.clone()).chain(cells));
+    }
+    table.to_string()
 }

@@ -36,7 +36,7 @@ pub(crate) fn markdown(report: &Report) -> String {
         clients(throughput),
         memory_of_processes(memory),
         repeats::table(repeats),
-        levers::table(levers),
+        levers::tables(levers),
         sizes(&scale.by_shards),
         sizes(&scale.by_nodes),
         debian::tables(debian),

@@ -39,7 +39,7 @@ pub(crate) struct Report {
     pub(crate) memory: ClusterMemory,
     pub(crate) repeats: Vec<Repeats>,
     /// Empty when it was not wanted, as are the next.
-    pub(crate) levers: Vec<Levers>,
+    pub(crate) levers: Levers,
     pub(crate) scale: Scale,
     pub(crate) debian: Debian,
     /// In the order of the times that figures have of them.

@@ -66,7 +66,8 @@ fn table_info(
     let columns = columns(connection, &name, strict)?;
     let distribution = distribution(&name, &columns, declared)?;
     let rowid_alias = if without_rowid { None } else { rowid_alias(connection, &name, &columns)? };
-    let table = TableInfo { name, columns, distribution, rowid_alias, without_rowid, strict };
+    let referenced = is_referenced(connection, &name)?;
+    let table = TableInfo { name, columns, distribution, rowid_alias, without_rowid, strict, referenced };
     check_uniqueness(connection, &table)?;
     Ok(table)
 }
@@ -149,6 +150,12 @@ fn rowid_alias(connection: &Connection, table: &str, columns: &[ColumnInfo]) -> 
         connection
             .query_row("SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'", [table], |row| row.get(0))?;
     Ok((key.declared_type.eq_ignore_ascii_case("INTEGER") && !indexed).then_some(index))
+}
+
+fn is_referenced(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let named = "SELECT EXISTS (SELECT 1 FROM pragma_table_list AS t, pragma_foreign_key_list(t.name) AS f
+         WHERE t.schema = 'main' AND f.\"table\" = ?1 COLLATE NOCASE)";
+    connection.query_row(named, [table], |row| row.get(0))
 }
 
 fn check_uniqueness(connection: &Connection, table: &TableInfo) -> Result<(), DeclareError> {

@@ -195,6 +195,8 @@ pub(crate) struct ShardStatement {
     /// Run once for each row, whose values are bound in front.
     pub(crate) rows: Option<Batch>,
     pub(crate) parameters: Vec<Value>,
+    /// When it changes another number of rows, all is undone.
+    pub(crate) rows_expected: Option<u64>,
 }
 
 /// What a statement did.

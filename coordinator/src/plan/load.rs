@@ -1,14 +1,18 @@
 //! Tables of the schema, fetched into a scratch: only the columns that the statement reads, only the rows that can matter.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use super::clock::Extras;
 use super::prepare::Indexed;
 use super::semi_join::{Driven, is_among};
-use super::{Cell, Fill, Part, PartLimit, PartMerge, RunsOn, ScratchTable, SemiJoin};
+use super::{
+    Cell, Fill, FinishStep, Kind, Part, PartLimit, PartMerge, ReadSet, RunsOn, ScratchTable, SemiJoin, Spread, Template,
+};
+use crate::analyze::Pin;
 use crate::sql::{
     BinaryOp, Body, Column, Expr, From, Literal, OrderKey, OrderTerm, Query, Schema, Select, Source, SourceId,
-    SourceKind, TableInfo,
+    SourceKind, TableInfo, quote,
 };
 
 /// A table to be fetched.
@@ -168,13 +172,13 @@ impl<'a> Load<'a> {
     /// The rowid of a replicated table is the same on every shard.
     fn rowid_to_fetch(&self) -> Option<&'static str> {
         let wanted = self.reads.rowid && self.table.key().is_none();
-        if wanted { rowid_name(self.table) } else { None }
+        if wanted { self.table.rowid_name() } else { None }
     }
 
     pub(super) fn query(&self, outputs: Vec<Expr>, filter: Option<Expr>) -> Query {
         // Without an INTEGER PRIMARY KEY the order of insertion is the next best thing to be the same at every run.
         let ordered = filter.is_none() && !self.table.without_rowid && self.table.rowid_alias.is_none();
-        let rowid = if ordered { rowid_name(self.table) } else { None };
+        let rowid = if ordered { self.table.rowid_name() } else { None };
         let order = rowid.map(|name| OrderTerm {
             key: OrderKey::Expr(self.column(name)),
             collation: None,
@@ -195,15 +199,41 @@ impl<'a> Load<'a> {
     }
 }
 
+/// All rows of a table as they are stored: each with its rowid on its shard in front, or NULL where it has none, and without what is computed.
+pub(crate) fn stored_rows(table: &TableInfo) -> Template {
+    let rowid = table.rowid_name();
+    let columns = table.stored().map(|column| quote(&column.name));
+    let list = iter::once(rowid.unwrap_or("NULL").to_owned()).chain(columns).collect::<Vec<_>>();
+    let order = rowid.map(|rowid| format!(" ORDER BY {rowid}")).unwrap_or_default();
+    let sql = format!("SELECT {} FROM main.{}{order}", list.join(", "), quote(&table.name));
+    let part = Part {
+        width: list.len(),
+        sql: sql.clone(),
+        merge: PartMerge::Rows { order: Vec::new(), limit: PartLimit::None },
+        runs_on: if table.key().is_some() { RunsOn::Shards } else { RunsOn::AnyOne },
+        needs: Vec::new(),
+        lead: None,
+        semi_join: None,
+    };
+    let reads = match table.sharded() {
+        Some(table) => ReadSet::Sharded { tables: vec![table], replicated: false, pin: Pin::All },
+        None => ReadSet::Replicated,
+    };
+    let spread = Spread {
+        kind: Kind::Scatter,
+        pin: Pin::All,
+        first: Vec::new(),
+        finish: FinishStep::Stream { visible: part.width, limit: None },
+        parts: vec![part],
+        extras: Vec::new(),
+    };
+    Template { text: sql, reads, reads_schema: false, spread: Some(spread) }
+}
+
 /// Both, or the one that there is.
 pub(super) fn and(left: Option<Expr>, right: Expr) -> Expr {
     match left {
         Some(left) => Expr::Binary(BinaryOp::And, Box::new(left), Box::new(right)),
         None => right,
     }
-}
-
-/// A name that means the rowid; none when columns took them all.
-fn rowid_name(table: &TableInfo) -> Option<&'static str> {
-    ["rowid", "_rowid_", "oid"].into_iter().find(|name| table.column(name).is_none())
 }

@@ -38,6 +38,7 @@ use crate::sql::Affinity;
 pub(crate) use crate::analyze::{Stored, Test};
 pub(crate) use bind::{Asked, BindError, Bindings, SpreadBindings, bind};
 pub(crate) use explain::{Explained, Ran, Step, StepKind, explain};
+pub(crate) use load::stored_rows;
 pub(crate) use measured::{Measured, Measurements, Place, SLOWEST_MAX, ShardTime};
 pub(crate) use prepare::prepare;
 

@@ -4,6 +4,7 @@
 //! disk, so that no crash can leave it there. A query works inside one transaction that is rolled back, which leaves the scratch as it
 //! was: empty.
 
+mod change;
 mod fill;
 mod indices;
 
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::plan::ScratchTable;
 use crate::values::{bind, from_sqlite};
 
+pub(crate) use change::{Changed, ChangedRows, StoredTable};
 pub(crate) use fill::{Bounds, Filled};
 
 /// Memory of a scratch, in KiB; what is more goes to a file.

@@ -20,6 +20,8 @@ mod twin;
 mod walk;
 mod writes;
 
+use std::collections::BTreeSet;
+
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use ast::*;
@@ -134,6 +136,8 @@ pub(crate) struct ChangeStatement {
     pub(crate) columns: Vec<(String, Option<String>)>,
     /// The name of each parameter, with its prefix; none for `?`.
     pub(crate) parameters: Vec<Option<String>>,
+    /// The tables that it touches, in SQLite's spelling.
+    pub(crate) tables: BTreeSet<String>,
     pub(crate) change: Change,
 }
 
@@ -143,7 +147,7 @@ pub(crate) fn prepare_change(twin: &Twin, text: &str, bounds: &Bounds) -> Result
     if are_several(&tokens) {
         return Err(SqlError::from_sqlite(rusqlite::Error::MultipleStatement));
     }
-    let Described { columns, parameters, .. } = twin.describe_change(text)?;
+    let Described { columns, parameters, reads, .. } = twin.describe_change(text)?;
     if change::highest_parameter(&tokens) != parameters.len() {
         // `:1`, `$a::b`: names that are taken apart differently here.
         return Err(SqlError::Unsupported("a parameter with such a name".into()));
@@ -151,7 +155,7 @@ pub(crate) fn prepare_change(twin: &Twin, text: &str, bounds: &Bounds) -> Result
     let end = tokens.iter().position(|token| matches!(token.token, Token::SemiColon | Token::EOF));
     let change = change::take_apart(text, &tokens[..end.unwrap_or(tokens.len())]);
     let change = change.unwrap_or_else(|| Err(SqlError::Unsupported("this kind of statement".into())))?;
-    Ok(ChangeStatement { columns, parameters, change })
+    Ok(ChangeStatement { columns, parameters, tables: reads.tables.into_keys().collect(), change })
 }
 
 /// Whether anything but a semicolon follows a semicolon.
@@ -205,6 +209,7 @@ mod tests {
             rowid_alias: None,
             without_rowid: false,
             strict: false,
+            referenced: false,
         }
     }
 

@@ -91,12 +91,25 @@ pub(crate) struct TableInfo {
     pub(crate) rowid_alias: Option<usize>,
     pub(crate) without_rowid: bool,
     pub(crate) strict: bool,
+    /// A foreign key names it.
+    pub(crate) referenced: bool,
 }
 
 impl TableInfo {
     /// The column of this name, as SQLite compares names.
     pub(crate) fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// A name that means the rowid; none when there is none, or when columns took all names.
+    pub(crate) fn rowid_name(&self) -> Option<&'static str> {
+        let free = ["rowid", "_rowid_", "oid"].into_iter().find(|name| self.column(name).is_none());
+        free.filter(|_| !self.without_rowid)
+    }
+
+    /// The columns that are stored and can be given, in order.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = &ColumnInfo> {
+        self.columns.iter().filter(|column| !column.generated && !column.hidden)
     }
 
     /// The shard key's column; none for a replicated table.

@@ -62,6 +62,11 @@ fn open_rowid(table: &TableInfo) -> Option<&ColumnInfo> {
     table.rowid_alias.map(|alias| &table.columns[alias])
 }
 
+/// Refuses to leave the INTEGER PRIMARY KEY of a sharded table open.
+pub(super) fn refuse_open_rowid(table: &TableInfo) -> Result<()> {
+    open_rowid(table).map_or(Ok(()), |alias| Err(open_key_error(table, alias)))
+}
+
 fn open_key_error(table: &TableInfo, alias: &ColumnInfo) -> Error {
     let message = format!(
         "rows for `{}` leave its INTEGER PRIMARY KEY `{}` open, which is not supported over shards: give it a value",

@@ -132,9 +132,10 @@ pub(crate) fn work(kept: &[u8]) -> Result<WriteRequest, Fault> {
 }
 
 fn write_statement(statement: v1::ShardStatement) -> Result<WriteStatement, WireError> {
-    let v1::ShardStatement { sql, rows, parameters } = statement;
+    let v1::ShardStatement { sql, rows, parameters, rows_expected } = statement;
     Ok(WriteStatement {
         sql,
+        rows_expected,
         rows: rows.map(Batch::try_from).transpose()?,
         parameters: parameters.into_iter().map(Value::try_from).collect::<Result<_, _>>()?,
     })

@@ -24,6 +24,8 @@ pub(crate) struct WriteStatement {
     /// Run once for each row, whose values are bound in front; once without.
     pub(crate) rows: Option<Batch>,
     pub(crate) parameters: Vec<Value>,
+    /// Another number of rows changed undoes all.
+    pub(crate) rows_expected: Option<u64>,
 }
 
 /// What a statement did.

@@ -1,5 +1,5 @@
 //! Columns that an INSERT leaves out and whose default is an expression: it is evaluated here, so that every shard, and every run of the
-//! statement, has the same value. A default that is a literal is the shard's to give.
+//! statement, has the same value. So is that of the shard key, which says where the row goes. Another default that is a literal is the shard's to give.
 
 use souk_merge::{Batch, Value, ValueRef};
 
@@ -18,9 +18,13 @@ impl Changing<'_> {
         let is_given = |column: &ColumnInfo| columns.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
         let computed = |column: &&ColumnInfo| !column.generated && !column.hidden && !is_given(column);
         let missing = table.columns.iter().filter(computed);
-        let missing: Vec<(&str, &str)> = missing
-            .filter_map(|column| Some((column.name.as_str(), expression(column.default.as_deref()?)?)))
-            .collect();
+        let key = table.key().map(|key| key.name.as_str());
+        let value = |column: &'_ ColumnInfo| match column.default.as_deref() {
+            default if key == Some(column.name.as_str()) => Some(default.unwrap_or("NULL").to_owned()),
+            default => expression(default?).map(str::to_owned),
+        };
+        let missing: Vec<(&str, String)> =
+            missing.filter_map(|column| Some((column.name.as_str(), value(column)?))).collect();
         if missing.is_empty() {
             return Ok((columns, rows));
         }

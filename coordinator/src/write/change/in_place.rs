@@ -1,6 +1,7 @@
 //! UPDATE and DELETE: the text itself goes where the rows are that it changes.
 
-use super::{Changing, NOT_REPEATED, Together, unsupported};
+use super::whole::moves_parent;
+use super::{Changing, Together};
 use crate::commit::Part;
 use crate::error::Result;
 use crate::exec::ShardStatement;
@@ -13,28 +14,17 @@ impl Changing<'_> {
     pub(super) async fn in_place(&self, table: &TableInfo, reads: &str) -> Result<Executed> {
         let facts = self.session.facts(&self.snapshot, reads, &self.parameters, self.deadline).await?;
         let (shards, together) = match (table.distribution, facts.rows_at) {
-            (Distribution::Replicated, _) if facts.reads_sharded && self.snapshot.topology.shard_count() > 1 => {
-                return Err(unsupported(format!(
-                    "changing `{}`, which every shard has, by what the rows of a sharded table say is not supported yet",
-                    table.name
-                )));
-            }
-            (Distribution::Replicated, _) if !facts.repeats && self.snapshot.topology.shard_count() > 1 => {
-                return Err(unsupported(NOT_REPEATED));
+            (Distribution::Replicated, _) if (facts.reads_sharded || !facts.repeats) && self.are_several() => {
+                return self.whole(table).await;
             }
             (Distribution::Replicated, _) => return self.run_everywhere(self.itself()).await,
             // No shard has such a key.
             (Distribution::Sharded { .. }, RowsAt::Nowhere) => return Ok(self.nothing()),
             (Distribution::Sharded { .. }, RowsAt::Shards(shards)) => (shards, Together::Sharded { last: None }),
-            (Distribution::Sharded { .. }, RowsAt::Apart) => {
-                return Err(unsupported(format!(
-                    "changing `{}` by what rows of other shards say is not supported yet; ask for them first",
-                    table.name
-                )));
-            }
+            (Distribution::Sharded { .. }, RowsAt::Apart) => return self.whole(table).await,
         };
         if shards.len() > 1 && !facts.repeats {
-            return Err(unsupported(NOT_REPEATED));
+            return self.whole(table).await;
         }
         let statement = self.itself();
         let part = |shard| Part { shard, statements: vec![statement.clone()] };
@@ -43,28 +33,19 @@ impl Changing<'_> {
 
     /// The text as it was given.
     fn itself(&self) -> ShardStatement {
-        ShardStatement { sql: self.text.to_owned(), rows: None, parameters: self.parameters.clone() }
+        let parameters = self.parameters.clone();
+        ShardStatement { sql: self.text.to_owned(), rows: None, parameters, rows_expected: None }
     }
 
-    /// A row whose key changes goes to another shard, and a rowid is one of a kind over all shards.
-    pub(super) fn refuse_moves(&self, table: &TableInfo, columns: &[String]) -> Result<()> {
-        let Some(key) = table.key() else { return Ok(()) };
+    /// Whether rows may change their shard or their rowid: a row whose key changes goes to another shard, and a rowid is one of a kind over
+    /// all shards.
+    pub(super) fn moves(&self, table: &TableInfo, columns: &[String]) -> Result<bool> {
+        let Some(key) = table.key() else { return Ok(false) };
         let sets = |name: &str| columns.iter().any(|column| column.eq_ignore_ascii_case(name));
-        if sets(&key.name) {
-            return Err(unsupported(format!(
-                "changing the shard key `{}` of `{}` is not supported yet; delete the row and insert it anew",
-                key.name, table.name
-            )));
-        }
         let alias = table.rowid_alias.map(|alias| table.columns[alias].name.as_str());
         let is_rowid = |name: &str| sets(name) && table.column(name).is_none();
         let sets_rowid = alias.is_some_and(sets) || ["rowid", "oid", "_rowid_"].into_iter().any(is_rowid);
-        if sets_rowid && self.snapshot.topology.shard_count() > 1 {
-            return Err(unsupported(format!(
-                "changing the rowid of `{}`, which must be one of a kind over all shards, is not supported yet",
-                table.name
-            )));
-        }
-        Ok(())
+        let moves = sets(&key.name) || (sets_rowid && self.are_several());
+        if moves && table.referenced { Err(moves_parent(table)) } else { Ok(moves) }
     }
 }

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use souk_merge::Batch;
 use souk_proto::Reason;
 
-use super::taken::Rows;
-use super::{Changing, NOT_REPEATED, Together, refuse_ending, unsupported};
+use super::taken::{Rows, Taken};
+use super::{Changing, Together, ends_otherwise};
 use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
-use crate::settings::PlacementPolicy;
 use crate::sql::{Clause, Distribution, Insert, TableInfo, quote};
-use crate::write::router::{Routed, route, target};
-use crate::write::{Executed, shards};
+use crate::write::Executed;
+use crate::write::router::{Routed, refuse_open_rowid, route, target};
 
 /// What gives another value at another time, or each time.
 const UNREPEATED: [&str; 13] = [
@@ -34,40 +33,52 @@ const UNREPEATED: [&str; 13] = [
 
 impl Changing<'_> {
     pub(super) async fn insert(&self, insert: Insert) -> Result<Executed> {
-        refuse_ending(insert.or.as_deref())?;
-        let table = self.table(&insert.table)?;
-        let Some(source) = &insert.source else {
-            return Err(unsupported(format!(
-                "INSERT INTO `{}` DEFAULT VALUES is not supported; name its columns",
-                table.name
-            )));
-        };
-        self.refuse_moves(table, &insert.sets)?;
-        self.refuse_replace(table, insert.or.as_deref())?;
+        let (table, or) = (self.table(&insert.table)?, insert.or.as_deref());
         let clauses = || [&insert.upsert, &insert.returning].into_iter().flatten();
-        if clauses().any(|clause| clause.has_query) {
-            return Err(unsupported("a subquery in ON CONFLICT or RETURNING is not supported yet"));
-        }
+        let moves = self.moves(table, &insert.sets)?;
+        let is_own =
+            !moves && !ends_otherwise(or) && !self.replaces(table, or) && !clauses().any(|clause| clause.has_query);
+        let Some(source) = insert.source.as_ref().filter(|_| is_own) else {
+            return self.whole_insert(table, &insert).await;
+        };
         let columns = columns(table, &insert);
-        target(&self.snapshot, &table.name, &columns)?;
+        self.check_columns(table, &columns)?;
         let Some(rows) = self.rows(source).await? else { return Ok(self.nothing()) };
         let (columns, rows) = self.with_defaults(table, columns, rows)?;
         let is_unrepeated = clauses().any(|clause| clause.mentions(&UNREPEATED));
-        if is_unrepeated && table.key().is_none() && self.snapshot.topology.shard_count() > 1 {
-            return Err(unsupported(NOT_REPEATED));
+        if is_unrepeated && table.key().is_none() && self.are_several() {
+            return self.whole(table).await;
         }
         match table.distribution {
             Distribution::Replicated => {
                 self.run_everywhere(self.insert_statement(table, &insert, &columns, rows)).await
             }
             Distribution::Sharded { .. } => {
-                let (parts, together) = self.by_shard(table, &insert, &columns, rows).await?;
+                let Some((parts, together)) = self.by_shard(table, &insert, &columns, rows).await? else {
+                    return self.whole(table).await;
+                };
                 if parts.len() > 1 && is_unrepeated {
-                    return Err(unsupported(NOT_REPEATED));
+                    return self.whole(table).await;
                 }
                 self.run(parts, together).await
             }
         }
+    }
+
+    /// An INSERT that is run over the whole table. The INTEGER PRIMARY KEY of a sharded table is not left open there either.
+    async fn whole_insert(&self, table: &TableInfo, insert: &Insert) -> Result<Executed> {
+        match &insert.source {
+            Some(_) => self.check_columns(table, &columns(table, insert))?,
+            None => refuse_open_rowid(table)?,
+        }
+        self.whole(table).await
+    }
+
+    /// Refuses columns that rows cannot be given. The shard key may be left out: it has a default, be it NULL.
+    fn check_columns(&self, table: &TableInfo, columns: &[String]) -> Result<()> {
+        let key = table.key().filter(|key| !columns.iter().any(|column| column.eq_ignore_ascii_case(&key.name)));
+        let all: Vec<String> = columns.iter().cloned().chain(key.map(|key| key.name.clone())).collect();
+        target(&self.snapshot, &table.name, &all).map(drop)
     }
 
     /// The rows of an INSERT; none when there is none.
@@ -79,25 +90,21 @@ impl Changing<'_> {
         Ok(Some(all))
     }
 
-    /// The parts of the shards that rows go to; a key that has no shard yet gets one.
+    /// The parts of the shards that rows go to; a key that has no shard yet gets one. None when rows of other shards would become others.
     async fn by_shard(
         &self,
         table: &TableInfo,
         insert: &Insert,
         columns: &[String],
         rows: Batch,
-    ) -> Result<(Vec<Part>, Together)> {
+    ) -> Result<Option<(Vec<Part>, Together)>> {
         let keys = self.keys(table, columns, &rows)?;
-        let rows = self.without_taken(Rows { table, insert, columns, keys: &keys }, rows).await?;
+        let rows = match self.without_taken(Rows { table, insert, columns, keys: &keys }, rows).await? {
+            Taken::Left(rows) => rows,
+            Taken::Changes => return Ok(None),
+        };
         let kept: Vec<&[u8]> = rows.places.iter().map(|place| keys[*place].as_slice()).collect();
-        let topology = self.cluster.snapshot().topology;
-        let mut homeless: Vec<Vec<u8>> = Vec::new();
-        homeless.extend(kept.iter().filter(|key| topology.owner_of_bytes(key).is_none()).map(|key| key.to_vec()));
-        if self.cluster.policy == PlacementPolicy::Own && !homeless.is_empty() {
-            homeless.sort_unstable();
-            homeless.dedup();
-            shards::pin_keys(self.cluster, &homeless).await?;
-        }
+        self.house(rows.places.iter().map(|place| &keys[*place])).await?;
         let topology = self.cluster.snapshot().topology;
         let mut by_shard: BTreeMap<u64, Batch> = BTreeMap::new();
         let mut last = None;
@@ -112,11 +119,11 @@ impl Changing<'_> {
         let last = by_shard.keys().position(|shard| Some(*shard) == last);
         let part =
             |(shard, rows)| Part { shard, statements: vec![self.insert_statement(table, insert, columns, rows)] };
-        Ok((by_shard.into_iter().map(part).collect(), Together::Sharded { last }))
+        Ok(Some((by_shard.into_iter().map(part).collect(), Together::Sharded { last })))
     }
 
     /// The canonical key of each row.
-    fn keys(&self, table: &TableInfo, columns: &[String], rows: &Batch) -> Result<Vec<Vec<u8>>> {
+    pub(super) fn keys(&self, table: &TableInfo, columns: &[String], rows: &Batch) -> Result<Vec<Vec<u8>>> {
         let keys = match route(table, columns, rows.clone(), 0, &self.cluster.evaluator)? {
             Routed::Everywhere(_) => return Err(Error::internal("the rows of a sharded table go everywhere")),
             Routed::ByKey { refused, .. } if !refused.is_empty() => {
@@ -151,7 +158,7 @@ impl Changing<'_> {
             places.join(","),
             behind.join(" ")
         );
-        ShardStatement { sql, rows: Some(rows), parameters: self.parameters[..used].to_vec() }
+        ShardStatement { sql, rows: Some(rows), parameters: self.parameters[..used].to_vec(), rows_expected: None }
     }
 }
 

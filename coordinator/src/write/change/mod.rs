@@ -5,12 +5,15 @@
 //! - [`insert`]: INSERT, whose rows are computed first, as those of any query.
 //! - [`defaults`]: values of columns that the rows leave out.
 //! - [`taken`]: rowids that other shards have.
+//! - [`whole`]: everything else: the text over whole tables, and what it did to the shards.
 
 mod defaults;
 mod in_place;
 mod insert;
 mod taken;
+mod whole;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use souk_merge::{Batch, Value};
@@ -27,9 +30,6 @@ use crate::exec::{Done, ShardStatement, WriteRequest};
 use crate::session::{Session, order_parameters};
 use crate::sql::{Change, ChangeStatement, TableInfo};
 
-/// Why a statement that several shards would run, each twice, is refused.
-const NOT_REPEATED: &str = "the clock or chance in a statement for several shards is not supported yet; bind a value";
-
 /// Bytes that RETURNING may give: it travels as one message.
 const RETURNED_BYTES_MAX: u64 = 16 << 20;
 
@@ -41,6 +41,8 @@ struct Changing<'c> {
     text: &'c str,
     parameters: Vec<Value>,
     columns: Vec<(String, Option<String>)>,
+    /// The tables that it touches.
+    tables: BTreeSet<String>,
     deadline: Instant,
 }
 
@@ -63,17 +65,18 @@ pub(super) async fn change(
     let session = Session::new(Arc::clone(cluster));
     let deadline = Instant::now() + session.deadline(deadline_ms);
     let snapshot = cluster.snapshot();
-    let ChangeStatement { columns, parameters, change } =
+    let ChangeStatement { columns, parameters, tables, change } =
         cluster.prepared_change(&snapshot.catalog, text, deadline).await?;
     let parameters = order_parameters(&parameters, given)?;
-    let changing = Changing { cluster, session, snapshot, text, parameters, columns, deadline };
+    let changing = Changing { cluster, session, snapshot, text, parameters, columns, tables, deadline };
     match change {
         Change::Insert(insert) => changing.insert(insert).await,
         Change::Update(update) => {
-            refuse_ending(update.or.as_deref())?;
-            let table = changing.table(&update.table)?;
-            changing.refuse_replace(table, update.or.as_deref())?;
-            changing.refuse_moves(table, &update.columns)?;
+            let (table, or) = (changing.table(&update.table)?, update.or.as_deref());
+            let moves = changing.moves(table, &update.columns)?;
+            if moves || ends_otherwise(or) || changing.replaces(table, or) {
+                return changing.whole(table).await;
+            }
             changing.in_place(table, &update.reads).await
         }
         Change::Delete(delete) => changing.in_place(changing.table(&delete.table)?, &delete.reads).await,
@@ -86,22 +89,25 @@ impl Changing<'_> {
         table.ok_or_else(|| unsupported(format!("writing to `{name}`, which is no table, is not supported")))
     }
 
-    /// A NULL in the place of a value that must be there takes the default, which each shard would compute by itself, and twice.
-    fn refuse_replace(&self, table: &TableInfo, or: Option<&str>) -> Result<()> {
-        let is_several = self.snapshot.topology.shard_count() > 1;
-        if or == Some("REPLACE") && is_several && defaults::replaces_with_expressions(table) {
-            return Err(unsupported(format!(
-                "REPLACE into `{}`, which has a NOT NULL column whose default is an expression, is not supported",
-                table.name
-            )));
-        }
-        Ok(())
+    /// Whether a NULL in the place of a value that must be there may take a default that each shard would compute by itself, and twice.
+    fn replaces(&self, table: &TableInfo, or: Option<&str>) -> bool {
+        or == Some("REPLACE") && self.are_several() && defaults::replaces_with_expressions(table)
+    }
+
+    /// Whether there is more than one shard.
+    fn are_several(&self) -> bool {
+        self.snapshot.topology.shard_count() > 1
+    }
+
+    /// From now on nobody else changes what every shard has, and no shard is made.
+    async fn alone(&self) -> Result<OwnedMutexGuard<()>> {
+        let alone = timeout_at(self.deadline, Arc::clone(&self.cluster.changing).lock_owned()).await;
+        alone.map_err(|_| Error::deadline())
     }
 
     /// Changes what every shard has. No shard is made meanwhile: it would get the rows as they were.
     async fn run_everywhere(&self, statement: ShardStatement) -> Result<Executed> {
-        let alone = timeout_at(self.deadline, Arc::clone(&self.cluster.changing).lock_owned()).await;
-        let alone = alone.map_err(|_| Error::deadline())?;
+        let alone = self.alone().await?;
         let shards = self.cluster.snapshot().topology.shards();
         let part = |shard| Part { shard, statements: vec![statement.clone()] };
         self.run_alone(shards.into_iter().map(part).collect(), Together::Replicated, Some(alone)).await
@@ -114,17 +120,25 @@ impl Changing<'_> {
 
     async fn run_alone(
         &self,
-        mut parts: Vec<Part>,
+        parts: Vec<Part>,
         together: Together,
         alone: Option<OwnedMutexGuard<()>>,
     ) -> Result<Executed> {
+        if parts.is_empty() {
+            return Ok(self.nothing());
+        }
+        let done = self.do_parts(parts, alone).await?;
+        self.combined(done.into_iter().flatten().collect(), together)
+    }
+
+    /// Does the parts, all or none; what the statements of each did.
+    async fn do_parts(&self, mut parts: Vec<Part>, alone: Option<OwnedMutexGuard<()>>) -> Result<Vec<Vec<Done>>> {
         let (version, deadline) = (self.snapshot.catalog.version, self.deadline);
         let bytes_max = self.cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
         if parts.len() > 1 {
-            let done = commit(self.cluster, parts, version, deadline, bytes_max, alone).await?;
-            return self.combined(done.into_iter().flatten().collect(), together);
+            return commit(self.cluster, parts, version, deadline, bytes_max, alone).await;
         }
-        let Some(Part { shard, statements }) = parts.pop() else { return Ok(self.nothing()) };
+        let Some(Part { shard, statements }) = parts.pop() else { return Ok(Vec::new()) };
         // A shard that was just made is not in the snapshot that the statement was planned for.
         let topology = self.cluster.snapshot().topology;
         let node = topology.node_of(shard).ok_or_else(|| Error::internal("a shard has no node"))?.to_owned();
@@ -137,7 +151,7 @@ impl Changing<'_> {
         });
         let written =
             written.await.map_err(|_| Error::internal("the write broke down: whether it happened is unknown"))?;
-        self.combined(written?, together)
+        Ok(vec![written?])
     }
 
     /// What the parts did, of which each is one statement.
@@ -175,12 +189,7 @@ fn unsupported(message: impl Into<String>) -> Error {
     Error::new(Reason::UnsupportedSql, message)
 }
 
-/// What a failing row must leave in place, or take with it, belongs to a transaction of the client's.
-fn refuse_ending(or: Option<&str>) -> Result<()> {
-    match or {
-        Some(or @ ("FAIL" | "ROLLBACK")) => {
-            Err(unsupported(format!("OR {or} is not supported; each statement is atomic by itself")))
-        }
-        _ => Ok(()),
-    }
+/// Whether a failing row leaves in place, or takes with it, what a shard cannot judge alone.
+fn ends_otherwise(or: Option<&str>) -> bool {
+    matches!(or, Some("FAIL" | "ROLLBACK"))
 }

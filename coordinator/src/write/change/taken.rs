@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
 
-use super::{Changing, unsupported};
+use super::Changing;
 use crate::error::{Error, Result};
 use crate::settings::PlacementPolicy;
 use crate::sql::{ColumnInfo, Insert, TableInfo, quote};
@@ -31,6 +31,14 @@ pub(super) struct Left {
     pub(super) places: Vec<usize>,
 }
 
+/// What is found of rows that are to come.
+pub(super) enum Taken {
+    /// These come; of the others the rowid is taken.
+    Left(Left),
+    /// Rows of other shards become others, or go.
+    Changes,
+}
+
 /// What becomes of a row whose rowid is taken.
 enum Conflict {
     Fails,
@@ -41,8 +49,8 @@ enum Conflict {
 
 impl Changing<'_> {
     /// The rows whose rowids neither another shard has nor a row before them: what is on their own shard is the shard's to judge.
-    pub(super) async fn without_taken(&self, to: Rows<'_>, rows: Batch) -> Result<Left> {
-        let all = |batch: Batch| Left { places: (0..batch.rows()).collect(), batch };
+    pub(super) async fn without_taken(&self, to: Rows<'_>, rows: Batch) -> Result<Taken> {
+        let all = |batch: Batch| Taken::Left(Left { places: (0..batch.rows()).collect(), batch });
         let Some(alias) = to.table.rowid_alias.map(|alias| &to.table.columns[alias]) else { return Ok(all(rows)) };
         let column = to.columns.iter().position(|column| column.eq_ignore_ascii_case(&alias.name));
         // Where keys get shards of their own there may be others in a moment.
@@ -54,16 +62,15 @@ impl Changing<'_> {
             ids.push(self.cluster.evaluator.stored(cursor.value(column).to_owned(), alias.affinity)?);
         }
         let taken = self.taken(&to, alias, &ids).await?;
-        let Some(first) = taken.iter().position(|taken| *taken) else { return Ok(all(rows)) };
+        if !taken.contains(&true) {
+            return Ok(all(rows));
+        }
         match to.conflict() {
             Conflict::Fails => {
                 let message = format!("UNIQUE constraint failed: {}.{}", to.table.name, alias.name);
                 Err(Error::new(Reason::Constraint, message))
             }
-            Conflict::Changes => Err(unsupported(format!(
-                "changing the row of `{}` whose `{}` is {:?} and which another shard has is not supported yet",
-                to.table.name, alias.name, ids[first]
-            ))),
+            Conflict::Changes => Ok(Taken::Changes),
             Conflict::LeavesOut => {
                 let mut left = Left { batch: Batch::new(rows.width()), places: Vec::new() };
                 let mut cursor = rows.cursor();
@@ -74,7 +81,7 @@ impl Changing<'_> {
                         left.places.push(place);
                     }
                 }
-                Ok(left)
+                Ok(Taken::Left(left))
             }
         }
     }

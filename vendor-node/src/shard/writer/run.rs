@@ -146,7 +146,13 @@ impl Writer {
             }
         }
         done.last_insert_rowid = self.client.inserted.lock().take();
-        Ok(done)
+        match statement.rows_expected {
+            Some(expected) if expected != done.rows_affected => {
+                let words = format!("the statement changes {} rows, expected were {expected}", done.rows_affected);
+                Err(Fault::new(Reason::Expectation, words))
+            }
+            _ => Ok(done),
+        }
     }
 }
 
