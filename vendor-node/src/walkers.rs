@@ -5,7 +5,7 @@
 //! runs long on one shard holds up nobody else.
 
 use std::{
-    mem,
+    iter, mem,
     ops::Range,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -87,7 +87,7 @@ impl Walkers {
 
     /// Walks the places below `count`, each of them once; gives what came of all in their order, or one of the errors.
     pub(crate) fn walk<W: Walk>(&self, count: usize, walk: &W) -> Result<W::Part, W::Error> {
-        let course = Course { left: Mutex::new(Vec::from([0..count])), done: Mutex::default(), walk };
+        let course = Course { left: Mutex::new(iter::once(0..count).collect()), done: Mutex::default(), walk };
         let walking = self.enter();
         self.scope(|scope| {
             course.go(self, scope, 0);
