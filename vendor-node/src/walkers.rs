@@ -222,7 +222,7 @@ mod tests {
     fn every_place_is_walked_once_and_parts_keep_their_order() {
         let walkers = Walkers::new(4).unwrap();
         for count in [0, 1, 3, 4, 5, 64, 1000] {
-            let places = walkers.map(count, |place| Ok::<_, ()>(place)).unwrap();
+            let places = walkers.map(count, Ok::<_, ()>).unwrap();
             assert_eq!(places, (0..count).collect::<Vec<_>>());
         }
     }
@@ -269,7 +269,7 @@ mod tests {
         };
         let calls: Vec<_> = (0..4).map(|_| long()).collect();
         started.wait();
-        assert_eq!(walkers.map(1000, |place| Ok::<_, ()>(place)).unwrap().len(), 1000);
+        assert_eq!(walkers.map(1000, Ok::<_, ()>).unwrap().len(), 1000);
         done.wait();
         assert!(calls.into_iter().all(|call| call.join().unwrap() == 1));
     }
