@@ -16,6 +16,17 @@ pub(crate) enum Change {
     Delete(Delete),
 }
 
+impl Change {
+    /// The table that it changes, as the text calls it.
+    pub(crate) fn table(&self) -> &str {
+        match self {
+            Change::Insert(insert) => &insert.table,
+            Change::Update(update) => &update.table,
+            Change::Delete(delete) => &delete.table,
+        }
+    }
+}
+
 /// `[WITH ...] INSERT [OR ...] INTO table [(columns)] source [ON CONFLICT ...] [RETURNING ...]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Insert {

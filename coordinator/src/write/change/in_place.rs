@@ -1,34 +1,33 @@
 //! UPDATE and DELETE: the text itself goes where the rows are that it changes.
 
 use super::whole::moves_parent;
-use super::{Changing, Together};
+use super::{Changing, Plan, Together};
 use crate::commit::Part;
 use crate::error::Result;
 use crate::exec::ShardStatement;
 use crate::session::RowsAt;
 use crate::sql::{Distribution, TableInfo};
-use crate::write::Executed;
 
 impl Changing<'_> {
-    /// Runs an UPDATE or a DELETE, of which `reads` is a SELECT of everything that it reads from the rows that it changes.
-    pub(super) async fn in_place(&self, table: &TableInfo, reads: &str) -> Result<Executed> {
+    /// Plans an UPDATE or a DELETE, of which `reads` is a SELECT of everything that it reads from the rows that it changes.
+    pub(super) async fn in_place(&self, table: &TableInfo, reads: &str) -> Result<Plan> {
         let facts = self.session.facts(&self.snapshot, reads, &self.parameters, self.deadline).await?;
         let (shards, together) = match (table.distribution, facts.rows_at) {
             (Distribution::Replicated, _) if (facts.reads_sharded || !facts.repeats) && self.are_several() => {
-                return self.whole(table).await;
+                return Ok(Plan::Whole);
             }
-            (Distribution::Replicated, _) => return self.run_everywhere(self.itself()).await,
+            (Distribution::Replicated, _) => return Ok(Plan::Everywhere(self.itself())),
             // No shard has such a key.
-            (Distribution::Sharded { .. }, RowsAt::Nowhere) => return Ok(self.nothing()),
+            (Distribution::Sharded { .. }, RowsAt::Nowhere) => return Ok(Plan::Nothing),
             (Distribution::Sharded { .. }, RowsAt::Shards(shards)) => (shards, Together::Sharded { last: None }),
-            (Distribution::Sharded { .. }, RowsAt::Apart) => return self.whole(table).await,
+            (Distribution::Sharded { .. }, RowsAt::Apart) => return Ok(Plan::Whole),
         };
         if shards.len() > 1 && !facts.repeats {
-            return self.whole(table).await;
+            return Ok(Plan::Whole);
         }
         let statement = self.itself();
         let part = |shard| Part { shard, statements: vec![statement.clone()] };
-        self.run(shards.into_iter().map(part).collect(), together).await
+        Ok(Plan::Parts { parts: shards.into_iter().map(part).collect(), together })
     }
 
     /// The text as it was given.

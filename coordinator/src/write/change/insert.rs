@@ -6,12 +6,11 @@ use souk_merge::Batch;
 use souk_proto::Reason;
 
 use super::taken::{Rows, Taken};
-use super::{Changing, Together, ends_otherwise};
+use super::{Changing, Plan, Together, ends_otherwise};
 use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
 use crate::sql::{Clause, Distribution, Insert, TableInfo, quote};
-use crate::write::Executed;
 use crate::write::router::{Routed, refuse_open_rowid, route, target};
 
 /// What gives another value at another time, or each time.
@@ -32,46 +31,47 @@ const UNREPEATED: [&str; 13] = [
 ];
 
 impl Changing<'_> {
-    pub(super) async fn insert(&self, insert: Insert) -> Result<Executed> {
-        let (table, or) = (self.table(&insert.table)?, insert.or.as_deref());
+    /// Plans an INSERT, whose rows are computed for that.
+    pub(super) async fn insert(&self, table: &TableInfo, insert: &Insert) -> Result<Plan> {
+        let or = insert.or.as_deref();
         let clauses = || [&insert.upsert, &insert.returning].into_iter().flatten();
         let moves = self.moves(table, &insert.sets)?;
         let is_own =
             !moves && !ends_otherwise(or) && !self.replaces(table, or) && !clauses().any(|clause| clause.has_query);
         let Some(source) = insert.source.as_ref().filter(|_| is_own) else {
-            return self.whole_insert(table, &insert).await;
+            return self.whole_insert(table, insert);
         };
-        let columns = columns(table, &insert);
+        let columns = columns(table, insert);
         self.check_columns(table, &columns)?;
-        let Some(rows) = self.rows(source).await? else { return Ok(self.nothing()) };
+        let Some(rows) = self.rows(source).await? else { return Ok(Plan::Nothing) };
         let (columns, rows) = self.with_defaults(table, columns, rows)?;
         let is_unrepeated = clauses().any(|clause| clause.mentions(&UNREPEATED));
         if is_unrepeated && table.key().is_none() && self.are_several() {
-            return self.whole(table).await;
+            return Ok(Plan::Whole);
         }
         match table.distribution {
             Distribution::Replicated => {
-                self.run_everywhere(self.insert_statement(table, &insert, &columns, rows)).await
+                Ok(Plan::Everywhere(self.insert_statement(table, insert, &columns, rows)))
             }
             Distribution::Sharded { .. } => {
-                let Some((parts, together)) = self.by_shard(table, &insert, &columns, rows).await? else {
-                    return self.whole(table).await;
+                let Some((parts, together)) = self.by_shard(table, insert, &columns, rows).await? else {
+                    return Ok(Plan::Whole);
                 };
                 if parts.len() > 1 && is_unrepeated {
-                    return self.whole(table).await;
+                    return Ok(Plan::Whole);
                 }
-                self.run(parts, together).await
+                Ok(Plan::Parts { parts, together })
             }
         }
     }
 
     /// An INSERT that is run over the whole table. The INTEGER PRIMARY KEY of a sharded table is not left open there either.
-    async fn whole_insert(&self, table: &TableInfo, insert: &Insert) -> Result<Executed> {
+    fn whole_insert(&self, table: &TableInfo, insert: &Insert) -> Result<Plan> {
         match &insert.source {
             Some(_) => self.check_columns(table, &columns(table, insert))?,
             None => refuse_open_rowid(table)?,
         }
-        self.whole(table).await
+        Ok(Plan::Whole)
     }
 
     /// Refuses columns that rows cannot be given. The shard key may be left out: it has a default, be it NULL.

@@ -34,7 +34,7 @@ use crate::sql::{Change, ChangeStatement, TableInfo};
 const RETURNED_BYTES_MAX: u64 = 16 << 20;
 
 /// A statement on its way, with what was given for it.
-struct Changing<'c> {
+pub(super) struct Changing<'c> {
     cluster: &'c Arc<Cluster>,
     session: Session,
     snapshot: Snapshot,
@@ -48,11 +48,23 @@ struct Changing<'c> {
 
 /// How what several shards did is one.
 #[derive(Debug, Clone, Copy)]
-enum Together {
+pub(super) enum Together {
     /// Each has rows of its own; the last row that was given is of the part at this place, when that is known.
     Sharded { last: Option<usize> },
     /// Each has the same rows.
     Replicated,
+}
+
+/// What is to be done.
+pub(super) enum Plan {
+    /// There is no row.
+    Nothing,
+    /// Shards do it by themselves, one statement each.
+    Parts { parts: Vec<Part>, together: Together },
+    /// Every shard does it.
+    Everywhere(ShardStatement),
+    /// No shard can do it alone.
+    Whole,
 }
 
 /// Runs one statement that changes rows.
@@ -62,24 +74,47 @@ pub(super) async fn change(
     given: Vec<(String, Value)>,
     deadline_ms: u32,
 ) -> Result<Executed> {
-    let session = Session::new(Arc::clone(cluster));
-    let deadline = Instant::now() + session.deadline(deadline_ms);
-    let snapshot = cluster.snapshot();
-    let ChangeStatement { columns, parameters, tables, change } =
-        cluster.prepared_change(&snapshot.catalog, text, deadline).await?;
-    let parameters = order_parameters(&parameters, given)?;
-    let changing = Changing { cluster, session, snapshot, text, parameters, columns, tables, deadline };
-    match change {
-        Change::Insert(insert) => changing.insert(insert).await,
-        Change::Update(update) => {
-            let (table, or) = (changing.table(&update.table)?, update.or.as_deref());
-            let moves = changing.moves(table, &update.columns)?;
-            if moves || ends_otherwise(or) || changing.replaces(table, or) {
-                return changing.whole(table).await;
+    let deadline = Instant::now() + Session::new(Arc::clone(cluster)).deadline(deadline_ms);
+    let (changing, change) = Changing::read(cluster, text, given, deadline).await?;
+    match changing.plan(&change).await? {
+        Plan::Nothing => Ok(changing.nothing()),
+        Plan::Parts { parts, together } => changing.run(parts, together).await,
+        Plan::Everywhere(statement) => changing.run_everywhere(statement).await,
+        Plan::Whole => changing.whole(changing.table(change.table())?).await,
+    }
+}
+
+impl<'c> Changing<'c> {
+    /// Reads a statement, with what is given for its parameters.
+    pub(super) async fn read(
+        cluster: &'c Arc<Cluster>,
+        text: &'c str,
+        given: Vec<(String, Value)>,
+        deadline: Instant,
+    ) -> Result<(Changing<'c>, Change)> {
+        let snapshot = cluster.snapshot();
+        let ChangeStatement { columns, parameters, tables, change } =
+            cluster.prepared_change(&snapshot.catalog, text, deadline).await?;
+        let parameters = order_parameters(&parameters, given)?;
+        let session = Session::new(Arc::clone(cluster));
+        Ok((Changing { cluster, session, snapshot, text, parameters, columns, tables, deadline }, change))
+    }
+
+    /// How it is done. Its rows are read for that, where a query gives them; nothing is written but new shards.
+    pub(super) async fn plan(&self, change: &Change) -> Result<Plan> {
+        let table = self.table(change.table())?;
+        match change {
+            Change::Insert(insert) => self.insert(table, insert).await,
+            Change::Update(update) => {
+                let or = update.or.as_deref();
+                let moves = self.moves(table, &update.columns)?;
+                if moves || ends_otherwise(or) || self.replaces(table, or) {
+                    return Ok(Plan::Whole);
+                }
+                self.in_place(table, &update.reads).await
             }
-            changing.in_place(table, &update.reads).await
+            Change::Delete(delete) => self.in_place(table, &delete.reads).await,
         }
-        Change::Delete(delete) => changing.in_place(changing.table(&delete.table)?, &delete.reads).await,
     }
 }
 
