@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How a coordinator runs.
 #[derive(Debug, Clone)]
@@ -58,6 +59,8 @@ pub struct Limits {
     pub kept_bytes_max: u64,
     /// Queries that run at a time; more wait, and past as many again are refused.
     pub queries_max: usize,
+    /// How long is remembered what became of requests that their clients have named.
+    pub requests_kept_for: Duration,
     /// Milliseconds for a query that names no deadline.
     pub deadline_ms_default: u32,
     /// Milliseconds that a query may ask for.
@@ -76,6 +79,7 @@ impl Default for Limits {
             gather_rows_max: 50_000_000,
             kept_bytes_max: 32 << 20,
             queries_max: 256,
+            requests_kept_for: Duration::from_secs(30 * 24 * 3600),
             deadline_ms_default: 30_000,
             deadline_ms_max: 600_000,
         }

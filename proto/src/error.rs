@@ -44,6 +44,8 @@ pub enum Reason {
     Constraint,
     /// A statement changed another number of rows, or gave others, than was expected.
     Expectation,
+    /// A request has the name of another.
+    RequestIdReused,
     /// A statement, a result or a value is over its bound.
     TooLarge,
     /// No room now; try again after the delay given.
@@ -53,7 +55,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Reason; 19] = [
+    const ALL: [Reason; 20] = [
         Reason::SqlSyntax,
         Reason::NoSuchTable,
         Reason::UnsupportedSql,
@@ -70,6 +72,7 @@ impl Reason {
         Reason::NodeMismatch,
         Reason::Constraint,
         Reason::Expectation,
+        Reason::RequestIdReused,
         Reason::TooLarge,
         Reason::Overloaded,
         Reason::Internal,
@@ -94,6 +97,7 @@ impl Reason {
             Reason::NodeMismatch => "NODE_MISMATCH",
             Reason::Constraint => "CONSTRAINT",
             Reason::Expectation => "EXPECTATION",
+            Reason::RequestIdReused => "REQUEST_ID_REUSED",
             Reason::TooLarge => "TOO_LARGE",
             Reason::Overloaded => "OVERLOADED",
             Reason::Internal => "INTERNAL",
@@ -111,6 +115,7 @@ impl Reason {
             Reason::SqlSyntax | Reason::InvalidArgument | Reason::SqlRuntime => Code::InvalidArgument,
             Reason::NoSuchTable => Code::NotFound,
             Reason::UnsupportedSql => Code::Unimplemented,
+            Reason::RequestIdReused => Code::AlreadyExists,
             Reason::ShardUnavailable => Code::Unavailable,
             Reason::ShardDamaged => Code::DataLoss,
             Reason::Deadline => Code::DeadlineExceeded,

@@ -10,12 +10,14 @@ pub mod v1 {
 }
 
 mod error;
+mod expectation;
 mod from_wire;
 mod identity;
 mod rows;
 mod to_wire;
 
 pub use error::Reason;
+pub use expectation::Expectation;
 pub use from_wire::WireError;
 pub use identity::Identity;
 pub use rows::{decode_rows, encode_rows};

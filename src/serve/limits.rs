@@ -1,10 +1,14 @@
 //! The coordinator's bounds on what a request may take.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Deserialize;
 use souk_coordinator::Limits;
 
 use crate::failure::Failure;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The bounds as typed.
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
@@ -37,6 +41,9 @@ pub(super) struct RawLimits {
     /// Queries that run at a time; more wait, and past as many again are refused
     #[arg(long, env = "SOUK_QUERIES_MAX", value_name = "N", help_heading = "Limits")]
     queries_max: Option<usize>,
+    /// Days for which is remembered what became of requests that their clients have named
+    #[arg(long, env = "SOUK_REQUESTS_KEPT_DAYS", value_name = "DAYS", help_heading = "Limits")]
+    requests_kept_days: Option<u32>,
     /// Time for a query that names no deadline
     #[arg(long, env = "SOUK_DEADLINE_MS_DEFAULT", value_name = "MS", help_heading = "Limits")]
     deadline_ms_default: Option<u32>,
@@ -58,6 +65,7 @@ impl RawLimits {
             gather_rows_max: self.gather_rows_max.or(below.gather_rows_max),
             kept_bytes_max: self.kept_bytes_max.or(below.kept_bytes_max),
             queries_max: self.queries_max.or(below.queries_max),
+            requests_kept_days: self.requests_kept_days.or(below.requests_kept_days),
             deadline_ms_default: self.deadline_ms_default.or(below.deadline_ms_default),
             deadline_ms_max: self.deadline_ms_max.or(below.deadline_ms_max),
         }
@@ -84,6 +92,11 @@ impl RawLimits {
             gather_rows_max: positive("gather_rows_max", self.gather_rows_max, default.gather_rows_max)?,
             kept_bytes_max: self.kept_bytes_max.unwrap_or(default.kept_bytes_max),
             queries_max: positive("queries_max", self.queries_max, default.queries_max)?,
+            requests_kept_for: match positive("requests_kept_days", self.requests_kept_days, 0) {
+                Ok(0) => default.requests_kept_for,
+                Ok(days) => DAY * days,
+                Err(failure) => return Err(failure),
+            },
             deadline_ms_default: positive(
                 "deadline_ms_default",
                 self.deadline_ms_default,

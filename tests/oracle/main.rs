@@ -9,6 +9,7 @@
 //! - `pruned`: shards that are left out by statistics hold nothing that matters.
 //! - `values`: borders of the five storage classes.
 //! - `writes`: statements that change rows leave every table as one SQLite would have it.
+//! - `transactions`: several statements are done as one SQLite would do them between BEGIN and COMMIT, or not at all.
 //! - `refusals`: errors, bounds and what a client may not do.
 //! - `invariance`: generated schemas, rows and queries; `tally` counts what became of them.
 //! - `partitions`: generated queries whose parts make the whole.
@@ -30,5 +31,6 @@ mod scope;
 mod setting;
 mod shapes;
 mod tally;
+mod transactions;
 mod values;
 mod writes;

@@ -162,6 +162,20 @@ impl Cluster {
         Ok(self.wait(async move { client.execute(request).await })?.into_inner())
     }
 
+    /// Runs statements that happen together or not at all.
+    pub fn transact(&self, request: v1::TransactRequest) -> Result<v1::TransactResponse, Failure> {
+        self.shards.set(None);
+        let mut client = self.writes.clone();
+        Ok(self.wait(async move { client.transact(request).await })?.into_inner())
+    }
+
+    /// What became of a transaction that had a name.
+    pub fn get_transaction(&self, request_id: &str) -> Result<Option<v1::TransactResponse>, Failure> {
+        let request = v1::GetTransactionRequest { request_id: request_id.to_owned() };
+        let mut client = self.writes.clone();
+        Ok(self.wait(async move { client.get_transaction(request).await })?.into_inner().done)
+    }
+
     /// Loads rows in columnar batches of at most 500.
     pub fn load(&self, table: &str, columns: &[String], rows: &[Vec<Value>]) -> Result<Load, Failure> {
         self.shards.set(None);

@@ -13,7 +13,7 @@ const MINUTE_MS: u32 = 60_000;
 
 fn statement(sql: &str, parameters: &[Value]) -> v1::ShardStatement {
     let parameters = parameters.iter().map(v1::Value::from).collect();
-    v1::ShardStatement { sql: sql.into(), rows: None, parameters, rows_expected: None }
+    v1::ShardStatement { sql: sql.into(), rows: None, parameters, expectation: None, number: 0 }
 }
 
 fn request(shard: u64, statements: Vec<v1::ShardStatement>) -> v1::WriteRequest {

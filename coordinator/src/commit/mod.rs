@@ -28,8 +28,9 @@ use uuid::Uuid;
 use crate::catalog::StoreError;
 use crate::error::{Error, Result};
 
+pub(crate) use ledger::{Ended, NamedRequest};
 pub(crate) use sweep::sweep;
-pub(crate) use transaction::{Part, commit};
+pub(crate) use transaction::{Judged, Part, Work, commit};
 
 use ledger::{Ledger, SqliteLedger};
 
@@ -60,6 +61,16 @@ impl Transactions {
             sleep(SETTLED_LOOK_EVERY).await;
         }
         Ok(())
+    }
+
+    /// What became of a named request, if it has ended.
+    pub(crate) async fn ended(&self, id: &str) -> Result<Option<Ended>> {
+        self.ledger.ended(id).await
+    }
+
+    /// What became of a named request, which ends now if it has not.
+    pub(crate) async fn end(&self, id: &str) -> Result<Ended> {
+        self.ledger.end(id).await
     }
 
     /// Opens the ledger, which is made when it is missing.

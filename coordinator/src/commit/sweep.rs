@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::ledger::{Decision, Unfinished};
 use super::transaction::tell;
@@ -16,6 +16,9 @@ use crate::error::Result;
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(200);
 
+/// How often is looked for what is old enough to be forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
+
 /// How long one look may take.
 const ROUND_MAX: Duration = Duration::from_secs(5);
 
@@ -25,7 +28,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Looks for ever. At first without patience: what a coordinator finds when it starts is mostly its own, from before a crash.
 pub(crate) async fn sweep(cluster: Arc<Cluster>) {
     let mut patience = Duration::ZERO;
+    let mut forgotten: Option<Instant> = None;
     loop {
+        if forgotten.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+            forgotten = Some(Instant::now());
+            let age = cluster.limits.requests_kept_for;
+            if let Err(error) = cluster.transactions.ledger.forget(age).await {
+                tracing::warn!("old requests are not forgotten: {error}");
+            }
+        }
         match timeout(ROUND_MAX, finish(&cluster)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("transactions that are decided: {error}"),
@@ -64,7 +75,7 @@ async fn release(cluster: &Arc<Cluster>, node: &str, patience: Duration) -> Resu
         if fence.age < patience || is_active(&cluster.transactions, fence.name) {
             continue;
         }
-        let decision = cluster.transactions.ledger.decide(fence.name, Decision::Abort, &[]).await?;
+        let decision = cluster.transactions.ledger.decide(fence.name, Decision::Abort, &[], None).await?;
         tracing::info!("transaction {}: shard {} is told {decision:?}", fence.name, fence.shard);
         tell(cluster, fence.name, decision, &[fence.shard]).await;
     }

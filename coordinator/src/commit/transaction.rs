@@ -10,7 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Name;
-use super::ledger::Decision;
+use super::ledger::{Decision, NamedRequest};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::exec::{Done, PrepareRequest, ShardStatement, Vote, WriteRequest};
@@ -32,27 +32,39 @@ const PREPARE_GRACE: Duration = Duration::from_secs(1);
 const RETRY_FIRST: Duration = Duration::from_millis(2);
 const RETRY_MAX: Duration = Duration::from_millis(200);
 
-/// Does all parts or none; what each statement did, part by part. An error says that nothing was done, unless it says that this is
-/// unknown.
+/// What a transaction is to do.
+pub(crate) struct Work {
+    pub(crate) parts: Vec<Part>,
+    pub(crate) schema_version: u64,
+    pub(crate) deadline: Instant,
+    pub(crate) bytes_max: u64,
+}
+
+/// What is made of what all parts would do, before it is decided.
+pub(crate) struct Judged<T> {
+    pub(crate) answer: T,
+    /// Remembered with the decision.
+    pub(crate) request: Option<NamedRequest>,
+}
+
+/// Does all parts or none; gives what `judge` makes of what each statement did, part by part. When it gives an error, nothing is done. An error says that
+/// nothing was done, unless it says that this is unknown; that a named request has ended before is REQUEST_ID_REUSED.
 ///
 /// `alone` is held until it is over, whatever becomes of the caller.
-pub(crate) async fn commit(
+pub(crate) async fn commit<T: Send + 'static>(
     cluster: &Arc<Cluster>,
-    parts: Vec<Part>,
-    schema_version: u64,
-    deadline: Instant,
-    bytes_max: u64,
+    work: Work,
+    judge: impl Fn(&[Vec<Done>]) -> Result<Judged<T>> + Send + Sync + 'static,
     alone: Option<OwnedMutexGuard<()>>,
-) -> Result<Vec<Vec<Done>>> {
+) -> Result<T> {
     let cluster = Arc::clone(cluster);
     // A client that goes away must not leave it half way.
     let driven = tokio::spawn(async move {
         let _alone = alone;
         let mut wait = RETRY_FIRST;
         loop {
-            let transaction = Transaction::begin(&cluster, schema_version, deadline, bytes_max);
-            match transaction.run(&parts).await {
-                Err(error) if error.reason == Reason::Overloaded && Instant::now() + wait < deadline => {
+            match Transaction::begin(&cluster, &work).run(&judge).await {
+                Err(error) if error.reason == Reason::Overloaded && Instant::now() + wait < work.deadline => {
                     // Of two that hold each other up one comes through.
                     sleep(jittered(wait)).await;
                     wait = (wait * 2).min(RETRY_MAX);
@@ -73,9 +85,7 @@ fn jittered(wait: Duration) -> Duration {
 struct Transaction<'c> {
     cluster: &'c Arc<Cluster>,
     name: Name,
-    schema_version: u64,
-    deadline: Instant,
-    bytes_max: u64,
+    work: &'c Work,
 }
 
 /// What came of asking all shards.
@@ -87,39 +97,45 @@ struct Prepared {
 }
 
 impl<'c> Transaction<'c> {
-    fn begin(cluster: &'c Arc<Cluster>, schema_version: u64, deadline: Instant, bytes_max: u64) -> Transaction<'c> {
+    fn begin(cluster: &'c Arc<Cluster>, work: &'c Work) -> Transaction<'c> {
         let name = Name::now_v7();
         cluster.transactions.active.lock().insert(name);
-        Transaction { cluster, name, schema_version, deadline, bytes_max }
+        Transaction { cluster, name, work }
     }
 
-    async fn run(&self, parts: &[Part]) -> Result<Vec<Vec<Done>>> {
-        let prepared = timeout_at(self.deadline + PREPARE_GRACE, self.prepare(parts)).await;
-        let prepared = match prepared.unwrap_or_else(|_| Err(Error::deadline())) {
-            Ok(prepared) => prepared,
+    async fn run<T>(&self, judge: impl Fn(&[Vec<Done>]) -> Result<Judged<T>>) -> Result<T> {
+        let prepared = timeout_at(self.work.deadline + PREPARE_GRACE, self.prepare(&self.work.parts)).await;
+        let prepared = prepared.unwrap_or_else(|_| Err(Error::deadline()));
+        let judged = prepared.and_then(|prepared| Ok((judge(&prepared.outcomes)?, prepared.waiting)));
+        let (Judged { answer, request }, waiting) = match judged {
+            Ok(judged) => judged,
             Err(error) => {
                 // Nobody else drives it, and the commit was never wished for: no row in the ledger is needed to undo it.
-                let shards: Vec<u64> = parts.iter().map(|part| part.shard).collect();
+                let shards: Vec<u64> = self.work.parts.iter().map(|part| part.shard).collect();
                 self.tell(Decision::Abort, &shards).await;
                 return Err(error);
             }
         };
-        if prepared.waiting.is_empty() {
-            return Ok(prepared.outcomes);
+        if waiting.is_empty() && request.is_none() {
+            return Ok(answer);
         }
         let ledger = &self.cluster.transactions.ledger;
-        let decided = ledger.decide(self.name, Decision::Commit, &prepared.waiting).await;
+        let id = request.as_ref().map(|request| request.id.clone());
+        let decided = ledger.decide(self.name, Decision::Commit, &waiting, request).await;
         let decision = decided.map_err(|error| {
             let message =
                 format!("whether the statement happened is unknown, read before trying again: {}", error.message);
             Error { message, ..error }
         })?;
-        if self.tell(decision, &prepared.waiting).await && decision == Decision::Commit {
+        if self.tell(decision, &waiting).await && decision == Decision::Commit && !waiting.is_empty() {
             ledger.finish(self.name).await?;
         }
-        match decision {
-            Decision::Commit => Ok(prepared.outcomes),
-            Decision::Abort => {
+        match (decision, id) {
+            (Decision::Commit, _) => Ok(answer),
+            (Decision::Abort, Some(id)) if ledger.ended(&id).await?.is_some() => {
+                Err(Error::new(Reason::RequestIdReused, format!("the request `{id}` had ended before")))
+            }
+            (Decision::Abort, _) => {
                 Err(Error::new(Reason::Overloaded, "the transaction took so long that it was undone; try again"))
             }
         }
@@ -172,12 +188,12 @@ impl<'c> Transaction<'c> {
     fn request<'p>(&self, parts: impl Iterator<Item = &'p Part>) -> PrepareRequest {
         let request = |part: &Part| WriteRequest {
             shard: part.shard,
-            schema_version: self.schema_version,
-            deadline: self.deadline,
-            bytes_max: self.bytes_max,
+            schema_version: self.work.schema_version,
+            deadline: self.work.deadline,
+            bytes_max: self.work.bytes_max,
             statements: part.statements.clone(),
         };
-        PrepareRequest { name: self.name, shards: parts.map(request).collect(), deadline: self.deadline }
+        PrepareRequest { name: self.name, shards: parts.map(request).collect(), deadline: self.work.deadline }
     }
 
     /// Tells shards the word; whether all have done as told in time. What is left is the sweeper's.

@@ -425,7 +425,8 @@ fn write_to_wire(request: WriteRequest) -> Result<v1::WriteRequest> {
         sql: statement.sql,
         rows: statement.rows.map(v1::Batch::from),
         parameters: statement.parameters.iter().map(v1::Value::from).collect(),
-        rows_expected: statement.rows_expected,
+        expectation: statement.expectation.map(Into::into),
+        number: statement.number,
     };
     Ok(v1::WriteRequest {
         shard: request.shard,

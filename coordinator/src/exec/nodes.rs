@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use souk_merge::{Batch, MergeSpec, Value};
-use souk_proto::Reason;
+use souk_proto::{Expectation, Reason};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -195,8 +195,10 @@ pub(crate) struct ShardStatement {
     /// Run once for each row, whose values are bound in front.
     pub(crate) rows: Option<Batch>,
     pub(crate) parameters: Vec<Value>,
-    /// When it changes another number of rows, all is undone.
-    pub(crate) rows_expected: Option<u64>,
+    /// When it is not met, all is undone.
+    pub(crate) expectation: Option<Expectation>,
+    /// By which failures name it; 0 when they do not.
+    pub(crate) number: u32,
 }
 
 /// What a statement did.

@@ -29,6 +29,8 @@ mod bind;
 mod explain;
 mod measured;
 
+use std::collections::BTreeSet;
+
 use souk_merge::{Collation, Finish, MergeSpec, SortKey, StateKind, Value};
 
 use crate::analyze::{Need, Pin};
@@ -59,6 +61,18 @@ pub(crate) struct Prepared {
     pub(crate) best: Template,
     /// The most naive way: whole tables and the user's own text. What `verify` compares with.
     pub(crate) whole: Template,
+}
+
+impl Prepared {
+    /// The tables that it reads, in lower case.
+    pub(crate) fn tables(&self) -> BTreeSet<String> {
+        match &self.whole.spread {
+            Some(Spread { finish: FinishStep::Scratch { tables, .. }, .. }) => {
+                tables.iter().map(|table| table.name.to_ascii_lowercase()).collect()
+            }
+            Some(_) | None => BTreeSet::new(),
+        }
+    }
 }
 
 /// A statement, and how to answer it.

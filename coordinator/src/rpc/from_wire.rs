@@ -1,10 +1,13 @@
 //! Messages to requests.
 
+use prost::Message as _;
 use souk_merge::Value;
-use souk_proto::{Reason, v1};
+use souk_proto::{Expectation, Reason, v1};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
 use crate::session::{QueryOptions, QueryRequest};
+use crate::write::{TransactRequest, TransactStatement};
 
 pub(super) fn value(value: v1::Value) -> Result<Value> {
     Value::try_from(value).map_err(|error| Error::new(Reason::InvalidArgument, error.to_string()))
@@ -17,6 +20,22 @@ pub(super) fn parameters(parameters: Vec<v1::Parameter>) -> Result<Vec<(String, 
         Ok((parameter.name, value))
     };
     parameters.into_iter().map(parameter).collect()
+}
+
+/// A transaction. Its digest is of its statements alone: how much time it has and how rows travel change nothing that is done.
+pub(super) fn transact(request: v1::TransactRequest) -> Result<TransactRequest> {
+    let v1::TransactRequest { request_id, statements, deadline_ms, row_format: _ } = request;
+    let content = v1::TransactRequest { statements, ..v1::TransactRequest::default() };
+    let digest = xxh3_128(&content.encode_to_vec()).to_le_bytes();
+    let statement = |statement: v1::TransactStatement| {
+        Ok(TransactStatement {
+            sql: statement.sql,
+            parameters: parameters(statement.parameters)?,
+            expectation: statement.expectation.map(Expectation::from),
+        })
+    };
+    let statements = content.statements.into_iter().map(statement).collect::<Result<_>>()?;
+    Ok(TransactRequest { request_id, digest, statements, deadline_ms })
 }
 
 pub(super) fn query(request: v1::QueryRequest) -> Result<(QueryRequest, v1::RowFormat)> {

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
+use prost::Message as _;
 use souk_merge::Batch;
 use souk_proto::{Reason, v1};
 use tokio::sync::mpsc;
@@ -13,7 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{from_wire, to_wire};
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::write::{LoadRows, Loaded, Loader, RejectedRow, execute};
+use crate::write::{Answer, Executed, LoadRows, Loaded, Loader, RejectedRow, execute, get_transaction, transact};
 
 pub(crate) struct WriteRpc {
     pub(crate) cluster: Arc<Cluster>,
@@ -31,6 +32,27 @@ impl v1::write_service_server::WriteService for WriteRpc {
         Ok(Response::new(to_wire::executed(executed, format)))
     }
 
+    async fn transact(&self, request: Request<v1::TransactRequest>) -> Result<Response<v1::TransactResponse>, Status> {
+        let request = request.into_inner();
+        let format = request.row_format();
+        let request = from_wire::transact(request)?;
+        let encode = move |results: Vec<Executed>| {
+            let results = results.into_iter().map(|executed| to_wire::executed(executed, format)).collect();
+            v1::TransactResponse { results, repeated: false }.encode_to_vec()
+        };
+        let Answer { bytes, repeated } = transact(&self.cluster, request, Arc::new(encode)).await?;
+        Ok(Response::new(v1::TransactResponse { repeated, ..answer(&bytes)? }))
+    }
+
+    async fn get_transaction(
+        &self,
+        request: Request<v1::GetTransactionRequest>,
+    ) -> Result<Response<v1::GetTransactionResponse>, Status> {
+        let done = get_transaction(&self.cluster, &request.into_inner().request_id).await?;
+        let done = done.map(|bytes| answer(&bytes)).transpose()?;
+        Ok(Response::new(v1::GetTransactionResponse { done }))
+    }
+
     async fn load(&self, request: Request<Streaming<v1::LoadRequest>>) -> Result<Response<Self::LoadStream>, Status> {
         let (sender, responses) = mpsc::channel(1);
         let loader = Loader::new(Arc::clone(&self.cluster), true);
@@ -42,6 +64,11 @@ impl v1::write_service_server::WriteService for WriteRpc {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
     }
+}
+
+/// An answer as it was written down.
+fn answer(bytes: &[u8]) -> Result<v1::TransactResponse, Error> {
+    v1::TransactResponse::decode(bytes).map_err(|error| Error::internal(format!("an answer that was kept: {error}")))
 }
 
 type Responses = mpsc::Sender<Result<v1::LoadResponse, Status>>;

@@ -5,6 +5,7 @@ mod ddl;
 mod load;
 mod router;
 mod shards;
+mod transact;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::sql::{WriteStatement, read_write};
 pub(crate) use ddl::catch_up;
 pub(crate) use load::{LoadRows, Loaded, Loader, RejectedRow};
 pub(crate) use shards::first_shards;
+pub(crate) use transact::{Answer, TransactRequest, TransactStatement, get_transaction, transact};
 
 /// What a statement did.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use prost::Message as _;
 use souk_merge::{Batch, MergeSpec, Value};
-use souk_proto::{WireError, v1};
+use souk_proto::{Expectation, WireError, v1};
 
 use crate::{
     commits::State,
@@ -132,10 +132,11 @@ pub(crate) fn work(kept: &[u8]) -> Result<WriteRequest, Fault> {
 }
 
 fn write_statement(statement: v1::ShardStatement) -> Result<WriteStatement, WireError> {
-    let v1::ShardStatement { sql, rows, parameters, rows_expected } = statement;
+    let v1::ShardStatement { sql, rows, parameters, expectation, number } = statement;
     Ok(WriteStatement {
         sql,
-        rows_expected,
+        expectation: expectation.map(Expectation::from),
+        number,
         rows: rows.map(Batch::try_from).transpose()?,
         parameters: parameters.into_iter().map(Value::try_from).collect::<Result<_, _>>()?,
     })

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 use souk_merge::{Batch, Value};
+use souk_proto::Expectation;
 
 use crate::{error::Fault, ticket::Ticket};
 
@@ -24,8 +25,10 @@ pub(crate) struct WriteStatement {
     /// Run once for each row, whose values are bound in front; once without.
     pub(crate) rows: Option<Batch>,
     pub(crate) parameters: Vec<Value>,
-    /// Another number of rows changed undoes all.
-    pub(crate) rows_expected: Option<u64>,
+    /// When it is not met, all is undone.
+    pub(crate) expectation: Option<Expectation>,
+    /// By which failures name it; 0 when they do not.
+    pub(crate) number: u32,
 }
 
 /// What a statement did.

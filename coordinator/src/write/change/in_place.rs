@@ -19,7 +19,9 @@ impl Changing<'_> {
             (Distribution::Replicated, _) => return Ok(Plan::Everywhere(self.itself())),
             // No shard has such a key.
             (Distribution::Sharded { .. }, RowsAt::Nowhere) => return Ok(Plan::Nothing),
-            (Distribution::Sharded { .. }, RowsAt::Shards(shards)) => (shards, Together::Sharded { last: None }),
+            (Distribution::Sharded { .. }, RowsAt::Shards(shards)) => {
+                (shards, Together::Sharded { last: None, rowids: None })
+            }
             (Distribution::Sharded { .. }, RowsAt::Apart) => return Ok(Plan::Whole),
         };
         if shards.len() > 1 && !facts.repeats {
@@ -33,7 +35,7 @@ impl Changing<'_> {
     /// The text as it was given.
     fn itself(&self) -> ShardStatement {
         let parameters = self.parameters.clone();
-        ShardStatement { sql: self.text.to_owned(), rows: None, parameters, rows_expected: None }
+        ShardStatement { sql: self.text.to_owned(), rows: None, parameters, expectation: None, number: 0 }
     }
 
     /// Whether rows may change their shard or their rowid: a row whose key changes goes to another shard, and a rowid is one of a kind over

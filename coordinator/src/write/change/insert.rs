@@ -1,6 +1,6 @@
 //! INSERT: its rows are computed first, as those of any query, and go to the shards of their keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use souk_merge::Batch;
 use souk_proto::Reason;
@@ -50,9 +50,7 @@ impl Changing<'_> {
             return Ok(Plan::Whole);
         }
         match table.distribution {
-            Distribution::Replicated => {
-                Ok(Plan::Everywhere(self.insert_statement(table, insert, &columns, rows)))
-            }
+            Distribution::Replicated => Ok(Plan::Everywhere(self.insert_statement(table, insert, &columns, rows))),
             Distribution::Sharded { .. } => {
                 let Some((parts, together)) = self.by_shard(table, insert, &columns, rows).await? else {
                     return Ok(Plan::Whole);
@@ -79,6 +77,13 @@ impl Changing<'_> {
         let key = table.key().filter(|key| !columns.iter().any(|column| column.eq_ignore_ascii_case(&key.name)));
         let all: Vec<String> = columns.iter().cloned().chain(key.map(|key| key.name.clone())).collect();
         target(&self.snapshot, &table.name, &all).map(drop)
+    }
+
+    /// The tables that the rows of an INSERT are read from, in lower case.
+    pub(in crate::write) async fn reads_of(&self, insert: &Insert) -> Result<BTreeSet<String>> {
+        let Some(source) = &insert.source else { return Ok(BTreeSet::new()) };
+        let prepared = self.cluster.prepared(&self.snapshot.catalog, source, self.deadline).await?;
+        Ok(prepared.tables())
     }
 
     /// The rows of an INSERT; none when there is none.
@@ -119,7 +124,10 @@ impl Changing<'_> {
         let last = by_shard.keys().position(|shard| Some(*shard) == last);
         let part =
             |(shard, rows)| Part { shard, statements: vec![self.insert_statement(table, insert, columns, rows)] };
-        Ok(Some((by_shard.into_iter().map(part).collect(), Together::Sharded { last })))
+        let alias = table.rowid_alias.map(|alias| table.columns[alias].name.as_str());
+        let column = alias.and_then(|alias| columns.iter().position(|column| column.eq_ignore_ascii_case(alias)));
+        let rowids = column.map(|column| (table.name.to_ascii_lowercase(), column));
+        Ok(Some((by_shard.into_iter().map(part).collect(), Together::Sharded { last, rowids })))
     }
 
     /// The canonical key of each row.
@@ -158,7 +166,13 @@ impl Changing<'_> {
             places.join(","),
             behind.join(" ")
         );
-        ShardStatement { sql, rows: Some(rows), parameters: self.parameters[..used].to_vec(), rows_expected: None }
+        ShardStatement {
+            sql,
+            rows: Some(rows),
+            parameters: self.parameters[..used].to_vec(),
+            expectation: None,
+            number: 0,
+        }
     }
 }
 

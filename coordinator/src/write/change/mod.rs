@@ -24,14 +24,14 @@ use tokio::time::{Instant, timeout_at};
 use super::Executed;
 use crate::catalog::Snapshot;
 use crate::cluster::Cluster;
-use crate::commit::{Part, commit};
+use crate::commit::{Judged, Part, Work, commit};
 use crate::error::{Error, Result};
 use crate::exec::{Done, ShardStatement, WriteRequest};
 use crate::session::{Session, order_parameters};
 use crate::sql::{Change, ChangeStatement, TableInfo};
 
 /// Bytes that RETURNING may give: it travels as one message.
-const RETURNED_BYTES_MAX: u64 = 16 << 20;
+pub(super) const RETURNED_BYTES_MAX: u64 = 16 << 20;
 
 /// A statement on its way, with what was given for it.
 pub(super) struct Changing<'c> {
@@ -40,17 +40,21 @@ pub(super) struct Changing<'c> {
     snapshot: Snapshot,
     text: &'c str,
     parameters: Vec<Value>,
-    columns: Vec<(String, Option<String>)>,
+    pub(super) columns: Vec<(String, Option<String>)>,
     /// The tables that it touches.
     tables: BTreeSet<String>,
     deadline: Instant,
 }
 
 /// How what several shards did is one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Together {
     /// Each has rows of its own; the last row that was given is of the part at this place, when that is known.
-    Sharded { last: Option<usize> },
+    Sharded {
+        last: Option<usize>,
+        /// The table and the column of its INTEGER PRIMARY KEY, where rows give it.
+        rowids: Option<(String, usize)>,
+    },
     /// Each has the same rows.
     Replicated,
 }
@@ -134,10 +138,8 @@ impl Changing<'_> {
         self.snapshot.topology.shard_count() > 1
     }
 
-    /// From now on nobody else changes what every shard has, and no shard is made.
     async fn alone(&self) -> Result<OwnedMutexGuard<()>> {
-        let alone = timeout_at(self.deadline, Arc::clone(&self.cluster.changing).lock_owned()).await;
-        alone.map_err(|_| Error::deadline())
+        alone(self.cluster, self.deadline).await
     }
 
     /// Changes what every shard has. No shard is made meanwhile: it would get the rows as they were.
@@ -163,7 +165,7 @@ impl Changing<'_> {
             return Ok(self.nothing());
         }
         let done = self.do_parts(parts, alone).await?;
-        self.combined(done.into_iter().flatten().collect(), together)
+        combined(self.nothing(), done.into_iter().flatten().collect(), together)
     }
 
     /// Does the parts, all or none; what the statements of each did.
@@ -171,7 +173,9 @@ impl Changing<'_> {
         let (version, deadline) = (self.snapshot.catalog.version, self.deadline);
         let bytes_max = self.cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
         if parts.len() > 1 {
-            return commit(self.cluster, parts, version, deadline, bytes_max, alone).await;
+            let work = Work { parts, schema_version: version, deadline, bytes_max };
+            let judge = |outcomes: &[Vec<Done>]| Ok(Judged { answer: outcomes.to_vec(), request: None });
+            return commit(self.cluster, work, judge, alone).await;
         }
         let Some(Part { shard, statements }) = parts.pop() else { return Ok(Vec::new()) };
         // A shard that was just made is not in the snapshot that the statement was planned for.
@@ -189,35 +193,39 @@ impl Changing<'_> {
         Ok(vec![written?])
     }
 
-    /// What the parts did, of which each is one statement.
-    fn combined(&self, mut done: Vec<Done>, together: Together) -> Result<Executed> {
-        let shards = done.iter().filter(|done| done.rows_affected > 0).count() as u32;
-        let last = match together {
-            Together::Sharded { last } => last.and_then(|last| done.get(last)),
-            Together::Replicated => done.first(),
-        };
-        let last_insert_rowid = last.and_then(|done| done.last_insert_rowid);
-        if let Together::Replicated = together {
-            if done.iter().any(|other| Some(other.rows_affected) != done.first().map(|first| first.rows_affected)) {
-                return Err(Error::internal(
-                    "the statement was done, but shards that must have the same rows have not: compare the table on them",
-                ));
-            }
-            done.truncate(1);
-        }
-        let rows_affected = done.iter().map(|done| done.rows_affected).sum();
-        let mut given = done.into_iter().filter_map(|done| done.rows);
-        let rows = given.next().map(|mut rows: Batch| {
-            given.for_each(|more| rows.append(&more));
-            rows
-        });
-        Ok(Executed { rows_affected, last_insert_rowid, rows, shards, ..self.nothing() })
-    }
-
     /// The outcome of a statement that no row was there for.
     fn nothing(&self) -> Executed {
         Executed { columns: self.columns.clone(), ..Executed::at(self.snapshot.catalog.version) }
     }
+}
+
+/// From now on nobody else changes what every shard has, and no shard is made.
+pub(super) async fn alone(cluster: &Cluster, deadline: Instant) -> Result<OwnedMutexGuard<()>> {
+    let alone = timeout_at(deadline, Arc::clone(&cluster.changing).lock_owned()).await;
+    alone.map_err(|_| Error::deadline())
+}
+
+/// What the parts did, of which each is one statement.
+pub(super) fn combined(nothing: Executed, mut done: Vec<Done>, together: Together) -> Result<Executed> {
+    let shards = done.iter().filter(|done| done.rows_affected > 0).count() as u32;
+    let last = match together {
+        Together::Sharded { last, .. } => last.and_then(|last| done.get(last)),
+        Together::Replicated => done.first(),
+    };
+    let last_insert_rowid = last.and_then(|done| done.last_insert_rowid);
+    if let Together::Replicated = together {
+        if done.iter().any(|other| Some(other.rows_affected) != done.first().map(|first| first.rows_affected)) {
+            return Err(Error::internal("shards that must have the same rows have not: compare the table on them"));
+        }
+        done.truncate(1);
+    }
+    let rows_affected = done.iter().map(|done| done.rows_affected).sum();
+    let mut given = done.into_iter().filter_map(|done| done.rows);
+    let rows = given.next().map(|mut rows: Batch| {
+        given.for_each(|more| rows.append(&more));
+        rows
+    });
+    Ok(Executed { rows_affected, last_insert_rowid, rows, shards, ..nothing })
 }
 
 fn unsupported(message: impl Into<String>) -> Error {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use souk_merge::{Batch, ValueRef};
-use souk_proto::Reason;
+use souk_proto::{Expectation, Reason};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Changing, RETURNED_BYTES_MAX, unsupported};
@@ -288,8 +288,8 @@ impl Work {
         ];
         let work = work.into_iter().filter(|(_, rows)| !rows.is_empty());
         let statement = |(sql, rows): (String, Batch)| {
-            let rows_expected = Some(rows.rows() as u64);
-            ShardStatement { sql, rows: Some(rows), parameters: Vec::new(), rows_expected }
+            let expectation = Some(Expectation::Changes(rows.rows() as u64));
+            ShardStatement { sql, rows: Some(rows), parameters: Vec::new(), expectation, number: 0 }
         };
         work.map(statement).collect()
     }

@@ -7,7 +7,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rusqlite::OptionalExtension as _;
@@ -26,6 +26,25 @@ use crate::{
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS _souk_intent(name BLOB NOT NULL PRIMARY KEY, schema_version INTEGER NOT NULL, work BLOB NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS _souk_done(name BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID";
+
+/// What began longer ago is not prepared any more: transactions take seconds, minutes at most.
+const PREPARED_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// How long is remembered what was done: longer than it might be prepared again, by the same clock.
+const DONE_KEPT_FOR: Duration = Duration::from_secs(48 * 3600);
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
+/// How long ago the transaction of this name began: a UUID of version 7 starts with the time, in milliseconds. None for other names.
+fn age(name: &[u8]) -> Option<Duration> {
+    let (born, rest) = name.split_first_chunk::<6>()?;
+    let is_v7 = rest.len() == 10 && rest[0] >> 4 == 7;
+    let born = born.iter().fold(0, |born, byte| born << 8 | u64::from(*byte));
+    is_v7.then(|| Duration::from_millis(now_ms().saturating_sub(born)))
+}
 
 /// What a shard has promised to do.
 #[derive(Debug, Clone)]
@@ -81,6 +100,10 @@ impl Writer {
 
     /// Promises to do a part; its statements have run, and nothing of them is left.
     pub(in crate::shard) fn prepare(&mut self, part: &Part) -> Result<Vote, WriteFault> {
+        if age(&part.name).is_some_and(|age| age > PREPARED_AGE_MAX) {
+            let words = "the transaction began so long ago that this shard may have done and forgotten it";
+            return Err(self.place.fault(Reason::InvalidArgument, words).into());
+        }
         match &self.intent {
             Some(intent) if intent.name == part.name => return Ok(Vote::Prepared(self.try_out(&part.request)?)),
             Some(_) => return Err(self.held().into()),
@@ -151,8 +174,16 @@ impl Writer {
             writer.run_statements(&request)?;
             writer.forget(intent)?;
             let done = writer.connection.execute("INSERT INTO _souk_done VALUES (?1)", [&*intent.name]);
-            done.map(drop).map_err(|error| writer.place.sqlite(Phase::Run, &error))
+            done.and_then(|_| writer.forget_done()).map_err(|error| writer.place.sqlite(Phase::Run, &error))
         })
+    }
+
+    /// Forgets what was done so long ago that it is not prepared again.
+    fn forget_done(&self) -> rusqlite::Result<()> {
+        let oldest = (now_ms().saturating_sub(DONE_KEPT_FOR.as_millis() as u64) << 16).to_be_bytes();
+        let mut forget =
+            self.connection.prepare_cached("DELETE FROM _souk_done WHERE name < ?1 AND length(name) = 16")?;
+        forget.execute([&oldest[..]]).map(drop)
     }
 
     fn forget(&self, intent: &Intent) -> Result<(), Fault> {

@@ -91,7 +91,13 @@ impl Writer {
         self.client.trusted.store(false, Ordering::Relaxed);
         *self.client.ticket.lock() = Some(Arc::clone(&request.ticket));
         let mut bytes_left = request.bytes_max;
-        let run = |statement| self.run_statement(statement, request, &mut bytes_left);
+        let run = |statement: &WriteStatement| {
+            let outcome = self.run_statement(statement, request, &mut bytes_left);
+            outcome.map_err(|fault| match statement.number {
+                0 => fault,
+                number => Fault { message: format!("statement {number}: {}", fault.message), ..fault },
+            })
+        };
         let outcome: Outcome = request.statements.iter().map(run).collect();
         *self.client.ticket.lock() = None;
         self.client.trusted.store(true, Ordering::Relaxed);
@@ -146,13 +152,8 @@ impl Writer {
             }
         }
         done.last_insert_rowid = self.client.inserted.lock().take();
-        match statement.rows_expected {
-            Some(expected) if expected != done.rows_affected => {
-                let words = format!("the statement changes {} rows, expected were {expected}", done.rows_affected);
-                Err(Fault::new(Reason::Expectation, words))
-            }
-            _ => Ok(done),
-        }
+        let unmet = statement.expectation.and_then(|expected| expected.unmet(done.rows_affected, done.rows.is_some()));
+        unmet.map_or(Ok(done), |words| Err(Fault::new(Reason::Expectation, words)))
     }
 }
 
