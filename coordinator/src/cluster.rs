@@ -17,6 +17,7 @@ use crate::exec::Nodes;
 use crate::plan::{self, Prepared};
 use crate::settings::{Limits, NodeAddress, PlacementPolicy, Settings};
 use crate::sql::{self, Bounds, ChangeStatement, Evaluator, SqlError, Statement, Verdict};
+use crate::write::Rowids;
 
 /// Prepared statements that are kept.
 const PREPARED_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
@@ -39,6 +40,8 @@ pub(crate) struct Cluster {
     pub(crate) transactions: Transactions,
     /// Held by whoever changes schema, topology or what every shard has.
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
+    /// For rows that leave theirs open.
+    pub(crate) rowids: Rowids,
     snapshot: RwLock<Snapshot>,
     prepared: Mutex<LruCache<(u64, String), Arc<Prepared>>>,
     planners: rayon::ThreadPool,
@@ -71,6 +74,7 @@ impl Cluster {
             limits,
             evaluator,
             changing: Arc::default(),
+            rowids: Rowids::default(),
             snapshot: RwLock::new(snapshot),
             prepared: Mutex::new(LruCache::new(PREPARED_KEPT)),
             planners,

@@ -390,11 +390,41 @@ fn chance_and_the_clock_have_one_value_on_all_shards() {
 }
 
 #[test]
+fn rowids_that_are_left_open_are_handed_out() {
+    let oracle = market(&[Layout::Ring(7), Layout::Own, Layout::Ring(1)]);
+    for (layout, cluster) in &oracle.clusters {
+        let mut last = 0;
+        for sql in [
+            "INSERT INTO products(vendor_id) VALUES ('v1'), ('v2'), ('v3'), ('v1') RETURNING id, vendor_id",
+            "INSERT INTO products(id, vendor_id, name) VALUES (NULL, 'v2', 'two'), (100, 'v4', 'given') RETURNING id, name",
+            "INSERT INTO products(vendor_id, stock) SELECT vendor_id, count(*) FROM products GROUP BY vendor_id RETURNING id",
+            "INSERT INTO products(vendor_id, id) VALUES ('somebody new', NULL) ON CONFLICT (id) DO UPDATE SET stock = 1 RETURNING id",
+        ] {
+            let response =
+                cluster.execute(sql, &none()).unwrap_or_else(|failure| panic!("{layout:?} {sql}: {failure:?}"));
+            let rows = Batch::try_from(response.batch.expect("rows")).expect("a batch").into_rows();
+            let ids = rows.iter().filter_map(|row| if let Value::Integer(id) = row[0] { Some(id) } else { None });
+            let ids: BTreeSet<i64> = ids.filter(|id| *id != 100).collect();
+            assert!(ids.first().is_some_and(|first| *first > last), "{layout:?} {sql}: {ids:?} after {last}");
+            last = *ids.last().expect("some");
+            let inserted = response.last_insert_rowid.expect("rows were inserted");
+            assert!(inserted == 100 || ids.contains(&inserted), "{layout:?} {sql}: {inserted} is none of {ids:?}");
+        }
+        let load = cluster.load("products", &["vendor_id".into()], &vec![vec![text("v1")]; 1000]).expect("a load");
+        assert_eq!(load.loaded, 1000, "{layout:?}: {load:?}");
+        let counts = cluster.query("SELECT count(*), count(DISTINCT id), max(id) < 1 << 53 FROM products", &none());
+        let row = &counts.expect("counts").rows[0];
+        assert_eq!(row[0], row[1], "{layout:?}");
+        assert_eq!(row[2], Value::Integer(1), "{layout:?}");
+    }
+}
+
+#[test]
 fn what_is_not_supported_is_refused_by_name() {
     let oracle = market(&[Layout::Ring(7)]);
     for sql in [
-        "INSERT INTO products(vendor_id) VALUES ('v1')",
         "INSERT INTO products DEFAULT VALUES",
+        "INSERT INTO products(vendor_id) VALUES ('v1') RETURNING (SELECT count(*) FROM products)",
         "DELETE FROM products WHERE vendor_id = :1",
         "CREATE TABLE moved(k INTEGER REFERENCES categories ON UPDATE CASCADE, n INTEGER, PRIMARY KEY (k, n)) SHARD KEY (k)",
         "WITH c AS (SELECT 1) SELECT * FROM c",

@@ -129,6 +129,19 @@ impl Store {
         Ok((log, topology(&connection)?))
     }
 
+    /// The rowids that may have been handed out are below this.
+    pub(crate) fn rowids_reserved(&self) -> Result<i64, StoreError> {
+        let reserved = "SELECT coalesce(max(value), 0) FROM meta WHERE name = 'rowids'";
+        Ok(self.connection.lock().query_row(reserved, [], |row| row.get(0))?)
+    }
+
+    /// From now on rowids below this may be handed out.
+    pub(crate) fn reserve_rowids(&self, end: i64) -> Result<(), StoreError> {
+        let reserve = "INSERT INTO meta VALUES ('rowids', ?1) ON CONFLICT DO UPDATE SET value = excluded.value";
+        self.connection.lock().execute(reserve, [end]).map(drop)?;
+        Ok(())
+    }
+
     /// Records the next schema change.
     pub(crate) fn append_schema(&self, version: u64, change: &SchemaChange) -> Result<(), StoreError> {
         let (table, key) = match &change.distribution {

@@ -8,6 +8,7 @@ use souk_merge::Batch;
 use souk_proto::Reason;
 
 use super::router::{Routed, RoutedRows, route, target};
+use super::rowids::{Numbered, with_rowids};
 use super::shards;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -87,6 +88,7 @@ impl Loader {
         self.bytes += batch.byte_size();
         let snapshot = self.cluster.snapshot();
         let info = target(&snapshot, &table, &columns)?;
+        let Numbered { columns, rows: batch, .. } = with_rowids(&self.cluster, info, columns, batch)?;
         match route(info, &columns, batch, first_row, &self.cluster.evaluator)? {
             Routed::Everywhere(rows) => append(&mut self.pending.everywhere, info.name.clone(), &columns, rows),
             Routed::ByKey { keys, refused } => {

@@ -4,6 +4,7 @@ mod change;
 mod ddl;
 mod load;
 mod router;
+mod rowids;
 mod shards;
 mod transact;
 
@@ -18,6 +19,7 @@ use crate::sql::{WriteStatement, read_write};
 
 pub(crate) use ddl::catch_up;
 pub(crate) use load::{LoadRows, Loaded, Loader, RejectedRow};
+pub(crate) use rowids::Rowids;
 pub(crate) use shards::first_shards;
 pub(crate) use transact::{Answer, TransactRequest, TransactStatement, get_transaction, transact};
 

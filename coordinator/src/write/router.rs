@@ -48,31 +48,22 @@ pub(super) fn target<'a>(snapshot: &'a Snapshot, table: &str, columns: &[String]
     {
         return wrong(format!("rows for `{table}` need its shard key `{}`", key.name));
     }
-    if let Some(alias) = open_rowid(info)
-        && place_of(&alias.name, columns).is_none()
-    {
-        return Err(open_key_error(info, alias));
-    }
     Ok(info)
 }
 
-/// The INTEGER PRIMARY KEY of a sharded table: a shard that chose its value would choose one that another shard has.
-fn open_rowid(table: &TableInfo) -> Option<&ColumnInfo> {
-    table.key()?;
-    table.rowid_alias.map(|alias| &table.columns[alias])
-}
-
-/// Refuses to leave the INTEGER PRIMARY KEY of a sharded table open.
-pub(super) fn refuse_open_rowid(table: &TableInfo) -> Result<()> {
-    open_rowid(table).map_or(Ok(()), |alias| Err(open_key_error(table, alias)))
-}
-
-fn open_key_error(table: &TableInfo, alias: &ColumnInfo) -> Error {
-    let message = format!(
-        "rows for `{}` leave its INTEGER PRIMARY KEY `{}` open, which is not supported over shards: give it a value",
-        table.name, alias.name
-    );
-    Error::new(Reason::UnsupportedSql, message)
+/// Refuses to leave the INTEGER PRIMARY KEY of a sharded table open where it cannot be handed out.
+pub(super) fn refuse_open_rowid(table: &TableInfo, columns: &[String]) -> Result<()> {
+    let alias = table.rowid_alias.filter(|_| table.key().is_some()).map(|alias| &table.columns[alias].name);
+    match alias.filter(|alias| place_of(alias, columns).is_none()) {
+        None => Ok(()),
+        Some(alias) => Err(Error::new(
+            Reason::UnsupportedSql,
+            format!(
+                "a statement that is run over the whole table `{}` and leaves its INTEGER PRIMARY KEY `{alias}` open is not supported: give it a value",
+                table.name
+            ),
+        )),
+    }
 }
 
 fn place_of(name: &str, columns: &[String]) -> Option<usize> {
@@ -93,7 +84,6 @@ pub(super) fn route(
     };
     let key = &table.columns[key];
     let place = place_of(&key.name, columns).ok_or_else(|| Error::internal("a batch without its key"))?;
-    let open = open_rowid(table).and_then(|alias| Some((alias, place_of(&alias.name, columns)?)));
     let width = batch.width();
     let mut keys: BTreeMap<Vec<u8>, RoutedRows> = BTreeMap::new();
     let mut refused = Vec::new();
@@ -103,12 +93,6 @@ pub(super) fn route(
         let stored = evaluator.stored(cursor.value(place).to_owned(), key.affinity)?;
         if let Some(reason) = refuse_key(&stored, key) {
             refused.push((number, reason));
-            continue;
-        }
-        if let Some((alias, place)) = open
-            && cursor.value(place).is_null()
-        {
-            refused.push((number, open_key_error(table, alias).message));
             continue;
         }
         let canonical = ring_key(stored.as_ref()).canonical_bytes();

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
 use crate::sql::{Clause, Distribution, Insert, TableInfo, quote};
 use crate::write::router::{Routed, refuse_open_rowid, route, target};
+use crate::write::rowids::{Numbered, with_rowids};
 
 /// What gives another value at another time, or each time.
 const UNREPEATED: [&str; 13] = [
@@ -45,6 +46,7 @@ impl Changing<'_> {
         self.check_columns(table, &columns)?;
         let Some(rows) = self.rows(source).await? else { return Ok(Plan::Nothing) };
         let (columns, rows) = self.with_defaults(table, columns, rows)?;
+        let Numbered { columns, rows, all_new } = with_rowids(self.cluster, table, columns, rows)?;
         let is_unrepeated = clauses().any(|clause| clause.mentions(&UNREPEATED));
         if is_unrepeated && table.key().is_none() && self.are_several() {
             return Ok(Plan::Whole);
@@ -52,7 +54,7 @@ impl Changing<'_> {
         match table.distribution {
             Distribution::Replicated => Ok(Plan::Everywhere(self.insert_statement(table, insert, &columns, rows))),
             Distribution::Sharded { .. } => {
-                let Some((parts, together)) = self.by_shard(table, insert, &columns, rows).await? else {
+                let Some((parts, together)) = self.by_shard(table, insert, &columns, rows, all_new).await? else {
                     return Ok(Plan::Whole);
                 };
                 if parts.len() > 1 && is_unrepeated {
@@ -63,12 +65,11 @@ impl Changing<'_> {
         }
     }
 
-    /// An INSERT that is run over the whole table. The INTEGER PRIMARY KEY of a sharded table is not left open there either.
+    /// An INSERT that is run over the whole table, where nobody hands out what it leaves open.
     fn whole_insert(&self, table: &TableInfo, insert: &Insert) -> Result<Plan> {
-        match &insert.source {
-            Some(_) => self.check_columns(table, &columns(table, insert))?,
-            None => refuse_open_rowid(table)?,
-        }
+        let columns = if insert.source.is_some() { columns(table, insert) } else { Vec::new() };
+        refuse_open_rowid(table, &columns)?;
+        self.check_columns(table, &columns)?;
         Ok(Plan::Whole)
     }
 
@@ -102,9 +103,10 @@ impl Changing<'_> {
         insert: &Insert,
         columns: &[String],
         rows: Batch,
+        all_new: bool,
     ) -> Result<Option<(Vec<Part>, Together)>> {
         let keys = self.keys(table, columns, &rows)?;
-        let rows = match self.without_taken(Rows { table, insert, columns, keys: &keys }, rows).await? {
+        let rows = match self.without_taken(Rows { table, insert, columns, keys: &keys, all_new }, rows).await? {
             Taken::Left(rows) => rows,
             Taken::Changes => return Ok(None),
         };

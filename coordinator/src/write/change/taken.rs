@@ -22,6 +22,8 @@ pub(super) struct Rows<'a> {
     pub(super) columns: &'a [String],
     /// The canonical key of each row.
     pub(super) keys: &'a [Vec<u8>],
+    /// Their rowids were just handed out.
+    pub(super) all_new: bool,
 }
 
 /// The rows that are left.
@@ -55,7 +57,7 @@ impl Changing<'_> {
         let column = to.columns.iter().position(|column| column.eq_ignore_ascii_case(&alias.name));
         // Where keys get shards of their own there may be others in a moment.
         let is_alone = self.snapshot.topology.shard_count() == 1 && self.cluster.policy != PlacementPolicy::Own;
-        let Some(column) = column.filter(|_| !is_alone) else { return Ok(all(rows)) };
+        let Some(column) = column.filter(|_| !is_alone && !to.all_new) else { return Ok(all(rows)) };
         let mut ids = Vec::with_capacity(rows.rows());
         let mut cursor = rows.cursor();
         while cursor.advance() {
