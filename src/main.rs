@@ -4,6 +4,7 @@
 //! - [`sql`]: `souk sql`: statements in, rows out, and the prompt.
 //! - [`import`]: `souk import`: CSV files in bulk.
 //! - [`status`]: `souk status`.
+//! - [`schema`]: `souk schema`.
 //! - [`demo`]: `souk demo`: a marketplace on this machine.
 //! - [`client`], [`load`], [`real`], [`say`], [`stop`], [`failure`]: what the commands share.
 
@@ -16,6 +17,7 @@ mod import;
 mod load;
 mod real;
 mod say;
+mod schema;
 mod serve;
 mod sql;
 mod status;
@@ -43,6 +45,7 @@ enum Command {
     Sql(sql::SqlArguments),
     Import(import::ImportArguments),
     Status(status::StatusArguments),
+    Schema(schema::SchemaArguments),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +70,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Sql(arguments) => sql::run(arguments).await,
         Command::Import(arguments) => import::run(arguments).await,
         Command::Status(arguments) => status::run(arguments).await,
+        Command::Schema(arguments) => schema::run(arguments).await,
     }
 }
 
@@ -77,6 +81,6 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         super::Arguments::command().debug_assert();
-        assert_eq!(super::Arguments::command().get_subcommands().count(), 6);
+        assert_eq!(super::Arguments::command().get_subcommands().count(), 7);
     }
 }

@@ -107,6 +107,10 @@ fn json_node(status: &NodeStatus) -> Value {
         page_cache_bytes,
         shards_waiting,
         longest_wait_ms,
+        schema_version,
+        shards_held,
+        shards_at_schema,
+        shards_tried,
     } = status;
     json!({
         "node": node,
@@ -119,6 +123,10 @@ fn json_node(status: &NodeStatus) -> Value {
         "page_cache_bytes": page_cache_bytes,
         "shards_waiting": shards_waiting,
         "longest_wait_ms": longest_wait_ms,
+        "schema_version": schema_version,
+        "shards_held": shards_held,
+        "shards_at_schema": shards_at_schema,
+        "shards_tried": shards_tried,
         "sqlite_version": sqlite_version,
     })
 }

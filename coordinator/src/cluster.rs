@@ -38,6 +38,8 @@ pub(crate) struct Cluster {
     pub(crate) evaluator: Evaluator,
     pub(crate) answers: Answers,
     pub(crate) transactions: Transactions,
+    /// Shared by whoever writes; a schema change has it alone, and before `changing`.
+    pub(crate) writing: Arc<tokio::sync::RwLock<()>>,
     /// Held by whoever changes schema, topology or what every shard has.
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
     /// For rows that leave theirs open.
@@ -73,6 +75,7 @@ impl Cluster {
             transactions: Transactions::open(&settings.data.join("ledger.db"))?,
             limits,
             evaluator,
+            writing: Arc::default(),
             changing: Arc::default(),
             rowids: Rowids::default(),
             snapshot: RwLock::new(snapshot),

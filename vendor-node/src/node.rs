@@ -9,7 +9,7 @@ use std::{
     fs,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -57,6 +57,10 @@ pub(crate) struct Description {
     pub(crate) kept_bytes: u64,
     /// Bytes of pages that idle readers hold.
     pub(crate) page_cache_bytes: u64,
+    /// Shards that are known to be at the schema's number.
+    pub(crate) shards_at_schema: usize,
+    /// Shards that have tried a schema change; 0 when none is being tried.
+    pub(crate) shards_tried: usize,
 }
 
 /// Rows for one shard: one transaction.
@@ -87,6 +91,9 @@ pub(crate) struct Node {
     stopping: Arc<AtomicBool>,
     /// Held while shards are made or schemas change: one at a time.
     administration: Mutex<()>,
+    /// Shards at which the schema change that is under way was applied, or tried.
+    applied: AtomicUsize,
+    tried: AtomicUsize,
 }
 
 impl Node {
@@ -110,6 +117,8 @@ impl Node {
             resolvers,
             stopping: Arc::default(),
             administration: Mutex::default(),
+            applied: AtomicUsize::new(0),
+            tried: AtomicUsize::new(0),
         })
     }
 
@@ -140,10 +149,15 @@ impl Node {
         let shards = shards.map_err(|error| {
             Fault::new(Reason::ShardUnavailable, format!("node `{node}` cannot list shards: {error}"))
         })?;
+        let version = self.folder.schema().version();
+        let is_whole = self.folder.shards_at()? == version;
+        let shards_at_schema = if is_whole { shards.len() } else { self.applied.load(Ordering::Relaxed) };
         Ok(Description {
             node: node.to_owned(),
             compile_options: compile_options().map_err(|error| Fault::internal(error.to_string()))?,
-            schema_version: self.folder.schema().version(),
+            schema_version: version,
+            shards_at_schema,
+            shards_tried: self.tried.load(Ordering::Relaxed),
             shards,
             shards_open: self.shards.count(),
             memory_bytes: resident_bytes(),
@@ -188,27 +202,49 @@ impl Node {
     pub(crate) fn apply_schema(&self, schema: SchemaLog) -> Result<(u32, Vec<Failure>), Fault> {
         let _alone = self.administration.lock();
         let schema = self.folder.extend_schema(schema)?;
-        let shards = self.folder.shards();
-        let shards =
-            shards.map_err(|error| Fault::new(Reason::ShardUnavailable, format!("cannot list shards: {error}")))?;
-        let count = |shards: usize| u32::try_from(shards).unwrap_or(u32::MAX);
+        let shards = self.shards_with_files()?;
         // Coordinators say so whenever they start: a hundred thousand files are not opened for that.
         if self.folder.shards_at()? == schema.version() {
             return Ok((count(shards.len()), Vec::new()));
         }
-        let outcomes: Vec<Result<(), Failure>> = self.writers.install(|| {
-            shards
-                .par_iter()
-                .map(|&shard| {
-                    self.shards.with(shard, |open| open.catch_up(&schema)).map_err(|fault| Failure { shard, fault })
-                })
-                .collect()
-        });
-        let failed: Vec<Failure> = outcomes.into_iter().filter_map(Result::err).collect();
+        let failed = self.at_each(&shards, &self.applied, |shard| shard.catch_up(&schema));
         if failed.is_empty() {
             self.folder.set_shards_at(schema.version())?;
         }
         Ok((count(shards.len() - failed.len()), failed))
+    }
+
+    /// Has every shard try what it misses of a longer schema log, and undo it; gives how many could, and which could not.
+    pub(crate) fn try_schema(&self, schema: &SchemaLog) -> Result<(u32, Vec<Failure>), Fault> {
+        let _alone = self.administration.lock();
+        self.folder.schema().check_extended_by(schema)?;
+        let shards = self.shards_with_files()?;
+        let failed = self.at_each(&shards, &self.tried, |shard| shard.try_catch_up(schema));
+        self.tried.store(0, Ordering::Relaxed);
+        Ok((count(shards.len() - failed.len()), failed))
+    }
+
+    fn shards_with_files(&self) -> Result<Vec<u64>, Fault> {
+        let shards = self.folder.shards();
+        shards.map_err(|error| Fault::new(Reason::ShardUnavailable, format!("cannot list shards: {error}")))
+    }
+
+    /// Does something at each shard, and counts those at which it was done.
+    fn at_each(
+        &self,
+        shards: &[u64],
+        done: &AtomicUsize,
+        act: impl Fn(&shard::Shard) -> Result<(), shard::Trouble> + Sync,
+    ) -> Vec<Failure> {
+        done.store(0, Ordering::Relaxed);
+        let one = |&shard: &u64| match self.shards.with(shard, |open| act(open)) {
+            Ok(()) => {
+                done.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+            Err(fault) => Some(Failure { shard, fault }),
+        };
+        self.writers.install(|| shards.par_iter().filter_map(one).collect())
     }
 
     /// Inserts rows, one transaction a shard; each shard's outcome in the order given.
@@ -311,6 +347,10 @@ impl Node {
 
 fn pool(name: &'static str, threads: usize) -> Result<ThreadPool, NodeError> {
     Ok(ThreadPoolBuilder::new().num_threads(threads).thread_name(move |n| format!("{name}-{n}")).build()?)
+}
+
+fn count(shards: usize) -> u32 {
+    u32::try_from(shards).unwrap_or(u32::MAX)
 }
 
 fn check_distinct(shards: impl IntoIterator<Item = u64>) -> Result<(), Fault> {

@@ -127,9 +127,10 @@ impl v1::shard_service_server::ShardService for Service {
         &self,
         request: Request<v1::ApplySchemaRequest>,
     ) -> Result<Response<v1::ApplySchemaResponse>, Status> {
-        let schema = from_wire::schema(request.into_inner().schema).map_err(Fault::status)?;
+        let v1::ApplySchemaRequest { schema, trial } = request.into_inner();
+        let schema = from_wire::schema(schema).map_err(Fault::status)?;
         self.run(move |node| {
-            let (applied, failed) = node.apply_schema(schema)?;
+            let (applied, failed) = if trial { node.try_schema(&schema)? } else { node.apply_schema(schema)? };
             Ok(v1::ApplySchemaResponse { applied, failed: to_wire::failures(node.name(), failed) })
         })
         .await

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use souk_proto::Reason;
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Name;
@@ -50,17 +49,17 @@ pub(crate) struct Judged<T> {
 /// Does all parts or none; gives what `judge` makes of what each statement did, part by part. When it gives an error, nothing is done. An error says that
 /// nothing was done, unless it says that this is unknown; that a named request has ended before is REQUEST_ID_REUSED.
 ///
-/// `alone` is held until it is over, whatever becomes of the caller.
+/// `held` is dropped when it is over, whatever becomes of the caller.
 pub(crate) async fn commit<T: Send + 'static>(
     cluster: &Arc<Cluster>,
     work: Work,
     judge: impl Fn(&[Vec<Done>]) -> Result<Judged<T>> + Send + Sync + 'static,
-    alone: Option<OwnedMutexGuard<()>>,
+    held: impl Send + 'static,
 ) -> Result<T> {
     let cluster = Arc::clone(cluster);
     // A client that goes away must not leave it half way.
     let driven = tokio::spawn(async move {
-        let _alone = alone;
+        let _held = held;
         let mut wait = RETRY_FIRST;
         loop {
             match Transaction::begin(&cluster, &work).run(&judge).await {

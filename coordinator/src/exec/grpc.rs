@@ -145,6 +145,14 @@ impl Node {
     }
 }
 
+impl GrpcNodes {
+    async fn schema(&self, node: &str, request: v1::ApplySchemaRequest) -> Result<Vec<ShardFailure>> {
+        let node = self.checked(node).await?;
+        let response = node.client.clone().apply_schema(request).await.map_err(|status| node.failed(&status))?;
+        Ok(response.into_inner().failed.into_iter().map(|failure| failure_from_wire(&node.id, failure)).collect())
+    }
+}
+
 #[async_trait]
 impl Nodes for GrpcNodes {
     fn run_fragment(&self, node: &str, request: FragmentRequest) -> BoxStream<'static, Result<FragmentPart>> {
@@ -184,10 +192,11 @@ impl Nodes for GrpcNodes {
     }
 
     async fn apply_schema(&self, node: &str, schema: &[String]) -> Result<Vec<ShardFailure>> {
-        let node = self.checked(node).await?;
-        let request = v1::ApplySchemaRequest { schema: schema_to_wire(schema) };
-        let response = node.client.clone().apply_schema(request).await.map_err(|status| node.failed(&status))?;
-        Ok(response.into_inner().failed.into_iter().map(|failure| failure_from_wire(&node.id, failure)).collect())
+        self.schema(node, v1::ApplySchemaRequest { schema: schema_to_wire(schema), trial: false }).await
+    }
+
+    async fn try_schema(&self, node: &str, schema: &[String]) -> Result<Vec<ShardFailure>> {
+        self.schema(node, v1::ApplySchemaRequest { schema: schema_to_wire(schema), trial: true }).await
     }
 
     async fn hold(&self, node: &str, readings: &[&Reading], schema_version: u64) -> Result<bool> {
@@ -271,6 +280,10 @@ impl Nodes for GrpcNodes {
             memory_bytes: described.memory_bytes,
             kept_bytes: described.kept_bytes,
             page_cache_bytes: described.page_cache_bytes,
+            schema_version: described.schema_version,
+            shards_held: u32::try_from(described.shards.len()).unwrap_or(u32::MAX),
+            shards_at_schema: described.shards_at_schema,
+            shards_tried: described.shards_tried,
         })
     }
 }

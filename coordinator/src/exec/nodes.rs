@@ -22,6 +22,8 @@ pub(crate) trait Nodes: Send + Sync {
     async fn create_shards(&self, node: &str, shards: &[u64], schema: &[String]) -> Result<()>;
     /// Hands the whole schema log over; the failures of single shards.
     async fn apply_schema(&self, node: &str, schema: &[String]) -> Result<Vec<ShardFailure>>;
+    /// Has every shard of a node try it and undo it; those that could not.
+    async fn try_schema(&self, node: &str, schema: &[String]) -> Result<Vec<ShardFailure>>;
     /// Whether shards of a node are as they were, at this schema.
     async fn hold(&self, node: &str, readings: &[&Reading], schema_version: u64) -> Result<bool>;
     /// Inserts rows, one transaction a shard.
@@ -221,4 +223,10 @@ pub(crate) struct NodeDescription {
     pub(crate) kept_bytes: u64,
     /// Of these, shards' pages that idle readers hold.
     pub(crate) page_cache_bytes: u64,
+    /// The last schema change that it was given.
+    pub(crate) schema_version: u64,
+    /// Shards that have files there; those that are known to be at that number, and that have tried the change that is being tried.
+    pub(crate) shards_held: u32,
+    pub(crate) shards_at_schema: u32,
+    pub(crate) shards_tried: u32,
 }

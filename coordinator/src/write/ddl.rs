@@ -1,4 +1,4 @@
-//! Schema changes: checked on an empty database, recorded, then handed to every node.
+//! Schema changes: checked on an empty database, tried by every shard, recorded, then handed to every node.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,58 +6,95 @@ use std::time::Duration;
 use futures::future::{join_all, try_join_all};
 use rusqlite::Connection;
 use souk_proto::Reason;
+use tokio::sync::OwnedRwLockWriteGuard;
+use tokio::time::{Instant, timeout_at};
 
 use super::Executed;
 use crate::catalog::{Catalog, DeclaredDistribution, SchemaChange, default_distribution};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::exec::ShardFailure;
 use crate::sql::{Declared, SchemaStatement, SqlError};
 
 /// How often a node that does not take the schema is asked again.
 const CATCH_UP_RETRY: Duration = Duration::from_secs(1);
 
-/// Applies one CREATE, ALTER or DROP.
+/// How long a schema change waits for writes that run, and for transactions that are decided, to be over.
+const QUIET_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Applies one CREATE, ALTER or DROP: on all shards, or on none.
+///
+/// Nothing is written meanwhile. Every shard tries it first and undoes it; when all could, it is recorded, and from then on
+/// it is: shards that are away have it before they serve again.
 pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Executed> {
     refuse_unsupported(&statement.words)?;
+    let cluster = Arc::clone(cluster);
+    // A client that goes away must not leave it half way.
+    let changed = tokio::spawn(async move { change(&cluster, statement).await });
+    changed
+        .await
+        .map_err(|_| Error::internal("the schema change broke down: look at the schema before trying again"))?
+}
+
+async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Executed> {
+    let _quiet = quiet(cluster).await?;
     let _changing = cluster.changing.lock().await;
     let snapshot = cluster.snapshot();
     let mut log = snapshot.catalog.log.clone();
     let change = check(&log, statement)?;
     log.push(change.clone());
     let catalog = Catalog::new(log)?;
-    // A node that is away would miss the change: none is made then.
-    try_join_all(cluster.nodes_given.iter().map(|node| cluster.nodes.describe(&node.id))).await?;
-    cluster.store.append_schema(catalog.version, &change)?;
     let scripts: Vec<String> = catalog.log.iter().map(|change| change.sql.clone()).collect();
+    try_everywhere(cluster, &scripts).await?;
     let version = catalog.version;
+    cluster.store.append_schema(version, &change)?;
     cluster.publish_catalog(catalog);
     let applied = cluster.nodes_given.iter().map(|node| cluster.nodes.apply_schema(&node.id, &scripts));
-    let (mut failed, mut missed) = (Vec::new(), None);
+    let mut missed: Option<String> = None;
     for (node, applied) in cluster.nodes_given.iter().zip(join_all(applied).await) {
-        match applied {
-            Ok(of_shards) => failed.extend(of_shards),
-            Err(error) => {
-                tokio::spawn(catch_up(Arc::clone(cluster), node.id.clone()));
-                missed.get_or_insert((node, error));
-            }
+        let why = match applied {
+            Ok(failed) => match failed.first() {
+                None => continue,
+                Some(first) => format!("shard {} of it says: {}", first.shard, first.message),
+            },
+            Err(error) => error.to_string(),
+        };
+        tokio::spawn(catch_up(Arc::clone(cluster), node.id.clone()));
+        missed.get_or_insert_with(|| format!("node `{}` is still to take it: {why}", node.id));
+    }
+    match missed {
+        None => Ok(Executed { shards: snapshot.topology.shard_count() as u32, ..Executed::at(version) }),
+        Some(why) => {
+            let message = format!("schema change {version} is done, and all shards get it; {why}");
+            Err(Error::new(Reason::ShardUnavailable, message))
         }
     }
-    if let Some((node, error)) = missed {
-        let message =
-            format!("schema change {version} is recorded; node `{}` takes it when it is back: {error}", node.id);
-        return Err(Error::new(error.reason, message));
-    }
-    if let Some(first) = failed.first() {
-        let message = format!(
-            "schema change {version} is recorded, but {} shards refuse it, the first being shard {} of node `{}`: {}",
-            failed.len(),
-            first.shard,
-            first.node,
-            first.message
-        );
-        return Err(Error::new(first.reason, message));
-    }
-    Ok(Executed { shards: snapshot.topology.shard_count() as u32, ..Executed::at(version) })
+}
+
+/// From now on nothing is written, and what is decided is done.
+async fn quiet(cluster: &Cluster) -> Result<OwnedRwLockWriteGuard<()>> {
+    let until = Instant::now() + QUIET_WAIT_MAX;
+    let quiet = timeout_at(until, Arc::clone(&cluster.writing).write_owned()).await;
+    let busy = |_| Error::new(Reason::Overloaded, "writes were running all the time; try again");
+    let quiet = quiet.map_err(busy)?;
+    cluster.transactions.settled(until).await?;
+    Ok(quiet)
+}
+
+/// Has every shard try the schema. A node that is away could not: nothing is changed then.
+async fn try_everywhere(cluster: &Cluster, scripts: &[String]) -> Result<()> {
+    let tried = cluster.nodes_given.iter().map(|node| cluster.nodes.try_schema(&node.id, scripts));
+    let failed: Vec<ShardFailure> = try_join_all(tried).await?.into_iter().flatten().collect();
+    let Some(first) = failed.first() else { return Ok(()) };
+    let message = format!(
+        "nothing was changed: {} {} it, the first being shard {} of node `{}`: {}",
+        failed.len(),
+        if failed.len() == 1 { "shard refuses" } else { "shards refuse" },
+        first.shard,
+        first.node,
+        first.message
+    );
+    Err(Error::new(first.reason, message))
 }
 
 /// Hands the schema log to a node until it has taken it: one that was away, or that a crash kept a change from, is behind.
@@ -68,11 +105,15 @@ pub(crate) async fn catch_up(cluster: Arc<Cluster>, node: String) {
         let catalog = cluster.snapshot().catalog;
         let scripts: Vec<String> = catalog.log.iter().map(|change| change.sql.clone()).collect();
         match cluster.nodes.apply_schema(&node, &scripts).await {
+            Ok(failed) if failed.is_empty() => return,
             Ok(failed) => {
                 for failure in failed {
-                    tracing::error!("shard {} of node `{node}` refuses the schema: {}", failure.shard, failure.message);
+                    tracing::error!(
+                        "shard {} of node `{node}` has not taken the schema: {}",
+                        failure.shard,
+                        failure.message
+                    );
                 }
-                return;
             }
             Err(error) => tracing::warn!("node `{node}` has not taken the schema yet: {error}"),
         }

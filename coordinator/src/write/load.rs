@@ -108,6 +108,7 @@ impl Loader {
     /// Writes all that has been gathered.
     pub(crate) async fn flush(&mut self) -> Result<Loaded> {
         self.bytes = 0;
+        let _writing = self.cluster.writing.read().await;
         let pending = std::mem::take(&mut self.pending);
         let mut loaded = Loaded { rejected: std::mem::take(&mut self.refused), ..Loaded::default() };
         if self.policy == PlacementPolicy::Own {

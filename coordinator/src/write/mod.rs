@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
+use tokio::sync::OwnedRwLockReadGuard;
+use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -49,6 +51,17 @@ impl Executed {
             shards: 0,
         }
     }
+}
+
+/// Held by a write until it is over, so that no schema change comes between its parts.
+pub(crate) type Writing = Arc<OwnedRwLockReadGuard<()>>;
+
+/// Waits while the schema changes.
+async fn writing(cluster: &Cluster, deadline: Instant) -> Result<Writing> {
+    let writing = timeout_at(deadline, Arc::clone(&cluster.writing).read_owned()).await;
+    writing
+        .map(Arc::new)
+        .map_err(|_| Error::new(Reason::Deadline, "the deadline passed while the schema was being changed; try again"))
 }
 
 /// Runs one statement that writes.

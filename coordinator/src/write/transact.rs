@@ -10,8 +10,8 @@ use souk_merge::{Batch, Value};
 use souk_proto::{Expectation, Reason};
 use tokio::time::Instant;
 
-use super::Executed;
 use super::change::{Changing, Plan, RETURNED_BYTES_MAX, Together, alone, combined};
+use super::{Executed, Writing, writing};
 use crate::cluster::Cluster;
 use crate::commit::{Ended, Judged, NamedRequest, Part, Work, commit};
 use crate::error::{Error, Result};
@@ -149,11 +149,12 @@ async fn run(
     deadline: Instant,
     encode: Encode,
 ) -> Result<Answer> {
+    let writing = writing(cluster, deadline).await?;
     let version = cluster.snapshot().catalog.version;
     let mut planned = Vec::with_capacity(statements.len());
     let mut changed = BTreeSet::new();
     for (number, statement) in (1..).zip(statements) {
-        let plan = plan(cluster, statement, &mut changed, version, deadline).await;
+        let plan = plan(cluster, &writing, statement, &mut changed, deadline).await;
         planned.push(plan.map_err(|error| numbered(number, error))?);
     }
     refuse_same_rowids(&planned)?;
@@ -172,7 +173,7 @@ async fn run(
         let request = WriteRequest { shard, schema_version: version, deadline, bytes_max, statements };
         let nodes = Arc::clone(&cluster.nodes);
         let written = tokio::spawn(async move {
-            let _alone = alone;
+            let _held = (alone, writing);
             nodes.write(&node, request).await
         });
         let done =
@@ -190,7 +191,7 @@ async fn run(
         Ok(Judged { answer, request })
     };
     let work = Work { parts, schema_version: version, deadline, bytes_max };
-    let bytes = commit(cluster, work, judge, alone).await?;
+    let bytes = commit(cluster, work, judge, (alone, writing)).await?;
     Ok(Answer { bytes, repeated: false })
 }
 
@@ -205,16 +206,16 @@ fn unsupported(message: impl Into<String>) -> Error {
 /// Plans one statement; `changed` are the tables that those before it change.
 async fn plan(
     cluster: &Arc<Cluster>,
+    writing: &Writing,
     statement: &TransactStatement,
     changed: &mut BTreeSet<String>,
-    version: u64,
     deadline: Instant,
 ) -> Result<Planned> {
     let TransactStatement { sql, parameters, expectation } = statement;
     let (expectation, given) = (*expectation, parameters.clone());
     let (what, columns) = match read_write(sql, &cluster.bounds())? {
         WriteStatement::Change => {
-            let (changing, change) = Changing::read(cluster, sql, given, deadline).await?;
+            let (changing, change) = Changing::read(cluster, writing, sql, given, deadline).await?;
             if let Change::Insert(insert) = &change
                 && let Some(table) = changing.reads_of(insert).await?.intersection(changed).next()
             {
@@ -243,9 +244,6 @@ async fn plan(
         }
         WriteStatement::Other(word) => return Err(unsupported(format!("{word} is not supported in a transaction"))),
     };
-    if cluster.snapshot().catalog.version != version {
-        return Err(Error::new(Reason::SchemaMismatch, "the schema changed meanwhile; send it again"));
-    }
     if let (What::Nothing, Some(expectation)) = (&what, expectation)
         && let Some(words) = expectation.unmet(0, false)
     {

@@ -21,6 +21,8 @@ pub(crate) fn description(description: Description) -> v1::DescribeResponse {
         memory_bytes,
         kept_bytes,
         page_cache_bytes,
+        shards_at_schema,
+        shards_tried,
     } = description;
     v1::DescribeResponse {
         node,
@@ -32,6 +34,8 @@ pub(crate) fn description(description: Description) -> v1::DescribeResponse {
         memory_bytes,
         kept_bytes,
         page_cache_bytes,
+        shards_at_schema: u32::try_from(shards_at_schema).unwrap_or(u32::MAX),
+        shards_tried: u32::try_from(shards_tried).unwrap_or(u32::MAX),
     }
 }
 

@@ -198,6 +198,13 @@ impl Shard {
         self.write(log, Instant::now() + FENCE_WAIT_MAX, |_| Ok(()))
     }
 
+    /// Tries to bring the schema to the end of `log`, and undoes it.
+    pub(crate) fn try_catch_up(&self, log: &SchemaLog) -> Result<(), Trouble> {
+        let mut held = self.writer.lock();
+        self.wait_for_word(&mut held, Instant::now() + FENCE_WAIT_MAX, None)?;
+        self.write_held(&mut held, None, |writer| writer.try_catch_up(log))
+    }
+
     /// Puts a request into the queue.
     pub(crate) fn enqueue(&self, request: WriteRequest) -> Result<Arc<Waiting>, Fault> {
         let words = "too many writes wait for it: try again in a moment";

@@ -30,7 +30,12 @@ use super::{
 };
 pub(crate) use intent::{Intent, Part, ReadWork, Vote};
 
-use crate::{error::Fault, raw, schema::SchemaLog, ticket::Ticket};
+use crate::{
+    error::Fault,
+    raw,
+    schema::{Change, SchemaLog},
+    ticket::Ticket,
+};
 
 /// Prepared statements kept a writer.
 const STATEMENTS_KEPT: usize = 8;
@@ -203,31 +208,47 @@ impl Writer {
 
     /// Brings the shard's schema to the end of the log, in one transaction.
     pub(crate) fn catch_up(&mut self, log: &SchemaLog) -> Result<(), WriteFault> {
-        let held = self.schema_version;
-        let Some(missing) = log.after(held) else {
-            let words =
-                format!("its schema is at {held}, the node's log ends at {}: restore the node's log", log.version());
-            return Err(self.place.fault(Reason::SchemaMismatch, words).into());
-        };
-        if missing.is_empty() {
+        if self.missing(log)?.is_empty() {
             return Ok(());
         }
         if self.intent.is_some() {
             // What was promised was promised for the schema as it is.
             return Err(self.held().into());
         }
-        self.transaction(|writer| {
-            for (change, number) in missing.iter().zip(held + 1..) {
-                let applied = writer.connection.execute_batch(&change.sql);
-                applied.map_err(|error| writer.schema_fault(number, &error))?;
-            }
-            let set =
-                writer.connection.execute("UPDATE _souk_shard SET schema_version = ?1", [log.version().cast_signed()]);
-            set.map_err(|error| writer.schema_fault(log.version(), &error))
-        })?;
+        self.transaction(|writer| writer.change_schema(log))?;
         self.connection.flush_prepared_statement_cache();
         self.schema_version = log.version();
         Ok(())
+    }
+
+    /// Does the same and undoes it.
+    pub(crate) fn try_catch_up(&mut self, log: &SchemaLog) -> Result<(), WriteFault> {
+        let fault = |writer: &Writer, error: rusqlite::Error| writer.place.sqlite(Phase::Run, &error);
+        self.control("BEGIN IMMEDIATE").map_err(|error| fault(self, error))?;
+        let outcome = self.change_schema(log);
+        self.roll_back().map_err(|error| WriteFault { fault: fault(self, error), close: true })?;
+        Ok(outcome?)
+    }
+
+    /// The changes of the log that it has not had.
+    fn missing<'l>(&self, log: &'l SchemaLog) -> Result<&'l [Change], Fault> {
+        let held = self.schema_version;
+        log.after(held).ok_or_else(|| {
+            let words =
+                format!("its schema is at {held}, the node's log ends at {}: restore the node's log", log.version());
+            self.place.fault(Reason::SchemaMismatch, words)
+        })
+    }
+
+    /// In the transaction that is open.
+    fn change_schema(&self, log: &SchemaLog) -> Result<(), Fault> {
+        for (change, number) in self.missing(log)?.iter().zip(self.schema_version + 1..) {
+            let applied = self.connection.execute_batch(&change.sql);
+            applied.map_err(|error| self.schema_fault(number, &error))?;
+        }
+        let set = "UPDATE _souk_shard SET schema_version = ?1";
+        let set = self.connection.execute(set, [log.version().cast_signed()]);
+        set.map(drop).map_err(|error| self.schema_fault(log.version(), &error))
     }
 
     fn schema_fault(&self, number: u64, error: &rusqlite::Error) -> Fault {
@@ -235,7 +256,7 @@ impl Writer {
         if fault.is_of_shard() {
             return fault;
         }
-        self.place.fault(Reason::SchemaMismatch, format!("schema change {number} failed: {}", fault.message))
+        self.place.fault(fault.reason, format!("schema change {number} failed: {}", fault.message))
     }
 
     /// Inserts rows in one transaction. With `keep_going` a refused row is reported and the others stay; else it undoes all.

@@ -21,7 +21,7 @@ use souk_proto::Reason;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
-use super::Executed;
+use super::{Executed, Writing, writing};
 use crate::catalog::Snapshot;
 use crate::cluster::Cluster;
 use crate::commit::{Judged, Part, Work, commit};
@@ -36,6 +36,7 @@ pub(super) const RETURNED_BYTES_MAX: u64 = 16 << 20;
 /// A statement on its way, with what was given for it.
 pub(super) struct Changing<'c> {
     cluster: &'c Arc<Cluster>,
+    writing: Writing,
     session: Session,
     snapshot: Snapshot,
     text: &'c str,
@@ -79,7 +80,8 @@ pub(super) async fn change(
     deadline_ms: u32,
 ) -> Result<Executed> {
     let deadline = Instant::now() + Session::new(Arc::clone(cluster)).deadline(deadline_ms);
-    let (changing, change) = Changing::read(cluster, text, given, deadline).await?;
+    let writing = writing(cluster, deadline).await?;
+    let (changing, change) = Changing::read(cluster, &writing, text, given, deadline).await?;
     match changing.plan(&change).await? {
         Plan::Nothing => Ok(changing.nothing()),
         Plan::Parts { parts, together } => changing.run(parts, together).await,
@@ -92,6 +94,7 @@ impl<'c> Changing<'c> {
     /// Reads a statement, with what is given for its parameters.
     pub(super) async fn read(
         cluster: &'c Arc<Cluster>,
+        writing: &Writing,
         text: &'c str,
         given: Vec<(String, Value)>,
         deadline: Instant,
@@ -101,7 +104,20 @@ impl<'c> Changing<'c> {
             cluster.prepared_change(&snapshot.catalog, text, deadline).await?;
         let parameters = order_parameters(&parameters, given)?;
         let session = Session::new(Arc::clone(cluster));
-        Ok((Changing { cluster, session, snapshot, text, parameters, columns, tables, deadline }, change))
+        Ok((
+            Changing {
+                cluster,
+                writing: Arc::clone(writing),
+                session,
+                snapshot,
+                text,
+                parameters,
+                columns,
+                tables,
+                deadline,
+            },
+            change,
+        ))
     }
 
     /// How it is done. Its rows are read for that, where a query gives them; nothing is written but new shards.
@@ -175,17 +191,17 @@ impl Changing<'_> {
         if parts.len() > 1 {
             let work = Work { parts, schema_version: version, deadline, bytes_max };
             let judge = |outcomes: &[Vec<Done>]| Ok(Judged { answer: outcomes.to_vec(), request: None });
-            return commit(self.cluster, work, judge, alone).await;
+            return commit(self.cluster, work, judge, (alone, Arc::clone(&self.writing))).await;
         }
         let Some(Part { shard, statements }) = parts.pop() else { return Ok(Vec::new()) };
         // A shard that was just made is not in the snapshot that the statement was planned for.
         let topology = self.cluster.snapshot().topology;
         let node = topology.node_of(shard).ok_or_else(|| Error::internal("a shard has no node"))?.to_owned();
         let request = WriteRequest { shard, schema_version: version, deadline, bytes_max, statements };
-        let nodes = Arc::clone(&self.cluster.nodes);
+        let (nodes, held) = (Arc::clone(&self.cluster.nodes), (alone, Arc::clone(&self.writing)));
         // Held until it is over, also when the client goes away.
         let written = tokio::spawn(async move {
-            let _alone = alone;
+            let _held = held;
             nodes.write(&node, request).await
         });
         let written =
