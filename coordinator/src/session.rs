@@ -327,24 +327,30 @@ impl Session {
         let prepared = self.cluster.prepared(&snapshot.catalog, sql, deadline).await?;
         let given = parameters.iter().take(prepared.parameters.len()).cloned().collect();
         let plan = self.best(&prepared, given, None, snapshot)?;
-        self.read_plan(plan, snapshot, deadline).await
+        self.read_plan(plan, snapshot, deadline, self.cluster.limits.gather_bytes_max).await
     }
 
-    /// All rows of a table as they are stored; as many bytes as may be gathered.
+    /// All rows of a table as they are stored.
     pub(crate) async fn stored_rows(
         &self,
         snapshot: &Snapshot,
         table: &TableInfo,
         deadline: Instant,
+        bytes_max: u64,
     ) -> Result<Vec<Batch>> {
         let template = stored_rows(table);
         let bindings = self.bindings(&template, Vec::new(), None, snapshot)?;
         let plan = bind(&template, bindings, &snapshot.topology)?;
-        self.read_plan(plan, snapshot, deadline).await
+        self.read_plan(plan, snapshot, deadline, bytes_max.max(1)).await
     }
 
-    async fn read_plan(&self, plan: Plan, snapshot: &Snapshot, deadline: Instant) -> Result<Vec<Batch>> {
-        let bytes_max = self.cluster.limits.gather_bytes_max;
+    async fn read_plan(
+        &self,
+        plan: Plan,
+        snapshot: &Snapshot,
+        deadline: Instant,
+        bytes_max: u64,
+    ) -> Result<Vec<Batch>> {
         let started = Instant::now();
         let deadline_ms = deadline.saturating_duration_since(started).as_millis();
         let deadline_ms = u32::try_from(deadline_ms).unwrap_or(u32::MAX).max(1);

@@ -10,6 +10,7 @@
 //! - `values`: borders of the five storage classes.
 //! - `writes`: statements that change rows leave every table as one SQLite would have it.
 //! - `transactions`: several statements are done as one SQLite would do them between BEGIN and COMMIT, or not at all.
+//! - `schema`: schema changes are taken by all shards or by none.
 //! - `refusals`: errors, bounds and what a client may not do.
 //! - `invariance`: generated schemas, rows and queries; `tally` counts what became of them.
 //! - `partitions`: generated queries whose parts make the whole.
@@ -27,6 +28,7 @@ mod partitions;
 mod pruned;
 mod refusals;
 mod scatter;
+mod schema;
 mod scope;
 mod setting;
 mod shapes;

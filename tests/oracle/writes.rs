@@ -365,6 +365,121 @@ fn tables_of_every_kind_are_changed_over_all_rows() {
 }
 
 #[test]
+fn foreign_keys_hold_whoever_changes_the_rows() {
+    let tables = [
+        Table::sharded(
+            "CREATE TABLE shop(k TEXT, id INTEGER PRIMARY KEY, name TEXT, n INTEGER)",
+            "k",
+            "VALUES ('a', 1, 'one', 1), ('b', 2, 'two', 2), ('c', 3, 'three', 3)",
+        ),
+        Table::sharded(
+            "CREATE TABLE item(k TEXT, id INTEGER PRIMARY KEY, shop INTEGER REFERENCES shop ON DELETE CASCADE, \
+             kind INTEGER REFERENCES kind ON DELETE SET NULL)",
+            "k",
+            "VALUES ('a', 10, 1, 1), ('a', 11, 1, 2), ('b', 12, 2, 1), ('c', 13, NULL, NULL)",
+        ),
+        Table::replicated(
+            "CREATE TABLE kind(id INTEGER PRIMARY KEY, label TEXT)",
+            "VALUES (1, 'x'), (2, 'y'), (3, 'z')",
+        ),
+        Table::sharded("CREATE TABLE strict_one(k TEXT, a INTEGER) STRICT", "k", "VALUES ('a', 1), ('b', 2)"),
+        Table::sharded(
+            "CREATE TABLE tree(k TEXT, id INTEGER PRIMARY KEY, parent INTEGER REFERENCES tree ON DELETE CASCADE)",
+            "k",
+            "VALUES ('a', 1, NULL), ('a', 2, 1)",
+        ),
+        Table::sharded(
+            "CREATE TABLE word(k TEXT NOT NULL DEFAULT none, id INTEGER PRIMARY KEY, state TEXT DEFAULT active, q TEXT DEFAULT \"it is\")",
+            "k",
+            "",
+        ),
+        Table::sharded(
+            "CREATE TABLE kept(k TEXT, id INTEGER PRIMARY KEY REFERENCES shop ON DELETE RESTRICT)",
+            "k",
+            "VALUES ('c', 3)",
+        ),
+    ];
+    let order = ["kind", "shop", "item", "strict_one", "tree", "word", "kept"];
+    let tables: Vec<Table> =
+        order.iter().map(|name| tables.iter().find(|table| table.name == *name).expect(name).clone()).collect();
+    let oracle = Oracle::new(&[Layout::Ring(7), Layout::Own, Layout::Ring(1)], &tables, &[]);
+    let every = [
+        "SELECT * FROM shop",
+        "SELECT * FROM item",
+        "SELECT * FROM kind",
+        "SELECT * FROM strict_one",
+        "SELECT * FROM tree",
+        "SELECT * FROM word",
+        "SELECT * FROM kept",
+    ];
+    for sql in [
+        "UPDATE shop SET n = (SELECT count(*) FROM item)",
+        "DELETE FROM shop WHERE n > 0 AND id = (SELECT min(shop) FROM item)",
+        "INSERT INTO item VALUES ('b', 20, 99, NULL)",
+        "INSERT INTO item VALUES ('b', 20, 2, 1), ('c', 21, 3, 3)",
+        "REPLACE INTO shop VALUES ('c', 3, 'again', 9)",
+        "DELETE FROM shop WHERE id = 3",
+        "DELETE FROM kind WHERE id = 1",
+        "DELETE FROM kind WHERE id < (SELECT count(*) FROM item)",
+        "UPDATE strict_one SET k = 'q', a = CASE k WHEN 'b' THEN 'x' ELSE 9 END",
+        "UPDATE OR REPLACE strict_one SET k = 'q', a = CASE k WHEN 'b' THEN 'x' ELSE 9 END",
+        "UPDATE OR FAIL strict_one SET a = CASE k WHEN 'b' THEN 'x' ELSE 9 END",
+        "DELETE FROM tree WHERE id = 1",
+        "INSERT INTO word(k, id) VALUES ('x', 1)",
+        "INSERT INTO word(id) VALUES (2)",
+        "INSERT OR REPLACE INTO word(k, id) VALUES (NULL, 3), ('x', 1)",
+        "INSERT OR IGNORE INTO word(k, id) VALUES ('a', 7), ('b', 7), ('c', 8)",
+        "INSERT OR IGNORE INTO strict_one VALUES ('z', 'no integer'), ('z', 5)",
+    ] {
+        changed(&oracle, sql, &none(), false, every);
+    }
+    // Where the row operations of shards would let foreign keys act otherwise.
+    let several = &oracle.clusters[0].1;
+    for sql in [
+        "UPDATE shop SET id = id + 100 WHERE k = 'b'",
+        "UPDATE kind SET id = id + 100 WHERE id > (SELECT count(*) FROM item)",
+        "REPLACE INTO shop VALUES ('c', 2, 'moved here', 1)",
+        "DELETE FROM tree WHERE id <= (SELECT count(*) FROM shop)",
+        "CREATE TABLE late(k TEXT, a UNIQUE ON CONFLICT REPLACE) SHARD KEY (k)",
+        "CREATE TABLE late(id INTEGER PRIMARY KEY AUTOINCREMENT) REPLICATED",
+    ] {
+        let failure = several.execute(sql, &none()).expect_err(sql);
+        assert_eq!(failure.reason, Some(Reason::UnsupportedSql), "{sql}: {failure:?}");
+    }
+}
+
+#[test]
+fn rows_that_move_take_no_rowid_of_others() {
+    let tables = [
+        Table::sharded("CREATE TABLE n(k TEXT, b INTEGER)", "k", "VALUES ('x', 1), ('y', 2), ('z', 3), ('x', 4)"),
+        Table::replicated("CREATE TABLE r(b INTEGER)", "VALUES (1), (2), (3)"),
+    ];
+    let oracle = Oracle::new(&[Layout::Ring(7), Layout::Own], &tables, &[]);
+    for sql in [
+        "UPDATE n SET k = 'y', b = b + 1",
+        "UPDATE n SET k = CASE b WHEN 2 THEN 'x' WHEN 3 THEN 'z' ELSE 'y' END, b = b * 10",
+        "UPDATE r SET rowid = rowid + 100 WHERE b > (SELECT count(*) FROM n) / 3",
+        "DELETE FROM r WHERE rowid = (SELECT max(rowid) FROM r) AND (SELECT count(*) FROM n) > 0",
+        "INSERT INTO r VALUES (9)",
+        "UPDATE r SET b = b + 1 WHERE b IN (SELECT b FROM r ORDER BY b LIMIT 2)",
+    ] {
+        changed(&oracle, sql, &none(), false, ["SELECT * FROM n", "SELECT rowid, * FROM r", "SELECT count(*) FROM r"]);
+    }
+}
+
+#[test]
+fn names_in_returning_mean_what_sqlite_means() {
+    let oracle = market(&[Layout::Ring(7), Layout::Own]);
+    for sql in [
+        "UPDATE products SET name = label FROM categories WHERE categories.id = products.stock RETURNING id, name",
+        "UPDATE products AS p SET stock = 1 WHERE p.vendor_id = 'v1' RETURNING products.id",
+        "DELETE FROM products AS p WHERE p.vendor_id = 'v2' RETURNING products.id, name",
+    ] {
+        change(&oracle, sql, &none());
+    }
+}
+
+#[test]
 fn chance_and_the_clock_have_one_value_on_all_shards() {
     let oracle = market(&[Layout::Ring(7)]);
     let cluster = &oracle.clusters[0].1;

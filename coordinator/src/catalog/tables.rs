@@ -66,8 +66,9 @@ fn table_info(
     let columns = columns(connection, &name, strict)?;
     let distribution = distribution(&name, &columns, declared)?;
     let rowid_alias = if without_rowid { None } else { rowid_alias(connection, &name, &columns)? };
-    let referenced = is_referenced(connection, &name)?;
-    let table = TableInfo { name, columns, distribution, rowid_alias, without_rowid, strict, referenced };
+    let (referenced, refers_to_itself) = referenced(connection, &name)?;
+    let table =
+        TableInfo { name, columns, distribution, rowid_alias, without_rowid, strict, referenced, refers_to_itself };
     check_uniqueness(connection, &table)?;
     Ok(table)
 }
@@ -152,10 +153,11 @@ fn rowid_alias(connection: &Connection, table: &str, columns: &[ColumnInfo]) -> 
     Ok((key.declared_type.eq_ignore_ascii_case("INTEGER") && !indexed).then_some(index))
 }
 
-fn is_referenced(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
-    let named = "SELECT EXISTS (SELECT 1 FROM pragma_table_list AS t, pragma_foreign_key_list(t.name) AS f
-         WHERE t.schema = 'main' AND f.\"table\" = ?1 COLLATE NOCASE)";
-    connection.query_row(named, [table], |row| row.get(0))
+/// Whether foreign keys name a table, and whether one of its own does.
+fn referenced(connection: &Connection, table: &str) -> rusqlite::Result<(bool, bool)> {
+    let named = "SELECT count(*), coalesce(max(t.name = ?1), 0) FROM pragma_table_list AS t, pragma_foreign_key_list(t.name) AS f
+         WHERE t.schema = 'main' AND f.\"table\" = ?1 COLLATE NOCASE";
+    connection.query_row(named, [table], |row| Ok((row.get::<_, i64>(0)? > 0, row.get(1)?)))
 }
 
 fn check_uniqueness(connection: &Connection, table: &TableInfo) -> Result<(), DeclareError> {

@@ -40,7 +40,7 @@ pub(crate) struct ChangedRows {
     pub(crate) deleted: Batch,
     /// The same of rows that have other values, and then the columns as they are.
     pub(crate) updated: Batch,
-    /// The columns of new rows.
+    /// The rowid that every shard is to give, or NULL, and the columns of new rows.
     pub(crate) inserted: Batch,
 }
 
@@ -82,9 +82,8 @@ impl Scratch<'_> {
         let rows_affected = connection.changes();
         let (returned, failed) = match ran {
             Ok(returned) => (returned, None),
-            // OR FAIL leaves the rows before the failing one as they were changed.
-            Err(error) if error.reason == Reason::Constraint && !connection.is_autocommit() => (None, Some(error)),
-            Err(error) => return Err(error),
+            Err(Ended { error, may_keep: true }) if !connection.is_autocommit() => (None, Some(error)),
+            Err(Ended { error, .. }) => return Err(error),
         };
         let rows = changed_rows(connection, target.table)?;
         match failed {
@@ -98,24 +97,48 @@ fn ignore_checks(connection: &Connection, ignored: bool) -> Result<()> {
     connection.pragma_update(None, "ignore_check_constraints", ignored).map_err(|error| internal(&error))
 }
 
-/// Runs the statement; gives what RETURNING gives.
-fn run(connection: &Connection, text: &str, parameters: &[Value], bytes_max: u64) -> Result<Option<Batch>> {
-    let refused = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => {
-            Error::new(Reason::Constraint, Error::runtime(&error).message)
+/// Why a statement ended before its end.
+struct Ended {
+    error: Error,
+    /// Rows before the failing one may stay changed, as OR FAIL has it. Never when a value is of a wrong type: SQLite would undo the statement if it were not in a
+    /// transaction, but does not write down how to undo it within one.
+    may_keep: bool,
+}
+
+impl From<rusqlite::Error> for Ended {
+    fn from(error: rusqlite::Error) -> Ended {
+        let constraint = |error: &rusqlite::Error| Error::new(Reason::Constraint, Error::runtime(error).message);
+        match &error {
+            rusqlite::Error::SqliteFailure(code, _) if code.code == ErrorCode::ConstraintViolation => {
+                let may_keep = code.extended_code != rusqlite::ffi::SQLITE_CONSTRAINT_DATATYPE;
+                Ended { error: constraint(&error), may_keep }
+            }
+            rusqlite::Error::SqliteFailure(code, _) if code.code == ErrorCode::TypeMismatch => {
+                Ended { error: constraint(&error), may_keep: false }
+            }
+            _ => Ended { error: Error::runtime(&error), may_keep: false },
         }
-        _ => Error::runtime(&error),
-    };
-    let mut statement = connection.prepare(text).map_err(refused)?;
-    bind(&mut statement, parameters).map_err(refused)?;
+    }
+}
+
+/// Runs the statement; gives what RETURNING gives.
+fn run(
+    connection: &Connection,
+    text: &str,
+    parameters: &[Value],
+    bytes_max: u64,
+) -> std::result::Result<Option<Batch>, Ended> {
+    let mut statement = connection.prepare(text)?;
+    bind(&mut statement, parameters)?;
     let width = statement.column_count();
     let mut given: Option<Batch> = None;
     let mut rows = statement.raw_query();
-    while let Some(row) = rows.next().map_err(refused)? {
+    while let Some(row) = rows.next()? {
         let batch = given.get_or_insert_with(|| Batch::new(width));
         batch.push_row((0..width).map(|index| from_sqlite(row.get_ref_unwrap(index))));
         if batch.byte_size() as u64 > bytes_max {
-            return Err(Error::new(Reason::TooLarge, "the statement returns more than it may: return less"));
+            let error = Error::new(Reason::TooLarge, "the statement returns more than it may: return less");
+            return Err(Ended { error, may_keep: false });
         }
     }
     Ok(given)
@@ -238,11 +261,15 @@ fn changed_rows(connection: &Connection, table: &TableInfo) -> Result<ChangedRow
     let other = format!(
         "SELECT b.at, {was}, {are} FROM {BEFORE} AS b CROSS JOIN main.{name} AS t ON {same_row} WHERE {differs}"
     );
-    let new =
-        format!("SELECT {are} FROM main.{name} AS t WHERE NOT EXISTS (SELECT 1 FROM {BEFORE} AS b WHERE {same_row})");
+    // That of a replicated table is part of what every shard has alike.
+    let rowid = table.rowid_name().filter(|_| table.key().is_none() && table.rowid_alias.is_none());
+    let rowid = rowid.map_or("NULL".to_owned(), |rowid| format!("t.{rowid}"));
+    let new = format!(
+        "SELECT {rowid}, {are} FROM main.{name} AS t WHERE NOT EXISTS (SELECT 1 FROM {BEFORE} AS b WHERE {same_row})"
+    );
     Ok(ChangedRows {
         deleted: all(&gone, 1 + width)?,
         updated: all(&other, 1 + 2 * width)?,
-        inserted: all(&new, width)?,
+        inserted: all(&new, 1 + width)?,
     })
 }

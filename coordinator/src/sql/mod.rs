@@ -210,6 +210,7 @@ mod tests {
             without_rowid: false,
             strict: false,
             referenced: false,
+            refers_to_itself: false,
         }
     }
 

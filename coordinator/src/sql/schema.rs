@@ -93,6 +93,8 @@ pub(crate) struct TableInfo {
     pub(crate) strict: bool,
     /// A foreign key names it.
     pub(crate) referenced: bool,
+    /// One of its own does.
+    pub(crate) refers_to_itself: bool,
 }
 
 impl TableInfo {

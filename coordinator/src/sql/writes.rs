@@ -26,6 +26,10 @@ pub(crate) struct SchemaStatement {
     pub(crate) declared: Option<Declared>,
     /// `AS SELECT`, `AS VALUES` or `AS WITH` is in it.
     pub(crate) has_query: bool,
+    /// `ON CONFLICT` is in it.
+    pub(crate) has_on_conflict: bool,
+    /// `AUTOINCREMENT` is in it.
+    pub(crate) has_autoincrement: bool,
 }
 
 /// What stands at the end of a CREATE TABLE.
@@ -70,8 +74,10 @@ fn schema(text: &str, tokens: &[TokenWithSpan]) -> SchemaStatement {
     let has_query = tokens
         .windows(2)
         .any(|pair| is(pair.first(), "AS") && ["SELECT", "WITH", "VALUES"].iter().any(|query| is(pair.get(1), query)));
+    let has_on_conflict = tokens.windows(2).any(|pair| is(pair.first(), "ON") && is(pair.get(1), "CONFLICT"));
+    let has_autoincrement = tokens.iter().any(|token| is(Some(token), "AUTOINCREMENT"));
     let (sql, declared) = split_distribution(text, tokens);
-    SchemaStatement { words, sql, declared, has_query }
+    SchemaStatement { words, sql, declared, has_query, has_on_conflict, has_autoincrement }
 }
 
 /// Splits a CREATE TABLE into SQLite's part and souk's option at its end.

@@ -136,7 +136,11 @@ fn refuse_unsupported(words: &[String]) -> Result<()> {
 
 /// Runs the statement after the log on an empty database: SQLite's own errors, and which table it makes.
 fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChange> {
-    let SchemaStatement { sql, declared, has_query, .. } = statement;
+    let SchemaStatement { sql, declared, has_query, has_on_conflict, has_autoincrement, .. } = statement;
+    if has_on_conflict {
+        let message = "ON CONFLICT in a table is not supported, since it would speak on one shard alone; say OR IGNORE or OR REPLACE in the statement";
+        return Err(Error::new(Reason::UnsupportedSql, message));
+    }
     let internal = |error: rusqlite::Error| Error::internal(error.to_string());
     let connection = Connection::open_in_memory().map_err(internal)?;
     log.iter().try_for_each(|change| connection.execute_batch(&change.sql)).map_err(internal)?;
@@ -175,6 +179,12 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
             };
             if let Declared::ShardKey(key) = &declared {
                 refuse_actions_on(&connection, table, key)?;
+            }
+            if has_autoincrement && declared == Declared::Replicated {
+                let message = format!(
+                    "AUTOINCREMENT of `{table}`, which every shard has, is not supported: new shards would count anew; leave the word out"
+                );
+                return Err(Error::new(Reason::UnsupportedSql, message));
             }
             let distribution = Some(DeclaredDistribution { table: (*table).clone(), declared });
             Ok(SchemaChange { sql, distribution })

@@ -113,7 +113,7 @@ impl Loader {
         let mut loaded = Loaded { rejected: std::mem::take(&mut self.refused), ..Loaded::default() };
         if self.policy == PlacementPolicy::Own {
             let keys: Vec<Vec<u8>> = pending.by_key.keys().cloned().collect();
-            shards::pin_keys(&self.cluster, &keys).await?;
+            shards::pin_keys(&self.cluster, keys).await?;
         }
         // A shard that was made meanwhile would get the rows as they were.
         let changing = (!pending.everywhere.is_empty()).then(|| Arc::clone(&self.cluster.changing));

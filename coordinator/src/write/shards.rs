@@ -35,16 +35,20 @@ pub(crate) async fn first_shards(cluster: &Arc<Cluster>, policy: PlacementPolicy
 const SETTLED_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Gives each of these canonical keys a shard of its own, unless it has one by now.
-pub(super) async fn pin_keys(cluster: &Arc<Cluster>, keys: &[Vec<u8>]) -> Result<()> {
-    let _changing = cluster.changing.lock().await;
-    let topology = cluster.snapshot().topology;
-    let unknown = keys.iter().filter(|key| topology.owner_of_bytes(key).is_none()).cloned();
-    let unknown: Vec<Vec<u8>> = unknown.collect();
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    let new = cluster.store.plan_pinned(&unknown, &cluster.node_ids())?;
-    make(cluster, new).await
+pub(super) async fn pin_keys(cluster: &Arc<Cluster>, keys: Vec<Vec<u8>>) -> Result<()> {
+    let cluster = Arc::clone(cluster);
+    // A client that goes away must not leave them half made: their keys could not be given shards again before the next start.
+    let pinned = tokio::spawn(async move {
+        let _changing = cluster.changing.lock().await;
+        let topology = cluster.snapshot().topology;
+        let unknown: Vec<Vec<u8>> = keys.into_iter().filter(|key| topology.owner_of_bytes(key).is_none()).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let new = cluster.store.plan_pinned(&unknown, &cluster.node_ids())?;
+        make(&cluster, new).await
+    });
+    pinned.await.map_err(|_| Error::internal("making a shard broke down; try again"))?
 }
 
 async fn make(cluster: &Arc<Cluster>, new: NewShards) -> Result<()> {

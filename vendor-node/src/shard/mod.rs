@@ -49,8 +49,8 @@ use writer::{WriteFault, Writer};
 /// Readers that a shard keeps when nobody uses them. More are opened when more calls read at once.
 const READERS_KEPT: usize = 2;
 
-/// Most readers of one shard at a time; calls beyond are told to try again.
-const READERS_MAX: usize = 64;
+/// Most readers of one shard at a time, more than calls that run; calls beyond are told to try again.
+const READERS_MAX: usize = 512;
 
 /// Pages in the log after which a commit is followed by a checkpoint that waits for nobody: 4 MiB.
 const WAL_PAGES_SOFT: usize = 1000;

@@ -65,7 +65,7 @@ impl Served {
     }
 
     pub async fn apply(&mut self, schema: &[&str]) -> Result<v1::ApplySchemaResponse, Status> {
-        Ok(self.client.apply_schema(v1::ApplySchemaRequest { schema: log(schema) }).await?.into_inner())
+        Ok(self.client.apply_schema(v1::ApplySchemaRequest { schema: log(schema), trial: false }).await?.into_inner())
     }
 
     pub async fn describe(&mut self) -> v1::DescribeResponse {

@@ -20,7 +20,7 @@ impl Changing<'_> {
         let missing = table.columns.iter().filter(computed);
         let key = table.key().map(|key| key.name.as_str());
         let value = |column: &'_ ColumnInfo| match column.default.as_deref() {
-            default if key == Some(column.name.as_str()) => Some(default.unwrap_or("NULL").to_owned()),
+            default if key == Some(column.name.as_str()) => Some(default.map_or("NULL".to_owned(), as_expression)),
             default => expression(default?).map(str::to_owned),
         };
         let missing: Vec<(&str, String)> =
@@ -73,7 +73,25 @@ fn is_literal(default: &str) -> bool {
     let quoted = default.strip_prefix(['x', 'X']).unwrap_or(default);
     let inner = quoted.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
     let is_text = inner.is_some_and(|inner| !inner.replace("\'\'", "").contains('\''));
-    is_word || is_number || is_text
+    is_word || is_number || is_text || is_name(default)
+}
+
+/// A default as an expression of the same value.
+fn as_expression(default: &str) -> String {
+    match is_name(default.trim()) {
+        true => format!("'{}'", default.trim().trim_matches('"').replace("\"\"", "\"").replace('\'', "''")),
+        false => default.to_owned(),
+    }
+}
+
+/// A name that stands for itself, as a text; not the words that are functions.
+fn is_name(default: &str) -> bool {
+    let clock = ["CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"];
+    let is_clock = clock.iter().any(|word| default.eq_ignore_ascii_case(word));
+    let bare = default.starts_with(|first: char| first.is_alphabetic() || first == '_')
+        && default.chars().all(|character| character.is_alphanumeric() || character == '_' || character == '$');
+    let inner = default.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    !is_clock && (bare || inner.is_some_and(|inner| !inner.replace("\"\"", "").contains('"')))
 }
 
 fn is_chance(default: &str) -> bool {
@@ -86,7 +104,7 @@ mod tests {
 
     #[test]
     fn literals_are_the_shards_to_give() {
-        for literal in ["7", "-1.5", "'it''s'", "''", "x'00ff'", "NULL", "true", "+ 3"] {
+        for literal in ["7", "-1.5", "'it''s'", "''", "x'00ff'", "NULL", "true", "+ 3", "active", "\"as is\""] {
             assert!(is_literal(literal), "{literal}");
         }
         for computed in [

@@ -1,5 +1,7 @@
 //! UPDATE and DELETE: the text itself goes where the rows are that it changes.
 
+use souk_proto::Reason;
+
 use super::whole::moves_parent;
 use super::{Changing, Plan, Together};
 use crate::commit::Part;
@@ -10,10 +12,16 @@ use crate::sql::{Distribution, TableInfo};
 
 impl Changing<'_> {
     /// Plans an UPDATE or a DELETE, of which `reads` is a SELECT of everything that it reads from the rows that it changes.
-    pub(super) async fn in_place(&self, table: &TableInfo, reads: &str) -> Result<Plan> {
-        let facts = self.session.facts(&self.snapshot, reads, &self.parameters, self.deadline).await?;
+    pub(super) async fn in_place(&self, table: &TableInfo, reads: &str, or: Option<&str>) -> Result<Plan> {
+        let facts = match self.session.facts(&self.snapshot, reads, &self.parameters, self.deadline).await {
+            // SQLite has accepted the statement: it is the SELECT that means something else, a name of RETURNING for one.
+            Err(error) if matches!(error.reason, Reason::SqlSyntax | Reason::NoSuchTable) => return Ok(Plan::Whole),
+            facts => facts?,
+        };
         let (shards, together) = match (table.distribution, facts.rows_at) {
-            (Distribution::Replicated, _) if (facts.reads_sharded || !facts.repeats) && self.are_several() => {
+            (Distribution::Replicated, _)
+                if self.are_several() && (facts.reads_sharded || !facts.repeats || self.depends_on_order(or)) =>
+            {
                 return Ok(Plan::Whole);
             }
             (Distribution::Replicated, _) => return Ok(Plan::Everywhere(self.itself())),
@@ -30,6 +38,16 @@ impl Changing<'_> {
         let statement = self.itself();
         let part = |shard| Part { shard, statements: vec![statement.clone()] };
         Ok(Plan::Parts { parts: shards.into_iter().map(part).collect(), together })
+    }
+
+    /// Whether shards with the same rows may do it otherwise, since each has a plan of its own: which of several rows are meant, or are in the way, is decided
+    /// by the order in which they come.
+    fn depends_on_order(&self, or: Option<&str>) -> bool {
+        let words = self.text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        let is_delete = self.columns.is_empty() && self.text.trim_start().to_ascii_uppercase().starts_with("DELETE");
+        let decides =
+            |word: &str| word.eq_ignore_ascii_case("LIMIT") || (!is_delete && word.eq_ignore_ascii_case("FROM"));
+        matches!(or, Some("IGNORE" | "REPLACE")) || words.into_iter().any(decides)
     }
 
     /// The text as it was given.

@@ -81,12 +81,27 @@ pub(super) async fn change(
 ) -> Result<Executed> {
     let deadline = Instant::now() + Session::new(Arc::clone(cluster)).deadline(deadline_ms);
     let writing = writing(cluster, deadline).await?;
-    let (changing, change) = Changing::read(cluster, &writing, text, given, deadline).await?;
+    loop {
+        match change_once(cluster, &writing, text, given.clone(), deadline).await {
+            Err(error) if error.reason == Reason::StaleTopology && Instant::now() < deadline => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn change_once(
+    cluster: &Arc<Cluster>,
+    writing: &Writing,
+    text: &str,
+    given: Vec<(String, Value)>,
+    deadline: Instant,
+) -> Result<Executed> {
+    let (changing, change) = Changing::read(cluster, writing, text, given, deadline).await?;
     match changing.plan(&change).await? {
         Plan::Nothing => Ok(changing.nothing()),
         Plan::Parts { parts, together } => changing.run(parts, together).await,
         Plan::Everywhere(statement) => changing.run_everywhere(statement).await,
-        Plan::Whole => changing.whole(changing.table(change.table())?).await,
+        Plan::Whole => changing.whole(changing.table(change.table())?, &change).await,
     }
 }
 
@@ -131,9 +146,9 @@ impl<'c> Changing<'c> {
                 if moves || ends_otherwise(or) || self.replaces(table, or) {
                     return Ok(Plan::Whole);
                 }
-                self.in_place(table, &update.reads).await
+                self.in_place(table, &update.reads, or).await
             }
-            Change::Delete(delete) => self.in_place(table, &delete.reads).await,
+            Change::Delete(delete) => self.in_place(table, &delete.reads, None).await,
         }
     }
 }
@@ -144,9 +159,11 @@ impl Changing<'_> {
         table.ok_or_else(|| unsupported(format!("writing to `{name}`, which is no table, is not supported")))
     }
 
-    /// Whether a NULL in the place of a value that must be there may take a default that each shard would compute by itself, and twice.
+    /// Whether a NULL in the place of a value that must be there may take a default: one that each shard would compute by itself, and twice, or one
+    /// that says where the row goes.
     fn replaces(&self, table: &TableInfo, or: Option<&str>) -> bool {
-        or == Some("REPLACE") && self.are_several() && defaults::replaces_with_expressions(table)
+        let by_key = table.key().is_some_and(|key| key.not_null && key.default.is_some());
+        or == Some("REPLACE") && (by_key || (self.are_several() && defaults::replaces_with_expressions(table)))
     }
 
     /// Whether there is more than one shard.
@@ -162,6 +179,10 @@ impl Changing<'_> {
     async fn run_everywhere(&self, statement: ShardStatement) -> Result<Executed> {
         let alone = self.alone().await?;
         let shards = self.cluster.snapshot().topology.shards();
+        if shards.len() > 1 && !self.are_several() {
+            // It was planned for one shard, which may do what several must not.
+            return Err(Error::new(Reason::StaleTopology, "shards were made meanwhile; try again"));
+        }
         let part = |shard| Part { shard, statements: vec![statement.clone()] };
         self.run_alone(shards.into_iter().map(part).collect(), Together::Replicated, Some(alone)).await
     }

@@ -63,7 +63,7 @@ impl Changing<'_> {
         while cursor.advance() {
             ids.push(self.cluster.evaluator.stored(cursor.value(column).to_owned(), alias.affinity)?);
         }
-        let taken = self.taken(&to, alias, &ids).await?;
+        let (taken, by_own) = self.taken(&to, alias, &ids).await?;
         if !taken.contains(&true) {
             return Ok(all(rows));
         }
@@ -72,6 +72,8 @@ impl Changing<'_> {
                 let message = format!("UNIQUE constraint failed: {}.{}", to.table.name, alias.name);
                 Err(Error::new(Reason::Constraint, message))
             }
+            // Whether a row that comes before is left out itself, its shard says.
+            Conflict::LeavesOut if by_own => Ok(Taken::Changes),
             Conflict::Changes => Ok(Taken::Changes),
             Conflict::LeavesOut => {
                 let mut left = Left { batch: Batch::new(rows.width()), places: Vec::new() };
@@ -88,10 +90,10 @@ impl Changing<'_> {
         }
     }
 
-    /// Of each row, whether a row of another shard has its rowid, be it there or among those before it.
-    async fn taken(&self, to: &Rows<'_>, alias: &ColumnInfo, ids: &[Value]) -> Result<Vec<bool>> {
+    /// Of each row, whether a row of another shard has its rowid, be it there or among those before it; and whether any is among those before.
+    async fn taken(&self, to: &Rows<'_>, alias: &ColumnInfo, ids: &[Value]) -> Result<(Vec<bool>, bool)> {
         let topology = &self.snapshot.topology;
-        let Some(key) = to.table.key() else { return Ok(vec![false; ids.len()]) };
+        let Some(key) = to.table.key() else { return Ok((vec![false; ids.len()], false)) };
         // The shard, or the key that has none yet, by rowid.
         let mut owners: HashMap<i64, Vec<Option<u64>>> = HashMap::new();
         for some in ids.chunks(IDS_AT_ONCE) {
@@ -106,7 +108,7 @@ impl Changing<'_> {
             }
         }
         let mut given: HashMap<i64, &[u8]> = HashMap::new();
-        let mut taken = Vec::with_capacity(ids.len());
+        let (mut taken, mut by_own) = (Vec::with_capacity(ids.len()), false);
         for (id, key) in ids.iter().zip(to.keys) {
             let Value::Integer(id) = id else {
                 taken.push(false);
@@ -116,9 +118,10 @@ impl Changing<'_> {
             let is_others = |owner: &Option<u64>| own.is_none() || *owner != own;
             let before = *given.entry(*id).or_insert(key);
             let goes_elsewhere = before != key.as_slice() && (own.is_none() || topology.owner_of_bytes(before) != own);
+            by_own |= goes_elsewhere;
             taken.push(owners.get(id).is_some_and(|owners| owners.iter().any(is_others)) || goes_elsewhere);
         }
-        Ok(taken)
+        Ok((taken, by_own))
     }
 }
 

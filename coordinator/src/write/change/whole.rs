@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
 use crate::scratch::{Changed, ChangedRows, Stop, StoredTable};
 use crate::settings::PlacementPolicy;
-use crate::sql::{TableInfo, quote};
+use crate::sql::{Change, TableInfo, quote};
 use crate::write::{Executed, shards};
 
 /// How often it is tried while others change the same rows.
@@ -33,30 +33,34 @@ struct Work {
     deleted: Batch,
     /// The columns as they will be, the rowid, and the columns as they are.
     updated: Batch,
-    /// The columns of rows that come, and NULL or their rowid.
+    /// The columns and the rowid of rows that come under one, which go first, so that no other row gets it.
+    replaced: Batch,
+    /// The columns of rows that come under any.
     inserted: Batch,
 }
 
 impl Changing<'_> {
     /// Runs the statement, which changes `table`.
-    pub(super) async fn whole(&self, table: &TableInfo) -> Result<Executed> {
-        if !table.without_rowid && table.rowid_alias.is_none() && table.rowid_name().is_none() {
-            return Err(unsupported(format!(
-                "this change of `{}`, whose columns take every name of its rowid",
-                table.name
-            )));
-        }
-        for tried in 0..TRIES_MAX {
+    pub(super) async fn whole(&self, table: &TableInfo, change: &Change) -> Result<Executed> {
+        refuse_unwhole(table, change)?;
+        let _turn = self.cluster.turn().await?;
+        let mut tried = 0;
+        loop {
+            tried += 1;
             match self.try_whole(table).await {
-                Err(error) if error.reason == Reason::Expectation => {
+                Err(error) if error.reason == Reason::Expectation && tried < TRIES_MAX => {
                     tokio::time::sleep(TRY_AGAIN_AFTER * tried).await;
+                }
+                Err(error) if error.reason == Reason::Expectation => {
+                    let message = format!(
+                        "rows of `{}` were changed by others each time they had been read; try again ({})",
+                        table.name, error.message
+                    );
+                    return Err(Error::new(Reason::Overloaded, message));
                 }
                 outcome => return outcome,
             }
         }
-        let message =
-            format!("rows of `{}` were changed by others each time they had been read; try again", table.name);
-        Err(Error::new(Reason::Overloaded, message))
     }
 
     async fn try_whole(&self, table: &TableInfo) -> Result<Executed> {
@@ -64,7 +68,13 @@ impl Changing<'_> {
         let alone = if table.key().is_none() { Some(self.alone().await?) } else { None };
         let changed = self.run_in_scratch(table).await?;
         let Changed { rows_affected, last_insert_rowid, returned, failed, rows } = changed;
-        let shards = self.apply(table, rows, alone).await?;
+        let shards = self.apply(table, rows, alone).await.map_err(|error| match error.reason {
+            // In the scratch it was none: a row has come between. Foreign keys are the shards' to judge.
+            Reason::Constraint if !error.message.contains("FOREIGN KEY") => {
+                Error { reason: Reason::Expectation, ..error }
+            }
+            _ => error,
+        })?;
         match failed {
             Some(error) => Err(error),
             None => Ok(Executed { rows_affected, last_insert_rowid, rows: returned, shards, ..self.nothing() }),
@@ -73,13 +83,14 @@ impl Changing<'_> {
 
     async fn run_in_scratch(&self, table: &TableInfo) -> Result<Changed> {
         let schema = &self.snapshot.catalog.schema;
+        let mut bytes_left = self.cluster.limits.gather_bytes_max;
         let mut all = Vec::new();
         for name in self.tables.iter().filter(|name| !name.eq_ignore_ascii_case(&table.name)) {
             if let Some(other) = schema.table(name) {
-                all.push((other.name.clone(), self.stored(other).await?));
+                all.push((other.name.clone(), self.stored(other, &mut bytes_left).await?));
             }
         }
-        let target = self.stored(table).await?;
+        let target = self.stored(table, &mut bytes_left).await?;
         let (catalog, name) = (Arc::clone(&self.snapshot.catalog), table.name.clone());
         let (text, parameters) = (self.text.to_owned(), self.parameters.clone());
         let stop = Stop { deadline: self.deadline, cancelled: Arc::default() };
@@ -97,19 +108,23 @@ impl Changing<'_> {
         ran.await.map_err(|_| Error::internal("a thread that ran a statement died"))?
     }
 
-    async fn stored(&self, table: &TableInfo) -> Result<Vec<Batch>> {
-        let rows = self.session.stored_rows(&self.snapshot, table, self.deadline).await;
-        rows.map_err(|error| match error.reason {
-            Reason::TooLarge => Error::new(
+    /// The rows of a table, which take of the bytes that are left.
+    async fn stored(&self, table: &TableInfo, bytes_left: &mut u64) -> Result<Vec<Batch>> {
+        let too_large = || {
+            Error::new(
                 Reason::GatherTooLarge,
                 format!(
-                    "the statement can only be run over the whole table `{}`, which is larger than `gather_bytes_max`; \
+                    "the statement can only be run over whole tables, and with `{}` they are larger than `gather_bytes_max`; \
                      change rows by their shard key",
                     table.name
                 ),
-            ),
-            _ => error,
-        })
+            )
+        };
+        let rows = self.session.stored_rows(&self.snapshot, table, self.deadline, *bytes_left).await;
+        let rows = rows.map_err(|error| if error.reason == Reason::TooLarge { too_large() } else { error })?;
+        let bytes: usize = rows.iter().map(Batch::byte_size).sum();
+        *bytes_left = bytes_left.checked_sub(bytes as u64).ok_or_else(too_large)?;
+        Ok(rows)
     }
 
     /// Has the shards do it; how many did anything.
@@ -150,9 +165,10 @@ impl Changing<'_> {
         };
         let was = 1..1 + width;
         let (gone, before, after) =
-            (part(&deleted, was.clone()), part(&updated, was), part(&updated, 1 + width..1 + 2 * width));
+            (part(&deleted, was.clone()), part(&updated, was.clone()), part(&updated, 1 + width..1 + 2 * width));
         let keys = |rows: &Batch| self.keys(table, &names, rows);
-        let (gone, before, after, new) = (keys(&gone)?, keys(&before)?, keys(&after)?, keys(&inserted)?);
+        let new = part(&inserted, was.clone());
+        let (gone, before, after, new) = (keys(&gone)?, keys(&before)?, keys(&after)?, keys(&new)?);
         self.house(after.iter().chain(&new)).await?;
         let topology = self.cluster.snapshot().topology;
         let owner = |key: &Vec<u8>| {
@@ -184,7 +200,7 @@ impl Changing<'_> {
         let mut cursor = inserted.cursor();
         for key in &new {
             cursor.advance();
-            let values: Vec<ValueRef<'_>> = cursor.values().collect();
+            let values: Vec<ValueRef<'_>> = cursor.values().skip(1).collect();
             work.of(owner(key)?).insert(&values, ValueRef::Null);
         }
         Ok(work.of)
@@ -197,9 +213,44 @@ impl Changing<'_> {
         if self.cluster.policy == PlacementPolicy::Own && !homeless.is_empty() {
             homeless.sort_unstable();
             homeless.dedup();
-            shards::pin_keys(self.cluster, &homeless).await?;
+            shards::pin_keys(self.cluster, homeless).await?;
         }
         Ok(())
+    }
+}
+
+/// Refuses what row operations on shards would do otherwise than the statement.
+fn refuse_unwhole(table: &TableInfo, change: &Change) -> Result<()> {
+    if !table.without_rowid && table.rowid_alias.is_none() && table.rowid_name().is_none() {
+        return Err(unsupported(format!(
+            "this change of `{}`, whose columns take every name of its rowid",
+            table.name
+        )));
+    }
+    if !table.referenced {
+        return Ok(());
+    }
+    if change.sets().iter().any(|column| identifies(table, column)) {
+        return Err(moves_parent(table));
+    }
+    if change.replaces() || table.refers_to_itself {
+        return Err(unsupported(format!(
+            "this change of `{}`, which foreign keys name, over the rows of all shards is not supported; change rows by their shard key",
+            table.name
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a column tells which row it is: another value makes it another row.
+fn identifies(table: &TableInfo, column: &str) -> bool {
+    match table.column(column) {
+        Some(index) => {
+            table.rowid_alias == Some(index)
+                || table.key().is_some_and(|key| key.name.eq_ignore_ascii_case(column))
+                || (table.without_rowid && table.columns[index].primary_key > 0)
+        }
+        None => true,
     }
 }
 
@@ -225,7 +276,12 @@ impl WorkByShard<'_> {
 impl Work {
     fn new(table: &TableInfo) -> Work {
         let width = table.stored().count();
-        Work { deleted: Batch::new(1 + width), updated: Batch::new(1 + 2 * width), inserted: Batch::new(width + 1) }
+        Work {
+            deleted: Batch::new(1 + width),
+            updated: Batch::new(1 + 2 * width),
+            replaced: Batch::new(width + 1),
+            inserted: Batch::new(width),
+        }
     }
 
     /// What every shard is to do with a replicated table.
@@ -240,7 +296,8 @@ impl Work {
         }
         let mut cursor = rows.inserted.cursor();
         while cursor.advance() {
-            self.insert(&cursor.values().collect::<Vec<_>>(), ValueRef::Null);
+            let row: Vec<ValueRef<'_>> = cursor.values().collect();
+            self.insert(&row[1..], row[0]);
         }
     }
 
@@ -251,7 +308,11 @@ impl Work {
 
     /// A row comes, under a rowid or under any.
     fn insert(&mut self, row: &[ValueRef<'_>], rowid: ValueRef<'_>) {
-        self.inserted.push_row(row.iter().copied().chain([rowid]));
+        if rowid.is_null() {
+            self.inserted.push_row(row.iter().copied());
+        } else {
+            self.replaced.push_row(row.iter().copied().chain([rowid]));
+        }
     }
 
     /// A row, with its rowid in front, gets other values. It goes and comes again, so that rows may exchange values that are one of a kind; not
@@ -279,12 +340,16 @@ impl Work {
         let rowid = table.rowid_name().filter(|_| table.rowid_alias.is_none());
         let mut given = columns.clone();
         given.extend(rowid.map(str::to_owned));
-        let mut inserted = self.inserted;
-        inserted.truncate_columns(given.len());
+        let mut replaced = self.replaced;
+        replaced.truncate_columns(given.len());
+        let insert = |columns: &[String]| {
+            format!("INSERT INTO {name}({}) VALUES ({})", columns.join(", "), list(1, columns.len()))
+        };
         let work = [
             (format!("DELETE FROM {name} WHERE {}", stands(1)), self.deleted),
             (format!("UPDATE {name} SET {} WHERE {}", set.join(", "), stands(1 + width)), self.updated),
-            (format!("INSERT INTO {name}({}) VALUES ({})", given.join(", "), list(1, given.len())), inserted),
+            (insert(&given), replaced),
+            (insert(&columns), self.inserted),
         ];
         let work = work.into_iter().filter(|(_, rows)| !rows.is_empty());
         let statement = |(sql, rows): (String, Batch)| {

@@ -84,15 +84,14 @@ impl Writer {
         Err(self.place.fault(Reason::SchemaMismatch, words))
     }
 
-    /// Runs the statements of a request in the transaction that is open. Foreign keys speak at its end: a row that is inserted for each of
-    /// several may name one that comes behind it, as in a statement of all of them.
+    /// Runs the statements of a request in the transaction that is open. Foreign keys of a statement that is run for each of several rows speak at the end of the
+    /// request: a row may name one that comes behind it, as in a statement of all of them. Only there, since RESTRICT is not heard then.
     pub(super) fn run_statements(&self, request: &WriteRequest) -> Outcome {
-        self.control("PRAGMA defer_foreign_keys = ON").map_err(|error| self.place.sqlite(Phase::Run, &error))?;
         self.client.trusted.store(false, Ordering::Relaxed);
         *self.client.ticket.lock() = Some(Arc::clone(&request.ticket));
         let mut bytes_left = request.bytes_max;
         let run = |statement: &WriteStatement| {
-            let outcome = self.run_statement(statement, request, &mut bytes_left);
+            let outcome = self.defer(statement).and_then(|()| self.run_statement(statement, request, &mut bytes_left));
             outcome.map_err(|fault| match statement.number {
                 0 => fault,
                 number => Fault { message: format!("statement {number}: {}", fault.message), ..fault },
@@ -105,6 +104,17 @@ impl Writer {
             return Err(Fault::new(Reason::Constraint, "FOREIGN KEY constraint failed"));
         }
         outcome
+    }
+
+    fn defer(&self, statement: &WriteStatement) -> Result<(), Fault> {
+        let switch = match &statement.rows {
+            Some(rows) if rows.rows() > 1 => "PRAGMA defer_foreign_keys = ON",
+            Some(_) | None => "PRAGMA defer_foreign_keys = OFF",
+        };
+        let is_trusted = self.client.trusted.swap(true, Ordering::Relaxed);
+        let switched = self.control(switch).map_err(|error| self.place.sqlite(Phase::Run, &error));
+        self.client.trusted.store(is_trusted, Ordering::Relaxed);
+        switched
     }
 
     fn run_statement(
