@@ -1,6 +1,7 @@
 """Asks a coordinator from Python: example.py HOST:PORT"""
 
 import sys
+import uuid
 
 from souk_client import Client, SoukError
 
@@ -88,6 +89,16 @@ def main(address):
         insert = "INSERT INTO python_notes (vendor_id, id, weight) VALUES (?, ?, ?)"
         refused("A row that is there already:", lambda: client.execute(insert, [1, 1, None]))
         refused("A value of the wrong type:", lambda: client.execute(insert, [1, 9, "heavy"]))
+        weigh = "UPDATE python_notes SET weight = ? WHERE vendor_id = ? AND id = ?"
+        move = [(weigh, [3.5, 1, 1], 1), (weigh, [7.25, 2, 1], 1)]
+        print("\nTwo vendors' rows, together, sent twice and done once:")
+        request = str(uuid.uuid4())
+        for _ in range(2):
+            print(f"  rows changed: {[done.rows_affected for done in client.transact(move, request)]}")
+        assert client.transaction(request) is not None
+        client.transact([(weigh, [0.1, 1, 1], 1), (weigh, [2.0, 2, 1], 1)])
+        assert client.query(everything).rows == NOTES
+        refused("Together or not at all:", lambda: client.transact([move[0], (weigh, [1, 1, 999], 1)]))
         refused("A sum that overflows:", lambda: client.query("SELECT SUM(id) FROM python_notes"))
 
 

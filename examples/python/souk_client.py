@@ -108,6 +108,27 @@ def parameters(given):
     return [value_pb2.Parameter(name=name, value=to_wire(value)) for name, value in named]
 
 
+def executed(done):
+    """What a statement did."""
+    return Executed(
+        done.rows_affected,
+        done.last_insert_rowid if done.HasField("last_insert_rowid") else None,
+        [column.name for column in done.columns],
+        [tuple(map(from_wire, row.values)) for row in done.rows.rows],
+        done.shards,
+    )
+
+
+def statement(sql, given=(), expected=None):
+    """A statement of a transaction as a message."""
+    one = write_pb2.TransactStatement(sql=sql, parameters=parameters(given))
+    if isinstance(expected, bool):
+        one.gives_rows = expected
+    elif expected is not None:
+        one.changes = expected
+    return one
+
+
 class Client:
     """A connection to a coordinator at `host:port`."""
 
@@ -127,16 +148,33 @@ class Client:
         """Runs a statement that writes: what it did, and the rows of its RETURNING as tuples."""
         request = write_pb2.ExecuteRequest(sql=sql, parameters=parameters(given), row_format=query_pb2.ROW_FORMAT_ROWS)
         try:
-            done = self.writing.Execute(request)
+            return executed(self.writing.Execute(request))
         except grpc.RpcError as error:
             raise SoukError.of(error) from None
-        return Executed(
-            done.rows_affected,
-            done.last_insert_rowid if done.HasField("last_insert_rowid") else None,
-            [column.name for column in done.columns],
-            [tuple(map(from_wire, row.values)) for row in done.rows.rows],
-            done.shards,
+
+    def transact(self, statements, request_id=""):
+        """Runs statements that happen together or not at all: what each did.
+
+        A statement is a text, or a tuple of a text, its parameters and what is expected of it: a number of rows that it changes, or whether it
+        gives rows (True or False). With a `request_id` it may be sent again after a broken connection: it is done once.
+        """
+        request = write_pb2.TransactRequest(
+            request_id=request_id,
+            statements=[statement(*((one,) if isinstance(one, str) else one)) for one in statements],
+            row_format=query_pb2.ROW_FORMAT_ROWS,
         )
+        try:
+            return [executed(done) for done in self.writing.Transact(request).results]
+        except grpc.RpcError as error:
+            raise SoukError.of(error) from None
+
+    def transaction(self, request_id):
+        """What a transaction did, by the name of its request; None when it was not done, and then it will not be."""
+        try:
+            response = self.writing.GetTransaction(write_pb2.GetTransactionRequest(request_id=request_id))
+        except grpc.RpcError as error:
+            raise SoukError.of(error) from None
+        return [executed(done) for done in response.done.results] if response.HasField("done") else None
 
     def query(self, sql, given=(), shard_key=None, partial=False):
         """Runs a SELECT. With `shard_key`, over that key's rows alone; with `partial`, without shards that fail."""

@@ -12,8 +12,9 @@ use souk_proto::{
     Reason,
     v1::{
         self, Certificate, ExecuteRequest, ExecuteResponse, ExplainRequest, ExplainResponse, GetSchemaRequest,
-        GetSchemaResponse, GetStatusRequest, GetStatusResponse, Header, LoadRequest, LoadResponse, NodeStatus,
-        QueryRequest, QueryResponse, RejectedRow, ShardFailure,
+        GetSchemaResponse, GetStatusRequest, GetStatusResponse, GetTransactionRequest, GetTransactionResponse, Header,
+        LoadRequest, LoadResponse, NodeStatus, QueryRequest, QueryResponse, RejectedRow, ShardFailure, TransactRequest,
+        TransactResponse,
         cluster_service_server::{ClusterService, ClusterServiceServer},
         query_response::Part,
         query_service_server::{QueryService, QueryServiceServer},
@@ -194,6 +195,17 @@ impl WriteService for Service {
         let executed =
             ExecuteResponse { rows_affected: rows as u64, schema_version: 5, shards: 3, ..ExecuteResponse::default() };
         Ok(Response::new(executed))
+    }
+
+    async fn transact(&self, _: Request<TransactRequest>) -> Result<Response<TransactResponse>, Status> {
+        Err(Status::unimplemented("no command calls it"))
+    }
+
+    async fn get_transaction(
+        &self,
+        _: Request<GetTransactionRequest>,
+    ) -> Result<Response<GetTransactionResponse>, Status> {
+        Err(Status::unimplemented("no command calls it"))
     }
 
     async fn load(&self, request: Request<Streaming<LoadRequest>>) -> Result<Response<Self::LoadStream>, Status> {

@@ -46,6 +46,8 @@ async fn the_python_example_runs() {
             "SQL_SYNTAX: ",
             "NO_SUCH_TABLE: ",
             "CONSTRAINT: ",
+            "rows changed: [1, 1]\n  rows changed: [1, 1]\n",
+            "EXPECTATION: statement 2: the statement changes 0 rows, expected were 1",
             "SQL_RUNTIME: integer overflow",
         ] {
             assert!(said.contains(expected), "{run}: `{expected}` is missing:\n{said}");

@@ -103,7 +103,9 @@ impl Plain {
         let before = self.connection.total_changes();
         let rows = self.query(sql, params)?;
         let inserted = self.inserted.lock().expect("no hook panics").take();
-        Ok((rows, self.connection.total_changes() - before, inserted))
+        // What foreign keys do beside it is in the total alone.
+        let changed = if self.connection.total_changes() > before { self.connection.changes() } else { 0 };
+        Ok((rows, changed, inserted))
     }
 
     /// The columns that rows are loaded into: those that nothing computes.
