@@ -46,6 +46,8 @@ pub(crate) struct Cluster {
     pub(crate) rowids: Rowids,
     snapshot: RwLock<Snapshot>,
     prepared: Mutex<LruCache<(u64, String), Arc<Prepared>>>,
+    /// Statements that change rows.
+    changes: Mutex<LruCache<(u64, String), Arc<ChangeStatement>>>,
     planners: rayon::ThreadPool,
     running: Semaphore,
     waiting: Semaphore,
@@ -80,6 +82,7 @@ impl Cluster {
             rowids: Rowids::default(),
             snapshot: RwLock::new(snapshot),
             prepared: Mutex::new(LruCache::new(PREPARED_KEPT)),
+            changes: Mutex::new(LruCache::new(PREPARED_KEPT)),
             planners,
             running,
             waiting,
@@ -145,20 +148,30 @@ impl Cluster {
         Ok(prepared)
     }
 
-    /// As [`Cluster::prepared`], of a statement that changes rows. Nothing of it is kept: its values are often in its text.
+    /// As [`Cluster::prepared`], of a statement that changes rows. Kept when it has parameters: else its values are in its text, and it is not
+    /// seen again.
     pub(crate) async fn prepared_change(
         self: &Arc<Cluster>,
         catalog: &Arc<Catalog>,
         text: &str,
         deadline: Instant,
-    ) -> Result<ChangeStatement> {
+    ) -> Result<Arc<ChangeStatement>> {
+        let key = (catalog.version, text.to_owned());
+        if let Some(known) = self.changes.lock().get(&key) {
+            return Ok(Arc::clone(known));
+        }
         let (sender, receiver) = oneshot::channel();
         let (catalog, text, bounds) = (Arc::clone(catalog), text.to_owned(), self.bounds());
         self.planners.spawn(move || {
             // A receiver that is gone wants no statement.
             let _ = sender.send(prepare_change(&catalog, &text, &bounds, deadline));
         });
-        receiver.await.map_err(|_| Error::internal("the planner failed on this statement"))?
+        let statement = receiver.await.map_err(|_| Error::internal("the planner failed on this statement"))??;
+        let statement = Arc::new(statement);
+        if !statement.parameters.is_empty() {
+            self.changes.lock().put(key, Arc::clone(&statement));
+        }
+        Ok(statement)
     }
 }
 

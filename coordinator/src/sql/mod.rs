@@ -130,7 +130,7 @@ pub(crate) fn prepare(twin: &Twin, schema: &Schema, text: &str, bounds: &Bounds)
 }
 
 /// A statement that changes rows, and what SQLite says of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ChangeStatement {
     /// Name and declared type of each column that RETURNING gives.
     pub(crate) columns: Vec<(String, Option<String>)>,

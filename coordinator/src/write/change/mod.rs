@@ -115,8 +115,8 @@ impl<'c> Changing<'c> {
         deadline: Instant,
     ) -> Result<(Changing<'c>, Change)> {
         let snapshot = cluster.snapshot();
-        let ChangeStatement { columns, parameters, tables, change } =
-            cluster.prepared_change(&snapshot.catalog, text, deadline).await?;
+        let statement = cluster.prepared_change(&snapshot.catalog, text, deadline).await?;
+        let ChangeStatement { columns, parameters, tables, change } = ChangeStatement::clone(&statement);
         let parameters = order_parameters(&parameters, given)?;
         let session = Session::new(Arc::clone(cluster));
         Ok((
