@@ -5,9 +5,9 @@ use souk_proto::{
     Reason,
     v1::{
         Certificate, ExecuteRequest, ExecuteResponse, FailureMode, GetSchemaRequest, GetSchemaResponse,
-        GetStatusRequest, GetStatusResponse, LoadRequest, QueryOptions, QueryRequest, QueryResponse,
-        cluster_service_client::ClusterServiceClient, query_response::Part, query_service_client::QueryServiceClient,
-        write_service_client::WriteServiceClient,
+        GetStatusRequest, GetStatusResponse, GetTransactionRequest, LoadRequest, QueryOptions, QueryRequest,
+        QueryResponse, TransactRequest, TransactStatement, cluster_service_client::ClusterServiceClient,
+        query_response::Part, query_service_client::QueryServiceClient, write_service_client::WriteServiceClient,
     },
 };
 use tokio::sync::mpsc;
@@ -54,6 +54,23 @@ impl Client {
         let response = WriteServiceClient::new(self.channel.clone()).execute(request).await;
         let refusal = |status: Status| Some((Reason::of(&status)?, status.message().to_owned()));
         Ok(response.map_err(refusal)?.into_inner())
+    }
+
+    /// Statements that happen together or not at all, under a name; the error as in [`Client::try_execute`].
+    pub(crate) async fn transact(&self, request_id: &str, statements: &[String]) -> Result<bool, Option<Refusal>> {
+        let statement = |sql: &String| TransactStatement { sql: sql.clone(), ..TransactStatement::default() };
+        let statements = statements.iter().map(statement).collect();
+        let request = TransactRequest { request_id: request_id.to_owned(), statements, ..TransactRequest::default() };
+        let response = WriteServiceClient::new(self.channel.clone()).transact(request).await;
+        let refusal = |status: Status| Some((Reason::of(&status)?, status.message().to_owned()));
+        Ok(response.map_err(refusal)?.into_inner().repeated)
+    }
+
+    /// Whether a named request is done; none when nobody answers.
+    pub(crate) async fn is_done(&self, request_id: &str) -> Option<bool> {
+        let request = GetTransactionRequest { request_id: request_id.to_owned() };
+        let response = WriteServiceClient::new(self.channel.clone()).get_transaction(request).await;
+        response.ok().map(|response| response.into_inner().done.is_some())
     }
 
     /// The rows of all shards, or why not.

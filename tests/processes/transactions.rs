@@ -1,4 +1,5 @@
-//! Processes are killed while four clients write: what was acknowledged is there, what was refused is not, and nothing is half done.
+//! Processes are killed while four clients write and one changes the schema: what was acknowledged is there, what was refused is not, and nothing is half
+//! done.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,6 +11,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags};
+use souk_proto::Reason;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -19,6 +21,9 @@ use crate::{
 
 const VENDORS: i64 = 8;
 const CLIENTS: u64 = 4;
+
+/// Columns that are added to a table, at most.
+const COLUMNS_MAX: usize = 200;
 
 /// How long a client waits for one statement.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,6 +56,8 @@ enum Kind {
     OneShard,
     TwoShards,
     EveryShard,
+    /// Two shards and every shard, in a request with a name: what is not told is asked for.
+    Named,
 }
 
 /// What a client was told.
@@ -77,9 +84,16 @@ async fn write(client: Client, numbers: Arc<AtomicI64>, stop: Arc<AtomicBool>, m
         let number = numbers.fetch_add(1, Ordering::Relaxed);
         let one = 1 + chance.below(VENDORS as u64) as i64;
         let other = 1 + (one + chance.below(VENDORS as u64 - 1) as i64) % VENDORS;
-        let (kind, sql) = match chance.below(5) {
-            0 => (Kind::OneShard, format!("INSERT INTO t VALUES ({one}, {number}, 1)")),
-            1 | 2 => (Kind::TwoShards, format!("INSERT INTO t VALUES ({one}, {number}, 1), ({other}, {number}, 1)")),
+        let rows = format!("INSERT INTO t(vendor_id, id, n) VALUES ({one}, {number}, 1)");
+        let (kind, sql) = match chance.below(6) {
+            0 => (Kind::OneShard, rows),
+            1 | 2 => (Kind::TwoShards, format!("{rows}, ({other}, {number}, 1)")),
+            4 => {
+                let statements =
+                    [format!("{rows}, ({other}, {number}, 1)"), format!("INSERT INTO u(id) VALUES ({number})")];
+                log.insert(number, (Kind::Named, tell_named(&client, &number.to_string(), &statements, &stop).await));
+                continue;
+            }
             3 => (Kind::EveryShard, format!("INSERT INTO u(id) VALUES ({number})")),
             _ => {
                 // What one has more the other has less: the sum stays.
@@ -99,6 +113,50 @@ async fn write(client: Client, numbers: Arc<AtomicI64>, stop: Arc<AtomicBool>, m
     log
 }
 
+/// Sends a request with a name, again when the answer is lost, or asks what became of it: in the end it is known.
+async fn tell_named(client: &Client, id: &str, statements: &[String], stop: &AtomicBool) -> Told {
+    for sent in 0.. {
+        match timeout(PATIENCE, client.transact(id, statements)).await {
+            Ok(Ok(_)) => return Told::Done,
+            Ok(Err(Some((Reason::RequestIdReused, message)))) => panic!("{id}: {message}"),
+            Ok(Err(Some((_, message)))) if !message.contains("unknown") && sent == 0 => return Told::NotDone,
+            Ok(Err(_)) | Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+        if sent % 2 == 1 || stop.load(Ordering::Relaxed) {
+            match client.is_done(id).await {
+                Some(true) => return Told::Done,
+                Some(false) => return Told::NotDone,
+                None => sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+    Told::Unknown
+}
+
+/// Adds columns, and makes and drops an index, as long as others write.
+async fn change_schema(client: Client, stop: Arc<AtomicBool>) -> BTreeMap<String, Told> {
+    let mut columns = BTreeMap::new();
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        number += 1;
+        for sql in ["CREATE INDEX IF NOT EXISTS by_n ON t(n)", "DROP INDEX IF EXISTS by_n"] {
+            tell(&client, sql).await;
+            sleep(Duration::from_millis(300)).await;
+        }
+        if columns.len() < COLUMNS_MAX {
+            let told = match timeout(PATIENCE, client.try_execute(&format!("ALTER TABLE t ADD COLUMN c{number}"))).await
+            {
+                Ok(Ok(_)) => Told::Done,
+                Ok(Err(Some((_, message)))) if message.contains("is done") => Told::Done,
+                Ok(Err(Some((_, message)))) if !message.contains("broke down") => Told::NotDone,
+                Ok(Err(_)) | Err(_) => Told::Unknown,
+            };
+            columns.insert(format!("c{number}"), told);
+        }
+    }
+    columns
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_leave_nothing_half_done() {
     let seed = std::env::var("SOUK_SEED").ok().map_or(20_261_127, |seed| seed.parse().expect("SOUK_SEED is a number"));
@@ -108,7 +166,7 @@ async fn kills_leave_nothing_half_done() {
         cluster.client.execute(sql).await.unwrap();
     }
     let rows: Vec<String> = (1..=VENDORS).map(|vendor| format!("({vendor}, 0, 0)")).collect();
-    cluster.client.execute(&format!("INSERT INTO t VALUES {}", rows.join(", "))).await.unwrap();
+    cluster.client.execute(&format!("INSERT INTO t(vendor_id, id, n) VALUES {}", rows.join(", "))).await.unwrap();
 
     let (numbers, stop) = (Arc::new(AtomicI64::new(1)), Arc::new(AtomicBool::new(false)));
     let writers: Vec<_> = (0..CLIENTS)
@@ -118,6 +176,7 @@ async fn kills_leave_nothing_half_done() {
             tokio::spawn(write(client, Arc::clone(&numbers), Arc::clone(&stop), chance))
         })
         .collect();
+    let changer = tokio::spawn(change_schema(Client::new(&cluster.coordinator.address), Arc::clone(&stop)));
     let mut chance = Chance(seed);
     for _ in 0..kills() {
         sleep(Duration::from_millis(50 + chance.below(450))).await;
@@ -137,8 +196,10 @@ async fn kills_leave_nothing_half_done() {
     for writer in writers {
         log.extend(writer.await.unwrap());
     }
+    let columns = changer.await.unwrap();
     settle(&cluster.client).await;
     check(&cluster.client, &log).await;
+    check_columns(&cluster.client, &columns).await;
     // Killed once more: the files themselves.
     cluster.coordinator.kill();
     cluster.nodes.iter_mut().for_each(Member::kill);
@@ -163,13 +224,17 @@ async fn check(client: &Client, log: &Log) {
     for sql in ["SELECT id, count(*) FROM t WHERE id > 0 GROUP BY id", "SELECT id, 1 FROM u"] {
         for row in client.query(sql).await.unwrap().rows {
             let [id, count] = integers(&row)[..] else { panic!("{row:?}") };
-            found.insert(id, count);
+            *found.entry(id).or_default() += count;
         }
     }
     let mut told: BTreeMap<String, usize> = BTreeMap::new();
     for (number, (kind, outcome)) in log {
         *told.entry(format!("{kind:?} {outcome:?}")).or_default() += 1;
-        let whole = if *kind == Kind::TwoShards { 2 } else { 1 };
+        let whole = match kind {
+            Kind::OneShard | Kind::EveryShard => 1,
+            Kind::TwoShards => 2,
+            Kind::Named => 3,
+        };
         let there = found.remove(number).unwrap_or(0);
         let is_right = match outcome {
             Told::Done => there == whole,
@@ -186,9 +251,35 @@ async fn check(client: &Client, log: &Log) {
     assert_eq!(integers(&sum[0]), [0], "what one has more the other has less");
 }
 
+/// Columns that were acknowledged are there, and no others.
+async fn check_columns(client: &Client, told: &BTreeMap<String, Told>) {
+    let schema = client.schema().await;
+    let table = schema.tables.iter().find(|table| table.name == "t").expect("the table");
+    let there: BTreeSet<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    for (column, told) in told {
+        match told {
+            Told::Done => assert!(there.contains(column.as_str()), "{column} was acknowledged and is missing"),
+            Told::NotDone => assert!(!there.contains(column.as_str()), "{column} was refused and is there"),
+            Told::Unknown => {}
+        }
+    }
+    let done = told.values().filter(|told| **told == Told::Done).count();
+    println!("{} columns were asked for, {done} acknowledged", told.len());
+    assert!(done > 0, "no schema change came through");
+    let status = client.status().await;
+    for node in status.nodes {
+        assert_eq!(
+            (node.schema_version, node.shards_at_schema),
+            (status.schema_version, node.shards_held),
+            "{}",
+            node.node
+        );
+    }
+}
+
 /// Every file is sound, waits for nothing, and has the replicated rows of all others.
 fn check_files(nodes: &[Member]) {
-    let mut replicated = BTreeSet::new();
+    let (mut replicated, mut schemas) = (BTreeSet::new(), BTreeSet::new());
     for node in nodes {
         for shard in node.shards() {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
@@ -199,8 +290,10 @@ fn check_files(nodes: &[Member]) {
             if text(intents) == "1" {
                 assert_eq!(text("SELECT count(*) || '' FROM _souk_intent"), "0", "shard {shard}");
             }
+            schemas.insert(text("SELECT group_concat(sql, ';' ORDER BY name) FROM sqlite_schema WHERE tbl_name NOT LIKE '\\_souk%' ESCAPE '\\'"));
             replicated.insert(text("SELECT coalesce(group_concat(id || ' ' || at, ',' ORDER BY id), '') FROM u"));
         }
     }
     assert_eq!(replicated.len(), 1, "replicated rows differ");
+    assert_eq!(schemas.len(), 1, "schemas differ: {schemas:?}");
 }
