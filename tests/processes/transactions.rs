@@ -118,6 +118,10 @@ async fn tell_named(client: &Client, id: &str, statements: &[String], stop: &Ato
     for sent in 0.. {
         match timeout(PATIENCE, client.transact(id, statements)).await {
             Ok(Ok(_)) => return Told::Done,
+            // It was asked about before, and that answer was lost.
+            Ok(Err(Some((Reason::RequestIdReused, message)))) if message.contains("ended by asking") => {
+                return Told::NotDone;
+            }
             Ok(Err(Some((Reason::RequestIdReused, message)))) => panic!("{id}: {message}"),
             Ok(Err(Some((_, message)))) if !message.contains("unknown") && sent == 0 => return Told::NotDone,
             Ok(Err(_)) | Err(_) => sleep(Duration::from_millis(50)).await,

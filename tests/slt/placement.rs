@@ -14,7 +14,7 @@ use souk_hashring::Key;
 use souk_merge::Value;
 use tempfile::TempDir;
 
-use crate::reference::State;
+use crate::reference::{State, Table};
 use crate::support::{Cluster, none};
 
 /// Where rows lie. Rows with one key always lie together.
@@ -74,6 +74,21 @@ pub(crate) struct Template {
 pub(crate) struct Placed {
     pub(crate) cluster: Cluster,
     _folder: TempDir,
+}
+
+impl Placed {
+    /// Whether the cluster has the rows of this table.
+    pub(crate) fn has(&self, table: &Table) -> bool {
+        let columns: Vec<String> =
+            table.columns.iter().map(|column| format!("\"{}\"", column.replace('"', "\"\""))).collect();
+        let sql = format!("SELECT {} FROM \"{}\"", columns.join(", "), table.name.replace('"', "\"\""));
+        let sorted = |rows: &[Vec<Value>]| {
+            let mut rows: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
+            rows.sort_unstable();
+            rows
+        };
+        self.cluster.query(&sql, &none()).is_ok_and(|answer| sorted(&answer.rows) == sorted(&table.rows))
+    }
 }
 
 impl Template {

@@ -16,6 +16,8 @@ const SHOWN_MAX: usize = 40;
 pub(crate) struct Report {
     /// Statements that did what the file says.
     pub(crate) statements: usize,
+    /// Of these, those that changed rows of the cluster alike.
+    pub(crate) writes: usize,
     /// Queries answered as the file says.
     pub(crate) same: usize,
     /// As `same`, but for an order that nothing asks for.
@@ -130,6 +132,7 @@ impl Report {
     pub(crate) fn add(&mut self, other: Report) {
         let Report {
             statements,
+            writes,
             same,
             order_not_asked,
             arbitrary,
@@ -144,6 +147,7 @@ impl Report {
             gathered,
         } = other;
         self.statements += statements;
+        self.writes += writes;
         self.same += same;
         self.order_not_asked += order_not_asked;
         self.arbitrary.extend(arbitrary);
@@ -251,8 +255,11 @@ impl Report {
         for (kind, count) in kinds {
             writeln!(text, "  failed, {kind:?}: {count}")?;
         }
-        let Report { files, statements, placements, .. } = self;
-        writeln!(text, "{files} files, {statements} statements as they should be, {placements} clusters with rows")
+        let Report { files, statements, writes, placements, .. } = self;
+        writeln!(
+            text,
+            "{files} files, {statements} statements as they should be, {writes} of them run by clusters too, {placements} clusters with rows"
+        )
     }
 }
 

@@ -1,4 +1,5 @@
-//! One file: the plain SQLite runs its statements, and its queries are asked of both sides.
+//! One file: both sides run its statements that change rows, and its queries are asked of both. The plain SQLite alone runs those that change the schema: the
+//! cluster gets what has come of them.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -121,6 +122,8 @@ pub(crate) fn run_file(job: &Job, template: &Template) -> Report {
         printer: Printer::new(),
         placed: None,
         changed: true,
+        follows: false,
+        parted: None,
         report: Report::default(),
     };
     match &job.records {
@@ -139,6 +142,10 @@ struct Run<'a> {
     placed: Option<(State, Result<Placed, String>)>,
     /// A statement was run since the state was read.
     changed: bool,
+    /// The cluster has run the same ones.
+    follows: bool,
+    /// A table whose rows are others on the two sides.
+    parted: Option<String>,
     report: Report,
 }
 
@@ -152,17 +159,63 @@ impl Run<'_> {
     }
 
     fn statement(&mut self, record: &Record, succeeds: bool) {
+        let follows = changes_rows(&record.sql) && self.follow();
         self.changed = true;
-        let fails = match (self.plain.try_execute(&record.sql), succeeds) {
-            (Ok(()), true) | (Err(_), false) => {
+        let done = self.plain.change(&record.sql, &none());
+        if follows {
+            self.follows = self.write(record, done.as_ref().ok().map(|(_, rows, _)| *rows));
+        } else {
+            self.follows = false;
+        }
+        let fails = match (done, succeeds) {
+            (Ok(_), true) | (Err(_), false) => {
                 self.report.statements += 1;
                 return;
             }
             (Err(error), true) => error,
-            (Ok(()), false) => "it succeeds".to_owned(),
+            (Ok(_), false) => "it succeeds".to_owned(),
         };
         let expected = if succeeds { "success" } else { "an error" };
         self.fail(record, FailureKind::Statement, expected.to_owned(), fails);
+    }
+
+    /// Whether the cluster has what the plain SQLite has, so that it can run the next statement. Not where it lacks a UNIQUE index or triggers.
+    fn follow(&mut self) -> bool {
+        let triggers = self.plain.query("SELECT 1 FROM sqlite_schema WHERE type = 'trigger'", &none());
+        if triggers.is_ok_and(|triggers| !triggers.rows.is_empty()) {
+            return false;
+        }
+        if !(self.follows && self.changed) {
+            self.place();
+        }
+        self.placed
+            .as_ref()
+            .is_some_and(|(state, placed)| placed.is_ok() && !state.tables.iter().any(|table| table.loosened))
+    }
+
+    /// Has the cluster run a statement that changed so many rows of the plain SQLite, or failed there; whether it did the same.
+    fn write(&mut self, record: &Record, expected: Option<u64>) -> bool {
+        let Some((_, Ok(placed))) = &self.placed else { return false };
+        match (guarded(|| placed.cluster.execute(&record.sql, &none())), expected) {
+            (Ok(Ok(done)), Some(rows)) if done.rows_affected == rows => {
+                self.report.writes += 1;
+                true
+            }
+            (Ok(Err(failure)), _) if failure.reason == Some(Reason::UnsupportedSql) => {
+                self.report.refused(&failure.message);
+                false
+            }
+            (Ok(Err(_)), None) => {
+                self.report.writes += 1;
+                true
+            }
+            (got, expected) => {
+                let expected = expected.map_or("an error".to_owned(), |rows| format!("{rows} rows changed"));
+                let got = got.map(|got| got.map(|done| done.rows_affected));
+                self.fail(record, FailureKind::Statement, expected, format!("{got:?}"));
+                false
+            }
+        }
     }
 
     fn query(&mut self, record: &Record, wanted: &Wanted) {
@@ -171,6 +224,10 @@ impl Run<'_> {
             Err((expected, got)) => return self.fail(record, FailureKind::Reference, expected, got),
         };
         self.place();
+        if let Some(table) = self.parted.take() {
+            let got = format!("the rows of `{table}` are others, after statements that both sides have run");
+            self.fail(record, FailureKind::Statement, "the same rows".to_owned(), got);
+        }
         let Some((_, Ok(placed))) = &self.placed else {
             let why = self.placed.as_ref().and_then(|(_, placed)| placed.as_ref().err().cloned()).unwrap_or_default();
             return self.fail(record, FailureKind::Setup, show(&expected.printed), why);
@@ -240,6 +297,15 @@ impl Run<'_> {
             return;
         }
         let state = State::of(&self.plain);
+        if std::mem::take(&mut self.follows)
+            && let Some((known, Ok(placed))) = &mut self.placed
+        {
+            self.parted = state.tables.iter().find(|table| !placed.has(table)).map(|table| table.name.clone());
+            if self.parted.is_none() {
+                *known = state;
+                return;
+            }
+        }
         if self.placed.as_ref().is_some_and(|(known, _)| *known == state) {
             return;
         }
@@ -262,6 +328,12 @@ impl Run<'_> {
     fn place_of(&self, record: &Record) -> Place {
         Place { path: self.job.path.clone(), line: record.line, placement: self.job.placement }
     }
+}
+
+/// Whether a statement changes rows, by its first word.
+fn changes_rows(sql: &str) -> bool {
+    let word = sql.split_whitespace().next().unwrap_or_default();
+    ["INSERT", "REPLACE", "UPDATE", "DELETE"].iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// A check inside that fails is this file's failure alone.
