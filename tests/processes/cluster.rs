@@ -69,7 +69,11 @@ pub(crate) fn start_node(id: &str, listen: &str, data: &str) -> Result<Service, 
 impl Cluster {
     /// Starts `nodes` nodes and a coordinator that gives each vendor a shard of its own.
     pub(crate) fn start(nodes: usize) -> Cluster {
-        let folder = tempfile::tempdir().unwrap();
+        Cluster::start_in(tempfile::tempdir().unwrap(), nodes)
+    }
+
+    /// The same with everything in this folder: node `n1` in `n1`, and so on.
+    pub(crate) fn start_in(folder: TempDir, nodes: usize) -> Cluster {
         let nodes: Vec<Member> = (1..=nodes)
             .map(|number| {
                 let id = format!("n{number}");

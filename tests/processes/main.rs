@@ -6,6 +6,7 @@ mod cluster;
 mod service;
 
 mod command;
+mod disk;
 mod folders;
 mod killed;
 mod python;
