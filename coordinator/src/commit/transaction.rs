@@ -73,7 +73,10 @@ pub(crate) async fn commit<T: Send + 'static>(
             }
         }
     });
-    driven.await.map_err(|_| Error::internal("the transaction broke down: whether it happened is unknown"))?
+    let done =
+        driven.await.map_err(|_| Error::internal("the transaction broke down: whether it happened is unknown"))?;
+    failpoint!(crash "outcome-untold");
+    done
 }
 
 /// Between half of it and all.
@@ -106,7 +109,10 @@ impl<'c> Transaction<'c> {
     async fn run<T>(&self, judge: impl Fn(&[Vec<Done>]) -> Result<Judged<T>>) -> Result<T> {
         let prepared = timeout_at(self.work.deadline + PREPARE_GRACE, self.prepare(&self.work.parts)).await;
         let prepared = prepared.unwrap_or_else(|_| Err(Error::deadline()));
-        let judged = prepared.and_then(|prepared| Ok((judge(&prepared.outcomes)?, prepared.waiting)));
+        let judged = prepared.and_then(|prepared| {
+            failpoint!("votes-counted");
+            Ok((judge(&prepared.outcomes)?, prepared.waiting))
+        });
         let (Judged { answer, request }, waiting) = match judged {
             Ok(judged) => judged,
             Err(error) => {
@@ -119,6 +125,7 @@ impl<'c> Transaction<'c> {
         if waiting.is_empty() && request.is_none() {
             return Ok(answer);
         }
+        failpoint!("commit-unwished");
         let ledger = &self.cluster.transactions.ledger;
         let id = request.as_ref().map(|request| request.id.clone());
         let decided = ledger.decide(self.name, Decision::Commit, &waiting, request).await;
@@ -127,7 +134,9 @@ impl<'c> Transaction<'c> {
                 format!("whether the statement happened is unknown, read before trying again: {}", error.message);
             Error { message, ..error }
         })?;
+        failpoint!(crash "decided");
         if self.tell(decision, &waiting).await && decision == Decision::Commit && !waiting.is_empty() {
+            failpoint!(crash "told");
             ledger.finish(self.name).await?;
         }
         match (decision, id) {
@@ -143,6 +152,7 @@ impl<'c> Transaction<'c> {
 
     /// Asks all shards, one call a node.
     async fn prepare(&self, parts: &[Part]) -> Result<Prepared> {
+        failpoint!("shards-unasked");
         let topology = self.cluster.snapshot().topology;
         let mut by_node: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (place, part) in parts.iter().enumerate() {
