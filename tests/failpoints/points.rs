@@ -74,7 +74,7 @@ pub(crate) const POINTS: &[Point] = &[
     // Its ledger.
     point(Coordinator, "decision-uncommitted"),
     point(Coordinator, "decision-committed"),
-    point(Coordinator, "finish-unnoted").crashes_only(),
+    point(Coordinator, "finish-unnoted"),
     point(Coordinator, "request-unread"),
     // A write to one shard.
     point(Coordinator, "write-unsent"),

@@ -159,7 +159,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn finish(&self, name: Name) -> Result<()> {
-        failpoint!(crash "finish-unnoted");
+        failpoint!("finish-unnoted");
         self.jobs.send(Job::Finish { name }).map_err(|_| gone())
     }
 

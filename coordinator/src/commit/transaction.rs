@@ -137,7 +137,10 @@ impl<'c> Transaction<'c> {
         failpoint!(crash "decided");
         if self.tell(decision, &waiting).await && decision == Decision::Commit && !waiting.is_empty() {
             failpoint!(crash "told");
-            ledger.finish(self.name).await?;
+            // It is done, whatever is noted: the sweeper tells the shards once more.
+            if let Err(error) = ledger.finish(self.name).await {
+                tracing::warn!("transaction {}: {error}", self.name);
+            }
         }
         match (decision, id) {
             (Decision::Commit, _) => Ok(answer),
