@@ -49,6 +49,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // What the variable FAILPOINTS names fails from now on.
+    #[cfg(feature = "failpoints")]
+    let _armed = fail::FailScenario::setup();
     let arguments = Arguments::parse();
     let outcome = match tokio::runtime::Runtime::new() {
         Ok(runtime) => {

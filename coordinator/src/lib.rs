@@ -14,6 +14,9 @@
 //!
 //! `write` changes it: schema changes, statements that change rows, bulk load; over several shards by a transaction (`commit`).
 
+#[macro_use]
+mod failpoint;
+
 mod settings;
 
 mod rpc;

@@ -12,6 +12,9 @@
 //!
 //! Never here: parsing of SQL, knowledge of other nodes, of shard keys or of where a row belongs.
 
+#[macro_use]
+mod failpoint;
+
 mod error;
 mod settings;
 

@@ -283,6 +283,7 @@ impl Node {
             let settled = self.shards.with(shard, |open| Ok(open.withdraw(&own)))?;
             return settled.unwrap_or(outcome);
         }
+        failpoint!(crash "write-unanswered");
         outcome
     }
 
@@ -293,13 +294,15 @@ impl Node {
         for (_, part) in &parts {
             schema.check_version(part.request.schema_version, self.folder.node())?;
         }
-        Ok(self.writers.install(|| {
+        let votes = self.writers.install(|| {
             let prepare = |(shard, part): &(u64, Part)| {
                 let vote = self.shards.with(*shard, |open| open.prepare(&schema, part));
                 vote.map_err(|fault| Failure { shard: *shard, fault })
             };
             parts.par_iter().map(prepare).collect()
-        }))
+        });
+        failpoint!("votes-unsent");
+        Ok(votes)
     }
 
     /// Tells shards the word of a transaction; those that have not done as told.
@@ -310,17 +313,20 @@ impl Node {
         shards: &[u64],
         read: impl Fn(&[u8]) -> Result<WriteRequest, Fault> + Sync,
     ) -> Vec<Failure> {
-        self.resolvers.install(|| {
+        let failed = self.resolvers.install(|| {
             let resolve = |shard: &u64| {
                 let resolved = self.shards.with(*shard, |open| open.resolve(name, commit, &read));
                 resolved.err().map(|fault| Failure { shard: *shard, fault })
             };
             shards.par_iter().filter_map(resolve).collect()
-        })
+        });
+        failpoint!(crash "word-unanswered");
+        failed
     }
 
     /// The shards that wait for the word of a transaction.
     pub(crate) fn fences(&self) -> Vec<(u64, Intent)> {
+        failpoint!(crash "fences-asked");
         self.shards.fences()
     }
 

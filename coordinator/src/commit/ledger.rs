@@ -159,6 +159,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn finish(&self, name: Name) -> Result<()> {
+        failpoint!("finish-unnoted");
         self.jobs.send(Job::Finish { name }).map_err(|_| gone())
     }
 
@@ -255,7 +256,9 @@ fn decide(connection: &mut Connection, wishes: &[Deciding], finished: &[Name]) -
     for name in finished {
         transaction.prepare_cached("UPDATE decision SET finished = 1 WHERE name = ?1")?.execute([name.as_bytes()])?;
     }
+    failpoint!("decision-uncommitted");
     transaction.commit()?;
+    failpoint!("decision-committed");
     Ok(decisions)
 }
 

@@ -65,6 +65,7 @@ impl Transactions {
 
     /// What became of a named request, if it has ended.
     pub(crate) async fn ended(&self, id: &str) -> Result<Option<Ended>> {
+        failpoint!("request-unread");
         self.ledger.ended(id).await
     }
 

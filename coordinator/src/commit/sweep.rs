@@ -53,7 +53,12 @@ pub(crate) async fn sweep(cluster: Arc<Cluster>) {
 async fn finish(cluster: &Arc<Cluster>) -> Result<()> {
     let ledger = &cluster.transactions.ledger;
     for Unfinished { name, shards } in ledger.unfinished().await? {
-        if !is_active(&cluster.transactions, name) && tell(cluster, name, Decision::Commit, &shards).await {
+        if is_active(&cluster.transactions, name) {
+            continue;
+        }
+        failpoint!("sweep-untold");
+        if tell(cluster, name, Decision::Commit, &shards).await {
+            failpoint!("sweep-told");
             ledger.finish(name).await?;
         }
     }
@@ -75,9 +80,12 @@ async fn release(cluster: &Arc<Cluster>, node: &str, patience: Duration) -> Resu
         if fence.age < patience || is_active(&cluster.transactions, fence.name) {
             continue;
         }
+        failpoint!("sweep-unasked");
         let decision = cluster.transactions.ledger.decide(fence.name, Decision::Abort, &[], None).await?;
+        failpoint!("sweep-decided");
         tracing::info!("transaction {}: shard {} is told {decision:?}", fence.name, fence.shard);
         tell(cluster, fence.name, decision, &[fence.shard]).await;
+        failpoint!(crash "sweep-released");
     }
     Ok(())
 }

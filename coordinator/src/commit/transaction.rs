@@ -72,7 +72,10 @@ pub(crate) async fn commit<T: Send + 'static>(
             }
         }
     });
-    driven.await.map_err(|_| Error::internal("the transaction broke down: whether it happened is unknown"))?
+    let done =
+        driven.await.map_err(|_| Error::internal("the transaction broke down: whether it happened is unknown"))?;
+    failpoint!(crash "outcome-untold");
+    done
 }
 
 /// Between half of it and all.
@@ -105,7 +108,10 @@ impl<'c> Transaction<'c> {
     async fn run<T>(&self, judge: impl Fn(&[Vec<Done>]) -> Result<Judged<T>>) -> Result<T> {
         let prepared = timeout_at(self.work.deadline + PREPARE_GRACE, self.prepare(&self.work.parts)).await;
         let prepared = prepared.unwrap_or_else(|_| Err(Error::deadline()));
-        let judged = prepared.and_then(|prepared| Ok((judge(&prepared.outcomes)?, prepared.waiting)));
+        let judged = prepared.and_then(|prepared| {
+            failpoint!("votes-counted");
+            Ok((judge(&prepared.outcomes)?, prepared.waiting))
+        });
         let (Judged { answer, request }, waiting) = match judged {
             Ok(judged) => judged,
             Err(error) => {
@@ -118,6 +124,7 @@ impl<'c> Transaction<'c> {
         if waiting.is_empty() && request.is_none() {
             return Ok(answer);
         }
+        failpoint!("commit-unwished");
         let ledger = &self.cluster.transactions.ledger;
         let id = request.as_ref().map(|request| request.id.clone());
         let decided = ledger.decide(self.name, Decision::Commit, &waiting, request).await;
@@ -126,8 +133,13 @@ impl<'c> Transaction<'c> {
                 format!("whether the statement happened is unknown, read before trying again: {}", error.message);
             Error { message, ..error }
         })?;
+        failpoint!(crash "decided");
         if self.tell(decision, &waiting).await && decision == Decision::Commit && !waiting.is_empty() {
-            ledger.finish(self.name).await?;
+            failpoint!(crash "told");
+            // It is done, whatever is noted: the sweeper tells the shards once more.
+            if let Err(error) = ledger.finish(self.name).await {
+                tracing::warn!("transaction {}: {error}", self.name);
+            }
         }
         match (decision, id) {
             (Decision::Commit, _) => Ok(answer),
@@ -142,6 +154,7 @@ impl<'c> Transaction<'c> {
 
     /// Asks all shards, one call a node.
     async fn prepare(&self, parts: &[Part]) -> Result<Prepared> {
+        failpoint!("shards-unasked");
         let topology = self.cluster.snapshot().topology;
         let mut by_node: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (place, part) in parts.iter().enumerate() {

@@ -229,14 +229,17 @@ impl Nodes for GrpcNodes {
     }
 
     async fn write(&self, node: &str, request: WriteRequest) -> Result<Vec<Done>> {
+        failpoint!("write-unsent");
         let node = self.checked(node).await?;
         let asked = request.statements.len();
         let response = node.client.clone().write(write_to_wire(request)?).await;
         let response = response.map_err(|status| in_doubt(&node.id, node.failed(&status), &status))?;
+        failpoint!(doubt "write-unheard");
         done_from_wire(&node.id, response.into_inner(), asked)
     }
 
     async fn prepare(&self, node: &str, request: PrepareRequest) -> Result<Vec<Vote>> {
+        failpoint!("prepare-unsent");
         let node = self.checked(node).await?;
         let asked: Vec<usize> = request.shards.iter().map(|shard| shard.statements.len()).collect();
         let request = v1::PrepareRequest {
@@ -245,6 +248,7 @@ impl Nodes for GrpcNodes {
             shards: request.shards.into_iter().map(write_to_wire).collect::<Result<_>>()?,
         };
         let response = node.client.clone().prepare(request).await.map_err(|status| node.failed(&status))?;
+        failpoint!("votes-unheard");
         let votes = response.into_inner().votes;
         if votes.len() != asked.len() {
             return Err(unaccounted(&node.id));
@@ -253,9 +257,11 @@ impl Nodes for GrpcNodes {
     }
 
     async fn resolve(&self, node: &str, name: Uuid, commit: bool, shards: &[u64]) -> Result<Vec<ShardFailure>> {
+        failpoint!("word-unsent");
         let node = self.checked(node).await?;
         let request = v1::ResolveRequest { transaction: name.as_bytes().to_vec(), commit, shards: shards.to_vec() };
         let response = node.client.clone().resolve(request).await.map_err(|status| node.failed(&status))?;
+        failpoint!("word-unconfirmed");
         Ok(response.into_inner().failed.into_iter().map(|failure| failure_from_wire(&node.id, failure)).collect())
     }
 
@@ -263,6 +269,7 @@ impl Nodes for GrpcNodes {
         let node = self.checked(node).await?;
         let response = node.client.clone().list_fences(v1::ListFencesRequest {}).await;
         let fences = response.map_err(|status| node.failed(&status))?.into_inner().fences;
+        failpoint!("fences-unheard");
         let fence = |fence: v1::Fence| {
             let name = Uuid::from_slice(&fence.transaction);
             let name = name.map_err(|_| Error::internal(format!("node `{}` names no transaction", node.id)))?;

@@ -321,6 +321,7 @@ impl Writer {
 
     /// A refused COMMIT leaves the transaction open; one that failed otherwise may have happened.
     fn commit(&self) -> Result<(), WriteFault> {
+        failpoint!(doubt "commit-refused");
         let Err(error) = self.control("COMMIT") else {
             return Ok(());
         };

@@ -100,6 +100,7 @@ impl Writer {
 
     /// Promises to do a part; its statements have run, and nothing of them is left.
     pub(in crate::shard) fn prepare(&mut self, part: &Part) -> Result<Vote, WriteFault> {
+        failpoint!("prepare-begun");
         if age(&part.name).is_some_and(|age| age > PREPARED_AGE_MAX) {
             let words = "the transaction began so long ago that this shard may have done and forgotten it";
             return Err(self.place.fault(Reason::InvalidArgument, words).into());
@@ -117,14 +118,17 @@ impl Writer {
         if outcomes.iter().all(|done| done.rows_affected == 0) {
             return Ok(Vote::Nothing(outcomes));
         }
+        failpoint!("prepare-tried");
         let schema_version = self.schema_version;
         self.transaction(|writer| {
+            failpoint!("intent-begun");
             let keep = writer.connection.execute_batch(TABLES).and_then(|()| {
                 let keep = "INSERT INTO _souk_intent VALUES (?1, ?2, ?3)";
                 writer.connection.execute(keep, (&*part.name, schema_version.cast_signed(), &*part.work))
             });
             keep.map(drop).map_err(|error| writer.place.sqlite(Phase::Run, &error))
         })?;
+        failpoint!(doubt "intent-committed");
         let (name, work) = (Arc::clone(&part.name), Arc::clone(&part.work));
         self.intent = Some(Intent { name, since: Instant::now(), schema_version, work });
         Ok(Vote::Prepared(outcomes))
@@ -147,10 +151,18 @@ impl Writer {
         commit: bool,
         read: ReadWork<'_>,
     ) -> Result<(), WriteFault> {
+        failpoint!("word-heard");
         let intent = self.intent.clone().filter(|intent| *intent.name == *name);
         match (intent, commit) {
-            (Some(intent), true) => self.apply(&intent, read)?,
-            (Some(intent), false) => self.transaction(|writer| writer.forget(&intent))?,
+            (Some(intent), true) => {
+                self.apply(&intent, read)?;
+                failpoint!(doubt "apply-committed");
+            }
+            (Some(intent), false) => {
+                failpoint!("release-begun");
+                self.transaction(|writer| writer.forget(&intent))?;
+                failpoint!(doubt "release-committed");
+            }
             (None, true) if !self.has_done(name)? => {
                 let words = "a transaction is to be committed that it neither holds nor has done";
                 return Err(self.place.fault(Reason::Internal, words).into());
@@ -172,6 +184,7 @@ impl Writer {
         self.transaction(|writer| {
             writer.check_schema(&request)?;
             writer.run_statements(&request)?;
+            failpoint!("apply-uncommitted");
             writer.forget(intent)?;
             let done = writer.connection.execute("INSERT INTO _souk_done VALUES (?1)", [&*intent.name]);
             done.and_then(|_| writer.forget_done()).map_err(|error| writer.place.sqlite(Phase::Run, &error))

@@ -28,6 +28,7 @@ impl Writer {
     pub(in crate::shard) fn run_all(&mut self, together: &[Arc<Waiting>]) -> Result<(), WriteFault> {
         match self.transaction(|writer| writer.run_each(together)) {
             Ok(outcomes) => {
+                failpoint!(doubt "write-committed");
                 together.iter().zip(outcomes).for_each(|(waiting, outcome)| waiting.settle(outcome));
                 Ok(())
             }
@@ -50,6 +51,7 @@ impl Writer {
     }
 
     fn run_each(&self, together: &[Arc<Waiting>]) -> Result<Vec<Outcome>, Fault> {
+        failpoint!("write-begun");
         together.iter().map(|waiting| self.run_request(&waiting.request)).collect()
     }
 
