@@ -8,5 +8,6 @@ mod service;
 mod command;
 mod folders;
 mod killed;
+mod power;
 mod python;
 mod transactions;
