@@ -41,7 +41,12 @@ impl Member {
     }
 
     pub(crate) fn file(&self, shard: u64) -> PathBuf {
-        self.data.join("shards").join(format!("{:02x}", shard & 0xff)).join(format!("{shard}.db"))
+        Member::file_in(&self.data, shard)
+    }
+
+    /// A shard's file in a node's folder.
+    pub(crate) fn file_in(data: &Path, shard: u64) -> PathBuf {
+        data.join("shards").join(format!("{:02x}", shard & 0xff)).join(format!("{shard}.db"))
     }
 
     /// The shards that have a file here, sorted.

@@ -9,5 +9,6 @@ mod command;
 mod disk;
 mod folders;
 mod killed;
+mod power;
 mod python;
 mod transactions;

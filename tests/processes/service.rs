@@ -12,7 +12,7 @@ use std::{
 /// stdin does.
 pub(crate) struct Service {
     child: Child,
-    _stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     pub(crate) address: SocketAddr,
 }
 
@@ -26,17 +26,34 @@ pub(crate) fn souk(arguments: &[&str]) -> Command {
     command
 }
 
+/// A command as the argument of another one, which comes with these options.
+pub(crate) fn under(other: &str, options: &[&str], command: &Command) -> Command {
+    let mut whole = Command::new(other);
+    whole.args(options).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => whole.env(name, value),
+            None => whole.env_remove(name),
+        };
+    }
+    whole
+}
+
 impl Service {
     /// Starts it and waits until it listens; the error is its exit code and what it wrote to stderr.
     pub(crate) fn start(arguments: &[&str]) -> Result<Service, (Option<i32>, String)> {
-        let mut command = souk(arguments);
+        Service::start_command(souk(arguments))
+    }
+
+    /// As [`Service::start`], with the whole command.
+    pub(crate) fn start_command(mut command: Command) -> Result<Service, (Option<i32>, String)> {
         command.arg("--stop-with-stdin").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.env("RUST_LOG", "error").spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim_end().rsplit_once(" listening on ").and_then(|(_, address)| address.parse().ok());
         match address {
-            Some(address) => Ok(Service { _stdin: child.stdin.take(), child, address }),
+            Some(address) => Ok(Service { stdin: child.stdin.take(), child, address }),
             None => Err(Service::ended(child)),
         }
     }
@@ -58,6 +75,12 @@ impl Service {
             thread::sleep(Duration::from_millis(100));
         }
         panic!("`souk` at {} goes on", self.address);
+    }
+
+    /// Has it end in good order: its exit code and what it wrote to stderr.
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
+        drop(self.stdin.take());
+        self.wait()
     }
 
     /// SIGKILL: nothing is flushed, nobody is told.
