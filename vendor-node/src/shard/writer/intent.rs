@@ -51,7 +51,7 @@ fn age(name: &[u8]) -> Option<Duration> {
 pub(crate) struct Intent {
     /// The transaction's.
     pub(crate) name: Arc<[u8]>,
-    /// Since when this process knows of it.
+    /// Since when it waits: since it was promised, or, in a file that was found so, since the transaction began.
     pub(crate) since: Instant,
     schema_version: u64,
     /// The statements as they came.
@@ -87,9 +87,11 @@ impl Writer {
         }
         let read = "SELECT name, schema_version, work FROM _souk_intent";
         let intent = self.connection.query_row(read, [], |row| {
+            let name: Vec<u8> = row.get(0)?;
             Ok(Intent {
-                name: row.get::<_, Vec<u8>>(0)?.into(),
-                since: Instant::now(),
+                // What a restart found waits since it began: nobody is at it any more.
+                since: age(&name).and_then(|age| Instant::now().checked_sub(age)).unwrap_or_else(Instant::now),
+                name: name.into(),
                 schema_version: row.get::<_, i64>(1)?.cast_unsigned(),
                 work: row.get::<_, Vec<u8>>(2)?.into(),
             })
