@@ -81,6 +81,8 @@ pub(crate) struct SelectFacts {
     pub(crate) repeats: bool,
     /// Whether it reads a sharded table.
     pub(crate) reads_sharded: bool,
+    /// Whether the rows of several shards are to be put in order.
+    pub(crate) is_merged: bool,
 }
 
 /// What may be kept of an answer.
@@ -312,6 +314,7 @@ impl Session {
         Ok(SelectFacts {
             rows_at: plan.rows_at(parameters.len()),
             repeats: prepared.repeats,
+            is_merged: plan.is_merged(),
             reads_sharded: matches!(prepared.best.reads, ReadSet::Sharded { .. }),
         })
     }

@@ -13,6 +13,7 @@
 //! - `schema`: schema changes are taken by all shards or by none.
 //! - `refusals`: errors, bounds and what a client may not do.
 //! - `invariance`: generated schemas, rows and queries; `tally` counts what became of them.
+//! - `generated_writes`: generated statements that change rows.
 //! - `partitions`: generated queries whose parts make the whole.
 
 #[path = "../support/mod.rs"]
@@ -20,6 +21,7 @@ mod support;
 
 mod fixture;
 mod gather;
+mod generated_writes;
 
 mod invariance;
 mod kept;

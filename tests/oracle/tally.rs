@@ -22,12 +22,12 @@ pub(crate) struct Tally {
 }
 
 /// What was said, how often, and the shortest statement that it was said of.
-type Examples = BTreeMap<String, (u64, String)>;
+pub(crate) type Examples = BTreeMap<String, (u64, String)>;
 
 /// Characters of an example that are shown.
 const SHOWN_MAX: usize = 300;
 
-fn note(examples: &mut Examples, said: &str, sql: &str) {
+pub(crate) fn note(examples: &mut Examples, said: &str, sql: &str) {
     // Places in a text and the end that all refusals have say nothing about the reason.
     let reason = said.split(" at Line:").next().unwrap_or(said).split("; name one shard key").next().unwrap_or(said);
     let (count, example) = examples.entry(reason.to_owned()).or_insert_with(|| (0, sql.to_owned()));
@@ -37,7 +37,7 @@ fn note(examples: &mut Examples, said: &str, sql: &str) {
     }
 }
 
-fn show(examples: &Examples, lines: &mut Vec<String>) {
+pub(crate) fn show(examples: &Examples, lines: &mut Vec<String>) {
     let mut all: Vec<_> = examples.iter().collect();
     all.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
     for (said, (count, example)) in all {

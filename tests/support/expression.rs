@@ -25,6 +25,28 @@ pub enum Node {
     },
 }
 
+/// How a text shows where its parameters go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Places {
+    /// `?1`
+    Numbered,
+    /// `?`
+    Positional,
+    /// `:p1`, or with another sign in front.
+    Named(char),
+}
+
+impl Places {
+    /// What stands in the text, and the parameter's name.
+    fn place(self, number: usize) -> (String, String) {
+        match self {
+            Places::Numbered => (format!("?{number}"), String::new()),
+            Places::Positional => ("?".into(), String::new()),
+            Places::Named(sign) => (format!("{sign}p{number}"), format!("{sign}p{number}")),
+        }
+    }
+}
+
 /// What may stand for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -56,23 +78,29 @@ pub fn list(prefix: &'static str, separator: &'static str, least: usize, items: 
 impl Node {
     /// The text with its parameters, numbered as they come.
     pub fn render(&self) -> (String, Params) {
+        self.render_with(Places::Numbered)
+    }
+
+    /// The text with its parameters, each in a place of its own.
+    pub fn render_with(&self, places: Places) -> (String, Params) {
         let (mut sql, mut params) = (String::new(), Params::new());
-        self.write(&mut sql, &mut params);
+        self.write(places, &mut sql, &mut params);
         (sql, params)
     }
 
-    fn write(&self, sql: &mut String, params: &mut Params) {
+    fn write(&self, places: Places, sql: &mut String, params: &mut Params) {
         match self {
             Node::Text(text) => sql.push_str(text),
             Node::Param(value) => {
-                params.push((String::new(), value.clone()));
-                sql.push_str(&format!("?{}", params.len()));
+                let (place, name) = places.place(params.len() + 1);
+                params.push((name, value.clone()));
+                sql.push_str(&place);
             }
             Node::Form { template, children, .. } => {
                 let mut children = children.iter();
                 for (index, part) in template.split("{}").enumerate() {
                     if index > 0 {
-                        children.next().expect("a child for each place").write(sql, params);
+                        children.next().expect("a child for each place").write(places, sql, params);
                     }
                     sql.push_str(part);
                 }
@@ -82,7 +110,7 @@ impl Node {
             Node::List { prefix, separator, items, .. } => {
                 for (index, item) in items.iter().enumerate() {
                     sql.push_str(if index == 0 { prefix } else { separator });
-                    item.write(sql, params);
+                    item.write(places, sql, params);
                 }
             }
         }

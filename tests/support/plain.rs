@@ -32,6 +32,9 @@ pub struct Rows {
     pub rows: Vec<Vec<Value>>,
 }
 
+/// What RETURNING gives, how many rows were changed, and the last rowid that was inserted.
+pub type Change = (Rows, u64, Option<i64>);
+
 impl Plain {
     pub fn new() -> Plain {
         let mut connection = Connection::open_in_memory().expect("a database in memory");
@@ -74,8 +77,17 @@ impl Plain {
 
     /// As [`Plain::query`]; none when the statement does not end in a time that a test can wait for.
     pub fn query_in_time(&self, sql: &str, params: &Params) -> Option<Result<Rows, String>> {
+        self.in_time(|| self.query(sql, params))
+    }
+
+    /// As [`Plain::change`]; none when the statement does not end in a time that a test can wait for.
+    pub fn change_in_time(&self, sql: &str, params: &Params) -> Option<Result<Change, String>> {
+        self.in_time(|| self.change(sql, params))
+    }
+
+    fn in_time<T>(&self, run: impl FnOnce() -> Result<T, String>) -> Option<Result<T, String>> {
         self.looks.store(LOOKS_MAX, Ordering::Relaxed);
-        let answer = self.query(sql, params);
+        let answer = run();
         self.looks.store(u64::MAX, Ordering::Relaxed);
         (answer.as_ref().err().map(String::as_str) != Some("interrupted")).then_some(answer)
     }
@@ -98,7 +110,9 @@ impl Plain {
     }
 
     /// Changes rows: what RETURNING gives, how many rows were changed, and the rowid of the last that was inserted; none when none was.
-    pub fn change(&self, sql: &str, params: &Params) -> Result<(Rows, u64, Option<i64>), String> {
+    ///
+    /// Rows that a foreign key's action changes are not counted, as SQLite does not.
+    pub fn change(&self, sql: &str, params: &Params) -> Result<Change, String> {
         *self.inserted.lock().expect("no hook panics") = None;
         let before = self.connection.total_changes();
         let rows = self.query(sql, params)?;

@@ -165,10 +165,12 @@ fn lock(root: &Path) -> Result<File, NodeError> {
 }
 
 fn open_node_file(path: &Path) -> Result<Connection, NodeError> {
-    let is_new = !path.try_exists().map_err(at("find", path))?;
     let connection = Connection::open(path).map_err(sqlite(path))?;
-    connection.execute_batch("PRAGMA synchronous = FULL").map_err(sqlite(path))?;
-    if is_new {
+    // EXTRA: the folder too, so that a journal that was deleted cannot come back.
+    connection.execute_batch("PRAGMA synchronous = EXTRA").map_err(sqlite(path))?;
+    // A first start that was cut off leaves a file without anything in it.
+    let empty = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema) AND (SELECT page_count FROM pragma_page_count()) = 0";
+    if connection.query_row(empty, [], |row| row.get(0)).map_err(sqlite(path))? {
         make_node_file(&connection).map_err(sqlite(path))?;
     }
     let application: i32 =

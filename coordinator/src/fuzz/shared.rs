@@ -6,6 +6,8 @@
 pub(super) mod expression;
 #[path = "../../../tests/support/generate/mod.rs"]
 pub(super) mod generate;
+#[path = "../../../tests/support/plain.rs"]
+mod plain;
 #[path = "../../../tests/support/random.rs"]
 pub(super) mod random;
 #[path = "../../../tests/support/table.rs"]

@@ -359,6 +359,12 @@ impl Plan {
         }
     }
 
+    /// Whether the rows of several shards are put in order.
+    pub(crate) fn is_merged(&self) -> bool {
+        let is_ordered = |part: &BoundPart| matches!(&part.merge, MergeSpec::Rows { order, .. } if !order.is_empty());
+        matches!(self, Plan::Spread(spread) if spread.parts.iter().any(is_ordered))
+    }
+
     /// `route`, `scatter` or `gather`.
     pub(crate) fn name(&self) -> &'static str {
         match self {

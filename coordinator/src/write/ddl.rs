@@ -37,8 +37,13 @@ pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaState
 }
 
 async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Executed> {
-    let _quiet = quiet(cluster).await?;
-    let _changing = cluster.changing.lock().await;
+    let until = Instant::now() + QUIET_WAIT_MAX;
+    // Who would be waited for in vain holds up no writer.
+    cluster.transactions.settled(until).await?;
+    let _quiet = quiet(cluster, until).await?;
+    let changing = timeout_at(until, cluster.changing.lock()).await;
+    let _changing =
+        changing.map_err(|_| Error::new(Reason::Overloaded, "shards were being made all the time; try again"))?;
     let snapshot = cluster.snapshot();
     let mut log = snapshot.catalog.log.clone();
     let change = check(&log, statement)?;
@@ -72,8 +77,7 @@ async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Ex
 }
 
 /// From now on nothing is written, and what is decided is done.
-async fn quiet(cluster: &Cluster) -> Result<OwnedRwLockWriteGuard<()>> {
-    let until = Instant::now() + QUIET_WAIT_MAX;
+async fn quiet(cluster: &Cluster, until: Instant) -> Result<OwnedRwLockWriteGuard<()>> {
     let quiet = timeout_at(until, Arc::clone(&cluster.writing).write_owned()).await;
     let busy = |_| Error::new(Reason::Overloaded, "writes were running all the time; try again");
     let quiet = quiet.map_err(busy)?;

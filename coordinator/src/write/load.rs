@@ -55,6 +55,8 @@ pub(crate) struct Loader {
     /// Whether rows that are refused leave the others in place.
     keep_going: bool,
     pending: Pending,
+    /// The schema number that the pending rows were routed by.
+    routed_by: Option<u64>,
     bytes: usize,
     refused: Vec<RejectedRow>,
 }
@@ -72,10 +74,26 @@ struct Pending {
     everywhere: Vec<PendingRows>,
 }
 
+/// Rows of one table may belong elsewhere now.
+fn schema_changed() -> Error {
+    Error::new(
+        Reason::SchemaMismatch,
+        "the schema changed while rows were loaded; load those that are not durable again",
+    )
+}
+
 impl Loader {
     pub(crate) fn new(cluster: Arc<Cluster>, keep_going: bool) -> Loader {
         let policy = cluster.policy;
-        Loader { cluster, policy, keep_going, pending: Pending::default(), bytes: 0, refused: Vec::new() }
+        Loader {
+            cluster,
+            policy,
+            keep_going,
+            pending: Pending::default(),
+            routed_by: None,
+            bytes: 0,
+            refused: Vec::new(),
+        }
     }
 
     /// Takes rows; writes what has been gathered when it is much.
@@ -88,6 +106,10 @@ impl Loader {
         self.bytes += batch.byte_size();
         let snapshot = self.cluster.snapshot();
         let info = target(&snapshot, &table, &columns)?;
+        let version = snapshot.catalog.version;
+        if *self.routed_by.get_or_insert(version) != version {
+            return Err(schema_changed());
+        }
         let Numbered { columns, rows: batch, .. } = with_rowids(&self.cluster, info, columns, batch)?;
         match route(info, &columns, batch, first_row, &self.cluster.evaluator)? {
             Routed::Everywhere(rows) => append(&mut self.pending.everywhere, info.name.clone(), &columns, rows),
@@ -109,6 +131,10 @@ impl Loader {
     pub(crate) async fn flush(&mut self) -> Result<Loaded> {
         self.bytes = 0;
         let _writing = self.cluster.writing.read().await;
+        let version = self.cluster.snapshot().catalog.version;
+        if self.routed_by.take().is_some_and(|routed_by| routed_by != version) {
+            return Err(schema_changed());
+        }
         let pending = std::mem::take(&mut self.pending);
         let mut loaded = Loaded { rejected: std::mem::take(&mut self.refused), ..Loaded::default() };
         if self.policy == PlacementPolicy::Own {

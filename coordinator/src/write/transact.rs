@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use souk_merge::{Batch, Value};
+use souk_merge::{Batch, Value, ValueRef};
 use souk_proto::{Expectation, Reason};
 use tokio::time::Instant;
 
-use super::change::{Changing, Plan, RETURNED_BYTES_MAX, Together, alone, combined};
+use super::change::{Changing, Plan, RETURNED_BYTES_MAX, Together, alone, combined, release};
 use super::{Executed, Writing, writing};
 use crate::cluster::Cluster;
 use crate::commit::{Ended, Judged, NamedRequest, Part, Work, commit};
@@ -63,12 +63,15 @@ pub(crate) async fn transact(cluster: &Arc<Cluster>, request: TransactRequest, e
         return Ok(answer);
     }
     let deadline = Instant::now() + Session::new(Arc::clone(cluster)).deadline(deadline_ms);
-    match run(cluster, &request_id, digest, &statements, deadline, encode).await {
-        // The same request was sent twice, and the other was sooner.
-        Err(error) if error.reason == Reason::RequestIdReused => {
-            answered(cluster, &request_id, digest).await?.ok_or(error)
+    loop {
+        match run(cluster, &request_id, digest, &statements, deadline, Arc::clone(&encode)).await {
+            // The same request was sent twice, and the other was sooner.
+            Err(error) if error.reason == Reason::RequestIdReused => {
+                return answered(cluster, &request_id, digest).await?.ok_or(error);
+            }
+            Err(error) if error.reason == Reason::StaleTopology && Instant::now() < deadline => {}
+            outcome => return outcome,
         }
-        outcome => outcome,
     }
 }
 
@@ -125,6 +128,8 @@ async fn answered(cluster: &Cluster, id: &str, digest: [u8; 16]) -> Result<Optio
 /// A statement that is planned.
 struct Planned {
     what: What,
+    /// Run again, it does the same.
+    repeats: bool,
     columns: Vec<(String, Option<String>)>,
     expectation: Option<Expectation>,
 }
@@ -151,8 +156,9 @@ async fn run(
 ) -> Result<Answer> {
     let writing = writing(cluster, deadline).await?;
     let version = cluster.snapshot().catalog.version;
+    let several_at_first = cluster.snapshot().topology.shard_count() > 1;
     let mut planned = Vec::with_capacity(statements.len());
-    let mut changed = BTreeSet::new();
+    let mut changed = Touched::default();
     for (number, statement) in (1..).zip(statements) {
         let plan = plan(cluster, &writing, statement, &mut changed, deadline).await;
         planned.push(plan.map_err(|error| numbered(number, error))?);
@@ -163,7 +169,17 @@ async fn run(
         true => Some(alone(cluster, deadline).await?),
         false => None,
     };
-    let Laid { parts, shapes } = lay_out(planned, &cluster.snapshot().topology.shards());
+    let shards = cluster.snapshot().topology.shards();
+    if alone.is_some() && shards.len() > 1 && !several_at_first {
+        // It was planned for one shard, which may do what several must not.
+        return Err(Error::new(Reason::StaleTopology, "shards were made meanwhile; send it again"));
+    }
+    let unrepeated = planned.iter().position(|planned| !planned.repeats);
+    let Laid { parts, shapes } = lay_out(planned, &shards);
+    if let (Some(place), true) = (unrepeated, parts.len() > 1 || !request_id.is_empty()) {
+        let message = "the clock or chance in a transaction that is run twice, of several shards or with a name, is not supported; bind a value";
+        return Err(numbered(place as u32 + 1, unsupported(message)));
+    }
     let bytes_max = cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
     let shapes = Arc::new(shapes);
     if let ([part], true) = (parts.as_slice(), request_id.is_empty()) {
@@ -173,8 +189,9 @@ async fn run(
         let request = WriteRequest { shard, schema_version: version, deadline, bytes_max, statements };
         let nodes = Arc::clone(&cluster.nodes);
         let written = tokio::spawn(async move {
-            let _held = (alone, writing);
-            nodes.write(&node, request).await
+            let written = nodes.write(&node, request).await;
+            release((alone, writing), written.as_ref().err(), deadline);
+            written
         });
         let done =
             written.await.map_err(|_| Error::internal("the write broke down: whether it happened is unknown"))??;
@@ -203,38 +220,62 @@ fn unsupported(message: impl Into<String>) -> Error {
     Error::new(Reason::UnsupportedSql, message)
 }
 
+/// The tables that statements change, in lower case.
+#[derive(Default)]
+struct Touched {
+    all: BTreeSet<String>,
+    /// Those of which rows that were there are others now, or gone.
+    rows: BTreeSet<String>,
+}
+
 /// Plans one statement; `changed` are the tables that those before it change.
 async fn plan(
     cluster: &Arc<Cluster>,
     writing: &Writing,
     statement: &TransactStatement,
-    changed: &mut BTreeSet<String>,
+    changed: &mut Touched,
     deadline: Instant,
 ) -> Result<Planned> {
     let TransactStatement { sql, parameters, expectation } = statement;
     let (expectation, given) = (*expectation, parameters.clone());
-    let (what, columns) = match read_write(sql, &cluster.bounds())? {
+    let (what, columns, repeats) = match read_write(sql, &cluster.bounds())? {
         WriteStatement::Change => {
             let (changing, change) = Changing::read(cluster, writing, sql, given, deadline).await?;
             if let Change::Insert(insert) = &change
-                && let Some(table) = changing.reads_of(insert).await?.intersection(changed).next()
+                && let Some(table) = changing.reads_of(insert).await?.intersection(&changed.all).next()
             {
                 return Err(unsupported(format!(
                     "inserting what is read from `{table}`, which a statement before changes, is"
                 )));
             }
-            let what = match changing.plan(&change).await? {
-                Plan::Nothing => What::Nothing,
-                Plan::Parts { parts, together } => What::Parts { parts, together },
-                Plan::Everywhere(statement) => What::Everywhere(statement),
+            let name = change.table().to_ascii_lowercase();
+            let table = changing.table(&name)?;
+            if let Change::Insert(_) = &change
+                && table.key().is_some()
+                && table.rowid_alias.is_some()
+                && changed.rows.contains(&name)
+                && changing.are_several()
+            {
+                // Which rowids other shards have was looked up before the statements in front of it.
+                return Err(unsupported(format!(
+                    "inserting into `{name}`, of which a statement before changes or deletes rows, is"
+                )));
+            }
+            let (what, repeats) = match changing.plan(&change).await? {
+                Plan::Nothing => (What::Nothing, true),
+                Plan::Parts { parts, together, repeats } => (What::Parts { parts, together }, repeats),
+                Plan::Everywhere { statement, repeats } => (What::Everywhere(statement), repeats),
                 Plan::Whole => {
                     return Err(unsupported(
                         "a change that no shard can make alone is not supported beside others; run it by itself",
                     ));
                 }
             };
-            changed.insert(change.table().to_ascii_lowercase());
-            (what, changing.columns)
+            if !matches!(&change, Change::Insert(insert) if insert.upsert.is_none() && insert.or.is_none()) {
+                changed.rows.insert(name.clone());
+            }
+            changed.all.insert(name);
+            (what, changing.columns, repeats)
         }
         WriteStatement::Other(word) if word == "SELECT" || word == "VALUES" => {
             reads(cluster, sql, given, deadline).await?
@@ -249,7 +290,7 @@ async fn plan(
     {
         return Err(Error::new(Reason::Expectation, words));
     }
-    Ok(Planned { what, columns, expectation })
+    Ok(Planned { what, repeats, columns, expectation })
 }
 
 type Columns = Vec<(String, Option<String>)>;
@@ -260,13 +301,18 @@ async fn reads(
     sql: &str,
     given: Vec<(String, Value)>,
     deadline: Instant,
-) -> Result<(What, Columns)> {
+) -> Result<(What, Columns, bool)> {
     let snapshot = cluster.snapshot();
     let session = Session::new(Arc::clone(cluster));
     let prepared = cluster.prepared(&snapshot.catalog, sql, deadline).await?;
     let parameters = order_parameters(&prepared.parameters, given)?;
     let facts = session.facts(&snapshot, sql, &parameters, deadline).await?;
     let shards = match facts.rows_at {
+        RowsAt::Shards(shards) if shards.len() > 1 && facts.is_merged => {
+            return Err(unsupported(
+                "a SELECT of several shards with an order is not supported between other statements",
+            ));
+        }
         RowsAt::Shards(shards) => shards,
         // What no shard has to be asked for, any can say.
         RowsAt::Nowhere => snapshot.topology.any_shard().into_iter().collect(),
@@ -278,7 +324,7 @@ async fn reads(
     };
     let statement = ShardStatement { sql: sql.to_owned(), rows: None, parameters, expectation: None, number: 0 };
     let part = |shard| Part { shard, statements: vec![statement.clone()] };
-    Ok((What::Reads(shards.into_iter().map(part).collect()), prepared.columns.clone()))
+    Ok((What::Reads(shards.into_iter().map(part).collect()), prepared.columns.clone(), facts.repeats))
 }
 
 /// Shards know their own rowids, and those before them were asked for; two statements may yet give the same to two shards.
@@ -292,7 +338,15 @@ fn refuse_same_rowids(planned: &[Planned]) -> Result<()> {
             for rows in statements.iter().filter_map(|statement| statement.rows.as_ref()) {
                 let mut cursor = rows.cursor();
                 while cursor.advance() {
-                    let souk_merge::ValueRef::Integer(id) = cursor.value(*column) else { continue };
+                    let id = match cursor.value(*column) {
+                        ValueRef::Integer(id) => id,
+                        // As the column converts it.
+                        ValueRef::Text(text) => match String::from_utf8_lossy(text).trim().parse() {
+                            Ok(id) => id,
+                            Err(_) => continue,
+                        },
+                        _ => continue,
+                    };
                     if *shards.entry((table.as_str(), id)).or_insert(*shard) != *shard {
                         let message =
                             format!("UNIQUE constraint failed: the rowid {id} of {table} is given to two shards");
@@ -325,7 +379,7 @@ fn lay_out(planned: Vec<Planned>, all: &[u64]) -> Laid {
     let mut by_shard: BTreeMap<u64, Vec<ShardStatement>> = BTreeMap::new();
     let mut shapes = Vec::with_capacity(planned.len());
     let mut places_of: Vec<Vec<(u64, usize)>> = Vec::with_capacity(planned.len());
-    for (number, Planned { what, columns, expectation }) in (1..).zip(planned) {
+    for (number, Planned { what, columns, expectation, .. }) in (1..).zip(planned) {
         let is_read = matches!(what, What::Reads(_));
         let (parts, together, everywhere) = match what {
             What::Nothing => (Vec::new(), Together::Sharded { last: None, rowids: None }, false),

@@ -11,6 +11,7 @@
 //! - `relation`, `compound`, `with`: queries that stand for rows.
 //! - `shapes`, `order`: whole queries.
 //! - `partition`: queries over all rows, and over parts of them.
+//! - `writes`: statements that change rows.
 
 mod cells;
 mod compound;
@@ -30,9 +31,11 @@ mod table;
 mod values;
 mod windows;
 mod with;
+mod writes;
 
 pub use self::partition::{Partition, Recombined, partition};
 pub use self::scene::{Scene, scene};
+pub use self::writes::{StoredRows, Write, WriteScene, write, write_scene};
 
 use self::scene::Relation;
 use self::scope::Source;

@@ -133,7 +133,7 @@ fn relation(design: &Design<'_>) -> Relation {
 }
 
 /// Views: rows, groups, and a join.
-fn views(tables: &[Relation]) -> Vec<(Relation, String)> {
+pub(super) fn views(tables: &[Relation]) -> Vec<(Relation, String)> {
     let rows = |name: &str| tables.iter().find(|table| table.name == name).map_or(0, |table| table.rows);
     let view = |name: &str, columns: &[(&str, Kind)], unique: &[&str], rows: usize| Relation {
         name: name.to_owned(),

@@ -68,24 +68,7 @@ impl Design<'_> {
     }
 
     fn declared(&self, kind: Kind) -> &str {
-        let key = self.key.map_or("", |(_, declared, _)| declared);
-        match kind {
-            Kind::Key | Kind::OtherKey if self.style == Style::Strict => match key {
-                "INTEGER" | "NUMERIC" => "INTEGER",
-                "TEXT" | "VARCHAR(10)" => "TEXT",
-                "REAL" => "REAL",
-                _ => "ANY",
-            },
-            Kind::Key | Kind::OtherKey => key,
-            Kind::Integer => "INTEGER",
-            Kind::Real => "REAL",
-            Kind::Text | Kind::Json => "TEXT",
-            Kind::NoCase => "TEXT COLLATE NOCASE",
-            Kind::RTrim => "TEXT COLLATE RTRIM",
-            Kind::Mixed if self.style == Style::Strict => "ANY",
-            Kind::Mixed => "",
-            Kind::Number | Kind::Any | Kind::Folded => unreachable!("no column of a table"),
-        }
+        declared(kind, self.key.map_or("", |(_, declared, _)| declared), self.style == Style::Strict)
     }
 
     /// The table with its rows. Rows of one shard need not come in the order of their ids.
@@ -116,5 +99,26 @@ impl Design<'_> {
             columns.extend([("y".to_owned(), Kind::Integer), ("z".to_owned(), Kind::Text)]);
         }
         columns
+    }
+}
+
+/// How a column of this kind is declared; a shard key as `key` says.
+pub(super) fn declared(kind: Kind, key: &str, strict: bool) -> &str {
+    match kind {
+        Kind::Key | Kind::OtherKey if strict => match key {
+            "INTEGER" | "NUMERIC" => "INTEGER",
+            "TEXT" | "VARCHAR(10)" => "TEXT",
+            "REAL" => "REAL",
+            _ => "ANY",
+        },
+        Kind::Key | Kind::OtherKey => key,
+        Kind::Integer => "INTEGER",
+        Kind::Real => "REAL",
+        Kind::Text | Kind::Json => "TEXT",
+        Kind::NoCase => "TEXT COLLATE NOCASE",
+        Kind::RTrim => "TEXT COLLATE RTRIM",
+        Kind::Mixed if strict => "ANY",
+        Kind::Mixed => "",
+        Kind::Number | Kind::Any | Kind::Folded => unreachable!("no column of a table"),
     }
 }

@@ -101,6 +101,8 @@ pub(crate) struct Reader {
     place: Arc<Place>,
     scope: Option<Arc<Scope>>,
     snapshot: Option<Snapshot>,
+    /// The schema number of the last snapshot.
+    schema_seen: u64,
     /// The ticket of the statement that runs.
     running: Arc<Mutex<Option<Arc<Ticket>>>>,
     /// Set while statements of the reader's own are compiled and run.
@@ -123,7 +125,16 @@ impl Reader {
         let running: Arc<Mutex<Option<Arc<Ticket>>>> = Arc::default();
         let trusted = Arc::new(AtomicBool::new(false));
         seal(&mut connection, scope.as_deref(), Arc::clone(&running), Arc::clone(&trusted)).map_err(opening)?;
-        Ok(Reader { connection, place: Arc::clone(place), scope, snapshot: None, running, trusted, _counted: counted })
+        Ok(Reader {
+            connection,
+            place: Arc::clone(place),
+            scope,
+            snapshot: None,
+            schema_seen: 0,
+            running,
+            trusted,
+            _counted: counted,
+        })
     }
 
     /// Whether the reader sees exactly what this scope shows.
@@ -154,6 +165,11 @@ impl Reader {
             connection.query_row("SELECT schema_version FROM _souk_shard", [], |row| row.get::<_, i64>(0))
         })?;
         let schema_version = schema_version.cast_unsigned();
+        if self.schema_seen != schema_version {
+            // A statement tells its columns before SQLite notices that it must be compiled anew.
+            self.connection.flush_prepared_statement_cache();
+            self.schema_seen = schema_version;
+        }
         self.snapshot = Some(Snapshot { commits, schema_version });
         Ok(schema_version)
     }

@@ -225,7 +225,10 @@ impl Writer {
     pub(crate) fn try_catch_up(&mut self, log: &SchemaLog) -> Result<(), WriteFault> {
         let fault = |writer: &Writer, error: rusqlite::Error| writer.place.sqlite(Phase::Run, &error);
         self.control("BEGIN IMMEDIATE").map_err(|error| fault(self, error))?;
-        let outcome = self.change_schema(log);
+        let outcome = self.change_schema(log).and_then(|()| match raw::breaks_deferred_constraint(&self.connection) {
+            true => Err(self.place.fault(Reason::Constraint, "FOREIGN KEY constraint failed")),
+            false => Ok(()),
+        });
         self.roll_back().map_err(|error| WriteFault { fault: fault(self, error), close: true })?;
         Ok(outcome?)
     }

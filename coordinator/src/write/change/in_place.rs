@@ -24,7 +24,9 @@ impl Changing<'_> {
             {
                 return Ok(Plan::Whole);
             }
-            (Distribution::Replicated, _) => return Ok(Plan::Everywhere(self.itself())),
+            (Distribution::Replicated, _) => {
+                return Ok(Plan::Everywhere { statement: self.itself(), repeats: facts.repeats });
+            }
             // No shard has such a key.
             (Distribution::Sharded { .. }, RowsAt::Nowhere) => return Ok(Plan::Nothing),
             (Distribution::Sharded { .. }, RowsAt::Shards(shards)) => {
@@ -37,7 +39,7 @@ impl Changing<'_> {
         }
         let statement = self.itself();
         let part = |shard| Part { shard, statements: vec![statement.clone()] };
-        Ok(Plan::Parts { parts: shards.into_iter().map(part).collect(), together })
+        Ok(Plan::Parts { parts: shards.into_iter().map(part).collect(), together, repeats: facts.repeats })
     }
 
     /// Whether shards with the same rows may do it otherwise, since each has a plan of its own: which of several rows are meant, or are in the way, is decided

@@ -52,7 +52,10 @@ impl Changing<'_> {
             return Ok(Plan::Whole);
         }
         match table.distribution {
-            Distribution::Replicated => Ok(Plan::Everywhere(self.insert_statement(table, insert, &columns, rows))),
+            Distribution::Replicated => Ok(Plan::Everywhere {
+                statement: self.insert_statement(table, insert, &columns, rows),
+                repeats: !is_unrepeated,
+            }),
             Distribution::Sharded { .. } => {
                 let Some((parts, together)) = self.by_shard(table, insert, &columns, rows, all_new).await? else {
                     return Ok(Plan::Whole);
@@ -60,7 +63,7 @@ impl Changing<'_> {
                 if parts.len() > 1 && is_unrepeated {
                     return Ok(Plan::Whole);
                 }
-                Ok(Plan::Parts { parts, together })
+                Ok(Plan::Parts { parts, together, repeats: !is_unrepeated })
             }
         }
     }

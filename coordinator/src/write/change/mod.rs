@@ -15,6 +15,7 @@ mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
@@ -64,10 +65,10 @@ pub(super) enum Together {
 pub(super) enum Plan {
     /// There is no row.
     Nothing,
-    /// Shards do it by themselves, one statement each.
-    Parts { parts: Vec<Part>, together: Together },
+    /// Shards do it by themselves, one statement each. `repeats`: run again, it does the same.
+    Parts { parts: Vec<Part>, together: Together, repeats: bool },
     /// Every shard does it.
-    Everywhere(ShardStatement),
+    Everywhere { statement: ShardStatement, repeats: bool },
     /// No shard can do it alone.
     Whole,
 }
@@ -99,8 +100,8 @@ async fn change_once(
     let (changing, change) = Changing::read(cluster, writing, text, given, deadline).await?;
     match changing.plan(&change).await? {
         Plan::Nothing => Ok(changing.nothing()),
-        Plan::Parts { parts, together } => changing.run(parts, together).await,
-        Plan::Everywhere(statement) => changing.run_everywhere(statement).await,
+        Plan::Parts { parts, together, .. } => changing.run(parts, together).await,
+        Plan::Everywhere { statement, .. } => changing.run_everywhere(statement).await,
         Plan::Whole => changing.whole(changing.table(change.table())?, &change).await,
     }
 }
@@ -154,7 +155,7 @@ impl<'c> Changing<'c> {
 }
 
 impl Changing<'_> {
-    fn table(&self, name: &str) -> Result<&TableInfo> {
+    pub(super) fn table(&self, name: &str) -> Result<&TableInfo> {
         let table = self.snapshot.catalog.schema.table(name);
         table.ok_or_else(|| unsupported(format!("writing to `{name}`, which is no table, is not supported")))
     }
@@ -167,7 +168,7 @@ impl Changing<'_> {
     }
 
     /// Whether there is more than one shard.
-    fn are_several(&self) -> bool {
+    pub(super) fn are_several(&self) -> bool {
         self.snapshot.topology.shard_count() > 1
     }
 
@@ -222,8 +223,9 @@ impl Changing<'_> {
         let (nodes, held) = (Arc::clone(&self.cluster.nodes), (alone, Arc::clone(&self.writing)));
         // Held until it is over, also when the client goes away.
         let written = tokio::spawn(async move {
-            let _held = held;
-            nodes.write(&node, request).await
+            let written = nodes.write(&node, request).await;
+            release(held, written.as_ref().err(), deadline);
+            written
         });
         let written =
             written.await.map_err(|_| Error::internal("the write broke down: whether it happened is unknown"))?;
@@ -233,6 +235,19 @@ impl Changing<'_> {
     /// The outcome of a statement that no row was there for.
     fn nothing(&self) -> Executed {
         Executed { columns: self.columns.clone(), ..Executed::at(self.snapshot.catalog.version) }
+    }
+}
+
+/// How much longer than its deadline a write may take that nobody hears of any more.
+const DOUBT_MAX: Duration = Duration::from_secs(5);
+
+/// Lets go of what a write held. One of which nobody knows whether it happened may still be on its way, until its deadline.
+pub(super) fn release(held: impl Send + 'static, failed: Option<&Error>, deadline: Instant) {
+    if failed.is_some_and(|error| error.message.contains("unknown")) {
+        tokio::spawn(async move {
+            tokio::time::sleep_until(deadline + DOUBT_MAX).await;
+            drop(held);
+        });
     }
 }
 

@@ -87,8 +87,10 @@ impl Writer {
     }
 
     /// Runs the statements of a request in the transaction that is open. Foreign keys of a statement that is run for each of several rows speak at the end of the
-    /// request: a row may name one that comes behind it, as in a statement of all of them. Only there, since RESTRICT is not heard then.
+    /// request: a row may name one that comes behind it, as in a statement of all of them. Only from there on, since RESTRICT is not heard then.
     pub(super) fn run_statements(&self, request: &WriteRequest) -> Outcome {
+        // Nothing is broken yet: the requests before it have been asked.
+        self.control("PRAGMA defer_foreign_keys = OFF").map_err(|error| self.place.sqlite(Phase::Run, &error))?;
         self.client.trusted.store(false, Ordering::Relaxed);
         *self.client.ticket.lock() = Some(Arc::clone(&request.ticket));
         let mut bytes_left = request.bytes_max;
@@ -108,15 +110,16 @@ impl Writer {
         outcome
     }
 
+    /// Lets foreign keys wait for the end of the request from a statement on that is run for several rows. Never back within a request: that would forgive what
+    /// is broken by then.
     fn defer(&self, statement: &WriteStatement) -> Result<(), Fault> {
-        let switch = match &statement.rows {
-            Some(rows) if rows.rows() > 1 => "PRAGMA defer_foreign_keys = ON",
-            Some(_) | None => "PRAGMA defer_foreign_keys = OFF",
-        };
+        if statement.rows.as_ref().is_none_or(|rows| rows.rows() <= 1) {
+            return Ok(());
+        }
         let is_trusted = self.client.trusted.swap(true, Ordering::Relaxed);
-        let switched = self.control(switch).map_err(|error| self.place.sqlite(Phase::Run, &error));
+        let switched = self.control("PRAGMA defer_foreign_keys = ON");
         self.client.trusted.store(is_trusted, Ordering::Relaxed);
-        switched
+        switched.map_err(|error| self.place.sqlite(Phase::Run, &error))
     }
 
     fn run_statement(
