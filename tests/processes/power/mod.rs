@@ -13,7 +13,7 @@
 //! - Node and coordinator run on one machine: they lose power together.
 //!
 //! Not modelled: disks that lie about syncs, decay, syncs that fail, loss of the folders that `--data` names, node and coordinator that lose
-//! power apart from each other.
+//! power apart from each other, cuts while the two make their own files at their first start.
 //!
 //! - `workload`: the statements; `record`: how they are run; `trace`: what the processes called meanwhile.
 //! - `disk`: files as histories; `image`, `cut`: what a cut leaves of them; `moments`: when the power is cut.
@@ -45,7 +45,7 @@ fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |number| number.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// `SOUK_CUTS`: how many outcomes of each cut are read. Processes recover from six times as many cuts.
+/// `SOUK_CUTS`: how many outcomes of each cut are read. Processes recover from four times as many cuts.
 fn outcomes() -> u64 {
     number("SOUK_CUTS", 20)
 }

@@ -39,6 +39,8 @@ pub(crate) struct Recording {
     pub(crate) calls: Vec<Call>,
     pub(crate) made: Vec<Made>,
     pub(crate) sent: Vec<Sent>,
+    /// When both processes had made their own files.
+    pub(crate) ready: u64,
     /// When the tables were there.
     pub(crate) from: u64,
     /// As they are at the end.
@@ -99,6 +101,9 @@ async fn try_record(strace: &str, seed: u64) -> Option<Recording> {
     recorded.start_node();
     recorded.start_coordinator();
     let client = Client::new(&recorded.coordinator.0);
+    // Answered only when both have made their own files.
+    client.status().await;
+    let ready = now();
     let mut made = Vec::new();
     for sql in setup() {
         let sent = now();
@@ -129,7 +134,7 @@ async fn try_record(strace: &str, seed: u64) -> Option<Recording> {
     stop(&mut recorded.node);
     sent.sort_by_key(|sent| sent.statement.number);
     let calls = trace::read(&recorded.prefix(), &recorded.root, until)?;
-    Some(Recording { calls, made, sent, from, files, root: recorded.root, _folder: folder })
+    Some(Recording { calls, made, sent, ready, from, files, root: recorded.root, _folder: folder })
 }
 
 async fn send(client: &Client, statement: Statement) -> Sent {
