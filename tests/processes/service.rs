@@ -83,6 +83,14 @@ impl Service {
         self.wait()
     }
 
+    /// As [`Service::kill`], of the one process that runs under another command.
+    pub(crate) fn kill_traced(mut self) {
+        let number = self.child.id();
+        let traced = std::fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap();
+        assert!(Command::new("kill").args(["-9", traced.trim()]).status().unwrap().success());
+        self.child.wait().unwrap();
+    }
+
     /// SIGKILL: nothing is flushed, nobody is told.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

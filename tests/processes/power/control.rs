@@ -17,7 +17,8 @@ use super::{
 /// Were the logs of shards not synced, acknowledged rows would be lost: reading of files sees it.
 pub(super) fn without_syncs_of_shards(recording: &Recording, moments: &Moments, seed: u64) {
     let is_log = |path: &Path| is_named(path, ".db-wal") && path.starts_with(node_folder(&recording.root));
-    let disk = Disk::new(&recording.folders(), &recording.calls, |path| !is_log(path));
+    let disk =
+        Disk::new(&recording.folders(), &recording.calls, |path, span| span.end < recording.from || !is_log(path));
     let (mut images, mut files) = (Images::default(), Files::new());
     let wrong = moments.all.iter().find_map(|at| {
         let found = Cut { at: *at, outcome: 0, seed }.files(&disk, &recording.folders(), &mut images);
@@ -29,7 +30,7 @@ pub(super) fn without_syncs_of_shards(recording: &Recording, moments: &Moments, 
 
 /// Were the ledger not synced, a transaction would be half done: recovery sees it, where one shard has done its part and another waits.
 pub(super) async fn without_syncs_of_the_ledger(recording: &Arc<Recording>, moments: &Moments, seed: u64) {
-    let disk = Disk::new(&recording.folders(), &recording.calls, |path| !is_named(path, "ledger.db-wal"));
+    let disk = Disk::new(&recording.folders(), &recording.calls, |path, _| !is_named(path, "ledger.db-wal"));
     let (mut images, mut files) = (Images::default(), Files::new());
     let is_open = |cut: &Cut| {
         let found = cut.files(&disk, &recording.folders(), &mut images);

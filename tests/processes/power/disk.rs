@@ -71,14 +71,14 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Folders that are there from the beginning, durably, and what was done below them. Syncs of files that `is_synced` denies are left
+    /// Folders that are there from the beginning, durably, and what was done below them. Syncs that `is_synced` denies are left
     /// out: so it would be without them.
-    pub(crate) fn new(folders: &[PathBuf], calls: &[Call], is_synced: impl Fn(&Path) -> bool) -> Disk {
+    pub(crate) fn new(folders: &[PathBuf], calls: &[Call], is_synced: impl Fn(&Path, Span) -> bool) -> Disk {
         let folders = folders.iter().map(|folder| (folder.clone(), Folder::default())).collect();
         let mut disk = Disk { inodes: Vec::new(), folders, syncs: Vec::new(), live: BTreeMap::new() };
         for Call { span, act } in calls {
             match act {
-                Act::Sync { path } if !is_synced(path) => {}
+                Act::Sync { path } if !is_synced(path, *span) => {}
                 act => disk.note(*span, act),
             }
         }

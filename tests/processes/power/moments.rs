@@ -33,6 +33,8 @@ impl Moments {
             moments.extend((0..BETWEEN).map(|_| changes[chance.below(changes.len() as u64) as usize]));
         }
         moments.extend(disk.names_changed().filter(|at| *at < recording.from));
+        // A node that was cut off while it made its own file says so and wants an empty folder.
+        moments.retain(|at| *at >= recording.ready);
         let (before, all): (Vec<u64>, Vec<u64>) = moments.into_iter().partition(|at| *at < recording.from);
         let makes = |sent: &&Sent| disk.names_changed().any(|at| is_during(sent, at));
         let makers: Vec<&Sent> = recording.sent.iter().filter(makes).collect();

@@ -1,6 +1,6 @@
 //! SQLite reads the files of every outcome of every cut.
 
-use std::{path::Display, path::Path, time::Instant};
+use std::time::Instant;
 
 use super::{
     cut::{Cut, Found},
@@ -10,7 +10,7 @@ use super::{
     image::Images,
     outcomes,
     record::Recording,
-    say,
+    say, short,
     workload::shown,
 };
 
@@ -53,8 +53,4 @@ pub(super) fn read_one(recording: &Recording, files: &mut Files, found: &Found, 
         }
     }
     Ok(waits)
-}
-
-fn short<'n>(recording: &Recording, name: &'n Path) -> Display<'n> {
-    name.strip_prefix(&recording.root).unwrap_or(name).display()
 }

@@ -1,13 +1,15 @@
 //! One node and one coordinator under `strace`, and what a client was told when.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures::future::join_all;
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use super::{
     trace::{self, Call, OPTIONS},
@@ -37,8 +39,12 @@ pub(crate) struct Recording {
     pub(crate) calls: Vec<Call>,
     pub(crate) made: Vec<Made>,
     pub(crate) sent: Vec<Sent>,
+    /// When both processes had made their own files.
+    pub(crate) ready: u64,
     /// When the tables were there.
     pub(crate) from: u64,
+    /// As they are at the end.
+    pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
     /// Below which all files lie, each process's in its own folder.
     pub(crate) root: PathBuf,
     _folder: TempDir,
@@ -68,7 +74,22 @@ struct Recorded {
 
 const ANY: &str = "127.0.0.1:0";
 
+/// A node may end while one of its threads still closes a file: then all is recorded anew.
+const ATTEMPTS: usize = 5;
+
+/// How long after the last statement no process writes any more.
+const IDLE_AFTER: Duration = Duration::from_millis(500);
+
 pub(crate) async fn record(strace: &str, seed: u64) -> Recording {
+    for _ in 0..ATTEMPTS {
+        if let Some(recording) = try_record(strace, seed).await {
+            return recording;
+        }
+    }
+    panic!("each of {ATTEMPTS} times a process ended amidst a call");
+}
+
+async fn try_record(strace: &str, seed: u64) -> Option<Recording> {
     let folder = tempfile::tempdir().expect("a folder");
     // The kernel tells paths without links.
     let root = folder.path().canonicalize().expect("a folder has a path").join("disk");
@@ -80,6 +101,9 @@ pub(crate) async fn record(strace: &str, seed: u64) -> Recording {
     recorded.start_node();
     recorded.start_coordinator();
     let client = Client::new(&recorded.coordinator.0);
+    // Answered only when both have made their own files.
+    client.status().await;
+    let ready = now();
     let mut made = Vec::new();
     for sql in setup() {
         let sent = now();
@@ -97,17 +121,20 @@ pub(crate) async fn record(strace: &str, seed: u64) -> Recording {
                 stop(&mut recorded.node);
                 recorded.start_node();
             }
-            Step::RestartCoordinator => {
-                stop(&mut recorded.coordinator);
+            Step::KillCoordinator => {
+                sleep(IDLE_AFTER).await;
+                kill(&mut recorded.coordinator);
                 recorded.start_coordinator();
             }
         }
     }
+    sleep(IDLE_AFTER).await;
+    let (until, files) = (now(), read_below(&recorded.root));
     stop(&mut recorded.coordinator);
     stop(&mut recorded.node);
     sent.sort_by_key(|sent| sent.statement.number);
-    let calls = trace::read(&recorded.prefix(), &recorded.root);
-    Recording { calls, made, sent, from, root: recorded.root, _folder: folder }
+    let calls = trace::read(&recorded.prefix(), &recorded.root, until)?;
+    Some(Recording { calls, made, sent, ready, from, files, root: recorded.root, _folder: folder })
 }
 
 async fn send(client: &Client, statement: Statement) -> Sent {
@@ -146,6 +173,25 @@ fn start(strace: &str, prefix: &Path, arguments: &[String]) -> Service {
 fn stop((_, service): &mut (String, Option<Service>)) {
     let (code, said) = service.take().expect("it runs").stop();
     assert_eq!(code, Some(0), "{said}");
+}
+
+/// While it is idle: none of its calls is cut off. (A coordinator that stops in good order may end while its files are being closed.)
+fn kill((_, service): &mut (String, Option<Service>)) {
+    service.take().expect("it runs").kill_traced();
+}
+
+/// All files, without the memory that connections share.
+fn read_below(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let (mut files, mut open) = (BTreeMap::new(), vec![root.to_owned()]);
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+        } else if !trace::is_shared_memory(&path) {
+            let bytes = fs::read(&path).expect("a file");
+            files.insert(path, bytes);
+        }
+    }
+    files
 }
 
 pub(crate) fn node_arguments(listen: &str, root: &Path) -> Vec<String> {

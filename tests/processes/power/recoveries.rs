@@ -31,7 +31,7 @@ pub(super) async fn recover_some(
     let began = Instant::now();
     let mut chance = Chance(seed | 1);
     let mut cuts = Vec::new();
-    for number in 0..outcomes() * 3 {
+    for number in 0..outcomes() * 4 {
         let moments = match number % 4 {
             0 if !open.is_empty() => {
                 cuts.push(open.swap_remove(chance.below(open.len() as u64) as usize));

@@ -53,7 +53,10 @@ pub(crate) async fn check_beginning(recording: &Recording, found: &Found, at: u6
     let (_node, coordinator) = start(folder.path())?;
     let client = Client::new(&coordinator.address.to_string());
     for Made { sql, sent, acknowledged } in &recording.made {
-        let was_there = !make(&client, sql).await?;
+        let was_there = match make(&client, sql).await {
+            Ok(is_made) => !is_made,
+            Err(wrong) => return Err(format!("{wrong}; the coordinator ended so: {:?}", coordinator.stop())),
+        };
         if was_there && *sent > at || !was_there && *acknowledged <= at {
             return Err(format!("`{sql}` is there: {was_there}; acknowledged: {}", *acknowledged <= at));
         }
@@ -68,11 +71,11 @@ pub(crate) async fn check_beginning(recording: &Recording, found: &Found, at: u6
 async fn make(client: &Client, sql: &str) -> Result<bool, String> {
     let until = Instant::now() + PATIENCE;
     loop {
-        match client.execute(sql).await {
+        match client.try_execute(sql).await {
             Ok(_) => return Ok(true),
-            Err((Reason::Constraint, _)) => return Ok(false),
-            Err((_, message)) if message.contains("already exists") => return Ok(false),
-            Err((Reason::SchemaMismatch | Reason::Overloaded, _)) if Instant::now() < until => {}
+            Err(Some((Reason::Constraint, _))) => return Ok(false),
+            Err(Some((_, message))) if message.contains("already exists") => return Ok(false),
+            Err(Some((Reason::SchemaMismatch | Reason::Overloaded, _))) if Instant::now() < until => {}
             Err(refusal) => return Err(format!("`{sql}`: {refusal:?}")),
         }
         sleep(Duration::from_millis(20)).await;

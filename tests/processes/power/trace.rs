@@ -63,19 +63,24 @@ pub(crate) const OPTIONS: [&str; 9] = [
      sync_file_range,msync,copy_file_range,sendfile,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir",
 ];
 
-/// The calls on files below `root` that all threads of all processes made, in the order in which they ended.
-pub(crate) fn read(prefix: &Path, root: &Path) -> Vec<Call> {
+/// The calls on files below `root` that all threads of all processes made until some time, in the order in which they ended. None when a
+/// process ended amidst one of them: whether that has happened is not recorded.
+pub(crate) fn read(prefix: &Path, root: &Path, until: u64) -> Option<Vec<Call>> {
     let folder = prefix.parent().expect("records lie in a folder");
     let mut calls = Vec::new();
     for file in fs::read_dir(folder).expect("the folder of records") {
         let file = file.expect("a record").path();
         if file.file_stem() == prefix.file_name() {
             let text = fs::read_to_string(&file).expect("a record is text");
-            calls.extend(text.lines().filter_map(|line| Line::parse(line)?.call(root)));
+            let lines = || text.lines().filter(|line| Line::began(line).is_some_and(|began| began <= until));
+            if lines().any(|line| Line::cut_off(line).is_some_and(|line| line.is_below(root))) {
+                return None;
+            }
+            calls.extend(lines().filter_map(|line| Line::parse(line)?.call(root)));
         }
     }
     calls.sort_by_key(|call| call.span.end);
-    calls
+    Some(calls)
 }
 
 /// `TIME NAME(ARGUMENT, ...) = RESULT <DURATION>`. Strings and paths are in hex, so that the marks between are unmistakable.
@@ -87,6 +92,10 @@ struct Line<'l> {
 }
 
 impl<'l> Line<'l> {
+    fn began(line: &str) -> Option<u64> {
+        nanoseconds(line.split_once(' ')?.0)
+    }
+
     /// None for what is no call, and for a call that failed.
     fn parse(line: &'l str) -> Option<Line<'l>> {
         let (begin, rest) = line.split_once(' ')?;
@@ -100,6 +109,21 @@ impl<'l> Line<'l> {
         let span = Span { begin, end: begin + nanoseconds(took)? };
         let arguments = arguments.trim_end().strip_suffix(')')?.split(", ").collect();
         Some(Line { span, name, arguments, result })
+    }
+
+    /// A call amidst which the process ended: it has no result.
+    fn cut_off(line: &'l str) -> Option<Line<'l>> {
+        let (_, rest) = line.split_once(' ')?;
+        let (name, rest) = rest.split_once('(')?;
+        let arguments = rest
+            .strip_suffix(" <unfinished ...>")
+            .or_else(|| rest.strip_suffix('?')?.rsplit_once(" = ").map(|(before, _)| before))?;
+        let arguments = arguments.trim_end().trim_end_matches(')').split(", ").collect();
+        Some(Line { span: Span { begin: 0, end: 0 }, name, arguments, result: "" })
+    }
+
+    fn is_below(&self, root: &Path) -> bool {
+        self.descriptor(root).is_some() || self.paths(root).is_some()
     }
 
     /// None when it is about no file below the root.
@@ -120,8 +144,7 @@ impl<'l> Line<'l> {
             "unlink" | "unlinkat" => Act::Unlink { file: self.paths(root)?.remove(0) },
             "mkdir" | "mkdirat" => Act::MakeFolder { folder: self.paths(root)?.remove(0) },
             other => {
-                let is_ours = self.descriptor(root).is_some() || self.paths(root).is_some();
-                assert!(!is_ours, "`{other}` on a file of ours is not modelled: {:?}", self.arguments[0]);
+                assert!(!self.is_below(root), "`{other}` on a file of ours is not modelled: {:?}", self.arguments[0]);
                 return None;
             }
         };
@@ -168,9 +191,12 @@ fn path_from(bytes: Vec<u8>) -> PathBuf {
 }
 
 /// The memory that connections share is no part of the disk: after a power cut nobody believes it.
+pub(super) fn is_shared_memory(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"-shm")
+}
+
 fn below(root: &Path, path: PathBuf) -> Option<PathBuf> {
-    let is_shared_memory = path.as_os_str().as_encoded_bytes().ends_with(b"-shm");
-    (path.starts_with(root) && !is_shared_memory).then_some(path)
+    (path.starts_with(root) && !is_shared_memory(&path)).then_some(path)
 }
 
 /// The bytes of `\x2f\x74...`, with or without quotes.

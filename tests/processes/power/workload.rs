@@ -45,9 +45,9 @@ pub(crate) struct Statement {
 pub(super) enum Step {
     /// Sent at once.
     Send(Vec<Statement>),
-    /// Closing a shard or the ledger moves its log into its file.
+    /// Closing a shard moves its log into its file.
     RestartNode,
-    RestartCoordinator,
+    KillCoordinator,
 }
 
 pub(super) fn steps(seed: u64) -> Vec<Step> {
@@ -57,7 +57,7 @@ pub(super) fn steps(seed: u64) -> Vec<Step> {
         steps.extend(writer.round());
         steps.push(match round {
             0 => Step::RestartNode,
-            1 => Step::RestartCoordinator,
+            1 => Step::KillCoordinator,
             _ => Step::Send(vec![writer.schema_change()]),
         });
     }
