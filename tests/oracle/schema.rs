@@ -52,6 +52,9 @@ fn columns_and_tables_come_and_go_under_writes() {
             format!("INSERT INTO sales VALUES ('v1', {}, 1, 1, 1), ('v2', {}, 1, 1, 1)", 5000 + number, 6000 + number);
         cluster.execute(&insert, &none()).expect("a row on two shards");
         cluster.execute(sql, &none()).expect(sql);
+        // A statement that readers have kept has the columns that there are now.
+        let row = cluster.query("SELECT * FROM products WHERE vendor_id = 'v1' AND id = 1", &none()).expect("a row");
+        assert_eq!(row.rows[0].len(), if (0..4).contains(&number) { 9 } else { 8 }, "{sql}");
         let status = cluster.status();
         assert!(status.nodes.iter().all(|node| node.schema_version == status.schema_version), "{sql}");
         assert!(status.nodes.iter().all(|node| node.shards_at_schema == node.shards_held), "{sql}");

@@ -208,7 +208,24 @@ fn what_cannot_stand_in_a_transaction_is_refused_by_name() {
     let oracle = market(&[Layout::Ring(7)]);
     let cluster = &oracle.clusters[0].1;
     let id = "x".repeat(129);
-    let refused: [(&[Wanted], &str, Reason); 9] = [
+    let refused: [(&[Wanted], &str, Reason); 12] = [
+        (
+            &[
+                ("UPDATE products SET name = CURRENT_TIMESTAMP WHERE vendor_id = 'v1'", None),
+                ("UPDATE products SET stock = 1 WHERE vendor_id = 'v2'", None),
+            ],
+            "statement 1: the clock or chance",
+            Reason::UnsupportedSql,
+        ),
+        (&[("SELECT vendor_id FROM products ORDER BY stock", None)], "with an order", Reason::UnsupportedSql),
+        (
+            &[
+                ("DELETE FROM products WHERE vendor_id = 'v1' AND id = 1", None),
+                ("INSERT OR IGNORE INTO products(vendor_id, id) VALUES ('v2', 1)", None),
+            ],
+            "statement 2: inserting into `products`",
+            Reason::UnsupportedSql,
+        ),
         (&[], "no statements", Reason::InvalidArgument),
         (
             &[("UPDATE products SET stock = 1", None), ("UPDATE products SET id = id + 1000", None)],
@@ -246,6 +263,9 @@ fn what_cannot_stand_in_a_transaction_is_refused_by_name() {
         assert_eq!(failure.reason, Some(reason), "{statements:?}: {failure:?}");
         assert!(failure.message.contains(words), "{statements:?}: {failure:?}");
     }
+    let clock: &[Wanted] = &[("UPDATE products SET name = CURRENT_TIMESTAMP WHERE vendor_id = 'v1'", None)];
+    let failure = cluster.transact(request("named", clock)).expect_err("it would be run twice");
+    assert_eq!(failure.reason, Some(Reason::UnsupportedSql), "{failure:?}");
     let failure = cluster.transact(request(&id, &[("DELETE FROM sales", None)])).expect_err("a long name");
     assert_eq!(failure.reason, Some(Reason::InvalidArgument), "{failure:?}");
     oracle.exact(EVERY);

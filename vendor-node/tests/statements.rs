@@ -271,6 +271,22 @@ async fn what_a_constraint_refuses_is_not_promised() {
     let (whole, broken) = tokio::join!(first.write(whole), second.write(broken));
     assert_eq!(whole.unwrap().into_inner().outcomes[0].rows_affected, 2);
     assert_eq!(refusal(broken.unwrap_err()).0, Reason::Constraint);
+    // A statement behind one that waits forgives nothing.
+    let mut broken = rows(&[[5, 6], [7, 8]]);
+    broken.statements.push(statement("UPDATE products SET price = 0", &[]));
+    assert_eq!(refusal(served.client.write(broken).await.unwrap_err()).0, Reason::Constraint);
+    // Nor does the trial of a schema change.
+    let drop = ["DROP TABLE tree"];
+    let log = common::log(&[&schema[..], &more, &drop].concat());
+    let orphan = v1::WriteRequest { schema_version: 3, ..part(1, "INSERT INTO parent VALUES (1)") };
+    served.client.write(orphan).await.unwrap();
+    let child = v1::WriteRequest { schema_version: 3, ..part(1, "INSERT INTO child VALUES (1, 1)") };
+    served.client.write(child).await.unwrap();
+    let trial = |schema| v1::ApplySchemaRequest { schema, trial: true };
+    assert_eq!(served.client.apply_schema(trial(log)).await.unwrap().into_inner().failed, []);
+    let log = common::log(&[&schema[..], &more, &["DROP TABLE parent"]].concat());
+    let failed = served.client.apply_schema(trial(log)).await.unwrap().into_inner().failed;
+    assert!(failed.len() == 1 && failed[0].reason == "CONSTRAINT", "{failed:?}");
     served.stop().await;
 }
 

@@ -95,7 +95,12 @@ impl Author<'_> {
         };
         let collides = conflict.has_upsert || !matches!(conflict.verb, "INSERT" | "INSERT OR ABORT");
         match self.random().below(100) {
-            0..3 if columns.is_empty() && !conflict.has_upsert && !(self.has_rowid() && self.target.key().is_some()) => Rows { node: leaf("DEFAULT VALUES"), in_order: true },
+            0..3 if columns.is_empty()
+                && !conflict.has_upsert
+                && !(self.has_rowid() && self.target.key().is_some()) =>
+            {
+                Rows { node: leaf("DEFAULT VALUES"), in_order: true }
+            }
             0..65 => self.values(&all, collides),
             _ => self.query(&all, collides),
         }
