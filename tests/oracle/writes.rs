@@ -69,6 +69,7 @@ fn rows_of_one_key_are_changed_as_in_one_database() {
         "INSERT INTO products(vendor_id, id) VALUES (NULL, 4000), (NULL, 4001)",
         "INSERT INTO products(vendor_id, id) VALUES ('a vendor of its own', 4002)",
         "INSERT INTO products(vendor_id, id, name) VALUES ('v1', 4003, 'it''s; RETURNING') -- RETURNING id",
+        "INSERT INTO products(vendor_id, rowid, name) VALUES ('v1', 4010, 'by rowid') RETURNING oid, id",
         "UPDATE products SET stock = stock + 1 WHERE vendor_id = 'v1'",
         "UPDATE products SET (stock, price) = (7, price * 2), name = upper(name) WHERE vendor_id = 'v1' AND id > 1000 RETURNING id, price",
         "UPDATE products AS p SET name = (SELECT label FROM categories WHERE category = p.stock) WHERE p.vendor_id = 'v2'",

@@ -181,9 +181,16 @@ impl Changing<'_> {
     }
 }
 
+/// The columns that rows are given for. The rowid is called as its column, where it has one.
 fn columns(table: &TableInfo, insert: &Insert) -> Vec<String> {
+    let alias = table.rowid_alias.map(|alias| &table.columns[alias].name);
+    let is_rowid = |name: &str| ["rowid", "_rowid_", "oid"].iter().any(|known| name.eq_ignore_ascii_case(known));
+    let column = |name: &String| match (table.column(name), alias) {
+        (None, Some(alias)) if is_rowid(name) => alias.clone(),
+        _ => name.clone(),
+    };
     if !insert.columns.is_empty() {
-        return insert.columns.clone();
+        return insert.columns.iter().map(column).collect();
     }
     let columns = table.columns.iter().filter(|column| !column.generated && !column.hidden);
     columns.map(|column| column.name.clone()).collect()
