@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::setting::setting;
 use crate::support::{
-    Layout, Oracle, Outcome, Random, StoredRows, Table, Write, WriteScene, changed, shrink_write, stored_rows, write,
-    write_scene,
+    Layout, Oracle, Outcome, Random, StoredRows, Table, Write, WriteScene, changed, replicas_difference, shrink_write,
+    stored_rows, write, write_scene,
 };
 use crate::tally::{Examples, note, show};
 
@@ -137,6 +137,11 @@ impl Run {
                 }
                 course.begin_anew();
             }
+        }
+        if let Some(what) = replicas_difference(&course.oracle, &course.scene) {
+            let failure = format!("{}: replicated rows are not the same\n  {what}", course.replay(statements));
+            eprintln!("{failure}\n");
+            self.tally().failures.push(failure);
         }
     }
 

@@ -4,11 +4,11 @@ use souk_merge::{Batch, Value};
 use souk_proto::{Reason, v1};
 
 use super::cluster::{Cluster, Failure};
-use super::generate::{StoredRows, Write};
+use super::generate::{StoredRows, Write, WriteScene};
 use super::oracle::Oracle;
 use super::plain::{Change, Plain};
 use super::table::Table;
-use super::values::{none, show_rows};
+use super::values::{none, positional, show_rows};
 
 /// What became of a statement.
 #[derive(Debug)]
@@ -86,13 +86,17 @@ fn undo(plain: &Plain) {
 fn difference(write: &Write, expected: &Change, got: v1::ExecuteResponse) -> Option<String> {
     let (rows, changed, inserted) = expected;
     let returned = got.batch.map_or_else(Vec::new, |batch| Batch::try_from(batch).expect("a batch").into_rows());
-    let names: Vec<String> = got.columns.into_iter().map(|column| column.name).collect();
+    let (names, declared): (Vec<String>, Vec<String>) =
+        got.columns.into_iter().map(|column| (column.name, column.declared_type)).unzip();
     if sorted(&returned) != sorted(&rows.rows) {
         let (returned, expected) = (show_rows(&returned), show_rows(&rows.rows));
         return Some(format!("returns\n{returned}\n  where SQLite returns\n{expected}"));
     }
     if names != rows.names {
         return Some(format!("names {names:?} instead of {:?}", rows.names));
+    }
+    if declared != rows.declared {
+        return Some(format!("declared types {declared:?} instead of {:?}", rows.declared));
     }
     if got.rows_affected != *changed {
         return Some(format!("changes {} rows instead of {changed}", got.rows_affected));
@@ -107,6 +111,18 @@ fn sorted(rows: &[Vec<Value>]) -> Vec<String> {
     let mut rows: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
     rows.sort();
     rows
+}
+
+/// How what some shard has of the replicated tables differs, of the shards of these keys.
+pub fn replicas_difference(oracle: &Oracle, scene: &WriteScene) -> Option<String> {
+    let replicated = scene.scene.tables.iter().filter(|table| table.shard_key.is_none());
+    let cases = replicated.flat_map(|table| scene.all_keys().map(move |key| (table, key)));
+    let mut differences = cases.flat_map(|(table, key)| {
+        let name = &table.name;
+        let sql = format!("SELECT DISTINCT {name}.* FROM {name}, t WHERE t.k IS ?1");
+        oracle.differences(&sql, &positional([key.clone()]))
+    });
+    differences.next()
 }
 
 /// The first table of which the cluster has other rows.

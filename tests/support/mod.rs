@@ -36,7 +36,7 @@ mod random;
 mod shrink;
 mod shrink_write;
 
-pub use changes::{Outcome, changed, stored_rows};
+pub use changes::{Outcome, changed, replicas_difference, stored_rows};
 pub use cluster::{Answer, Cluster, Failure, Load, Options};
 pub use expected::Expected;
 pub use expression::{Node, Places};

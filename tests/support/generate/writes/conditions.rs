@@ -34,6 +34,7 @@ impl Author<'_> {
         let key = self.column(name);
         let mut literal = || {
             let key = self.any_key(kind);
+            let key = self.as_given(kind, key);
             self.literal(key)
         };
         let nodes: Vec<Node> = (0..3).map(|_| literal()).collect();

@@ -8,7 +8,7 @@ use super::super::SUBQUERIES_MAX;
 use super::super::cells::Kind;
 use super::super::from::Clause;
 use super::returning::Returns;
-use super::switches::LAST_ROWID_IS_RIGHT_WHEN_THE_LAST_ROW_IS_LEFT_OUT;
+use super::switches::{INSERT_NAMES_THE_ROWID, LAST_ROWID_IS_RIGHT_WHEN_THE_LAST_ROW_IS_LEFT_OUT};
 use super::{Author, Statement};
 
 /// Rows that a query gives at most.
@@ -24,6 +24,8 @@ struct Conflict {
 struct Likeness {
     /// A row that it is like in what tells rows apart.
     existing: Option<Vec<Value>>,
+    /// A row that it is like in what tells rows apart too.
+    second: Option<Vec<Value>>,
     /// A row on a shard that it is a child of.
     parent: Option<Vec<Value>>,
 }
@@ -43,11 +45,13 @@ impl Author<'_> {
         let Rows { node, in_order } = self.rows(&columns, &conflict);
         let upsert = if conflict.has_upsert { vec![self.upsert(alias.as_deref())] } else { vec![] };
         let returning = self.returning(&with, Returns::of_insert(in_order));
-        let listed = if columns.is_empty() { String::new() } else { format!("({})", columns.join(", ")) };
+        let named = |name: &&'static str| if INSERT_NAMES_THE_ROWID { self.name_of(name) } else { *name };
+        let names: Vec<&str> = columns.iter().map(named).collect();
+        let listed = if columns.is_empty() { String::new() } else { format!("({})", names.join(", ")) };
         let alias = alias.map(|alias| format!(" AS {alias}")).unwrap_or_default();
         let head = format!("{{}}{} INTO {}{alias}{listed} {{}}{{}}{{}}", conflict.verb, self.table_name());
         let upsert = list("", "", 0, upsert);
-        let may_leave_out = conflict.has_upsert || conflict.verb == "INSERT OR IGNORE";
+        let may_leave_out = conflict.has_upsert || conflict.verb == "INSERT OR IGNORE" || self.target.leaves_rows_out();
         let is_right =
             LAST_ROWID_IS_RIGHT_WHEN_THE_LAST_ROW_IS_LEFT_OUT || !may_leave_out || self.target.key().is_none();
         Statement { node: form(head, vec![with, node, upsert, returning]), has_last_rowid: in_order && is_right }
@@ -93,7 +97,8 @@ impl Author<'_> {
             true => self.target.columns.iter().map(|(name, _)| *name).collect(),
             false => columns.to_vec(),
         };
-        let collides = conflict.has_upsert || !matches!(conflict.verb, "INSERT" | "INSERT OR ABORT");
+        let is_plain = matches!(conflict.verb, "INSERT" | "INSERT OR ABORT");
+        let collides = conflict.has_upsert || !is_plain || self.target.resolves();
         match self.random().below(100) {
             0..3 if columns.is_empty()
                 && !conflict.has_upsert
@@ -112,6 +117,7 @@ impl Author<'_> {
         let count = match self.random().below(10) {
             0..4 => 1,
             4..9 => 2 + self.random().below(6),
+            _ if self.percent(8) => 101 + self.random().below(20),
             _ => 10 + self.random().below(15),
         };
         let mut next = self.next_id();
@@ -119,7 +125,8 @@ impl Author<'_> {
             .map(|_| {
                 next += self.random().between(1, 2);
                 let existing = if self.percent(if collides { 40 } else { 3 }) { self.any_row() } else { None };
-                let likeness = Likeness { existing, parent: self.parent_row() };
+                let second = if self.percent(if collides { 25 } else { 2 }) { self.any_row() } else { None };
+                let likeness = Likeness { existing, second, parent: self.parent_row() };
                 let values = columns.iter().map(|name| self.given(name, next, &likeness)).collect();
                 if self.percent(3) {
                     next -= 1;
@@ -127,7 +134,12 @@ impl Author<'_> {
                 form("({})", vec![list("", ", ", columns.len(), values)])
             })
             .collect();
-        Rows { node: list("VALUES ", ", ", 1, rows), in_order: true }
+        let all = list("VALUES ", ", ", 1, rows);
+        let may_be_unordered = !collides && columns.contains(&"id") && self.target.key().is_some();
+        match may_be_unordered && self.percent(10) {
+            true => Rows { node: form("SELECT * FROM ({})", vec![all]), in_order: false },
+            false => Rows { node: all, in_order: true },
+        }
     }
 
     /// An id that no row has, nor any above it.
@@ -147,6 +159,9 @@ impl Author<'_> {
         if let Some(row) = likeness.existing.as_ref().filter(|_| self.target.unique.contains(&name)) {
             return self.literal(row[self.target.place(name)].clone());
         }
+        if let Some(row) = likeness.second.as_ref().filter(|_| self.target.second.contains(&name)) {
+            return self.literal(row[self.target.place(name)].clone());
+        }
         match (&likeness.parent, name) {
             (Some(parent), "k") => return self.literal(parent[0].clone()),
             (Some(parent), "pid") => return self.literal(parent[1].clone()),
@@ -160,7 +175,8 @@ impl Author<'_> {
             let parent = self.any_parent();
             return self.literal(parent);
         }
-        if kind == Kind::NoCase && self.target.unique.contains(&name) && self.percent(60) {
+        let tells_apart = self.target.unique.contains(&name) || self.target.second.contains(&name);
+        if matches!(kind, Kind::NoCase | Kind::Text) && tells_apart && self.percent(60) {
             return self.literal(text(&format!("w{id}")));
         }
         if self.percent(15) {
@@ -250,7 +266,7 @@ impl Author<'_> {
     /// The column of a new row out of the rows in sight, which columns tell apart.
     fn output(&mut self, name: &'static str, collides: bool) -> Node {
         let kind = self.target.kind(name);
-        let is_unique = self.target.unique.contains(&name);
+        let is_unique = self.target.unique.contains(&name) || self.target.second.contains(&name);
         if self.is_reference(name) {
             let parent = self.any_parent();
             return self.literal(parent);
@@ -258,7 +274,7 @@ impl Author<'_> {
         if is_unique && kind == Kind::Integer {
             return self.output_id(collides);
         }
-        if is_unique && kind == Kind::NoCase && self.percent(if collides { 50 } else { 85 }) {
+        if is_unique && matches!(kind, Kind::NoCase | Kind::Text) && self.percent(if collides { 50 } else { 85 }) {
             let mark = self.mark();
             return match self.numbered() {
                 Some(number) => value(format!("'w{mark}' || {{}}"), vec![number]),

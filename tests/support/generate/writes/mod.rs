@@ -93,6 +93,11 @@ struct Author<'a> {
 }
 
 impl WriteScene {
+    /// All keys that most tables may have.
+    pub fn all_keys(&self) -> impl Iterator<Item = &Value> {
+        self.scene.keys.iter().chain(&self.new_keys)
+    }
+
     fn pick_target(&self, random: &mut Random) -> &Target {
         let weight = |target: &Target| match target.name {
             "t" => 5,

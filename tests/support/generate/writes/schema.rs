@@ -5,7 +5,7 @@ use souk_merge::Value;
 use super::super::super::plain::Plain;
 use super::super::super::random::Random;
 use super::super::super::table::Table;
-use super::super::super::values::{real, text};
+use super::super::super::values::{real, show, text};
 use super::super::cells::{Kind, keys};
 use super::super::scene::{Place, Relation, Scene, views};
 use super::switches::RESTRICT_RESTRICTS;
@@ -15,6 +15,8 @@ use super::target::{Identity, Reference, Target};
 pub struct WriteScene {
     pub scene: Scene,
     pub(super) targets: Vec<Target>,
+    /// Whether the keys of most tables, and those of `p`, are integers, whatever a statement gives for one.
+    pub(super) has_integer_keys: [bool; 2],
     /// Keys that no row has at first.
     pub(super) new_keys: Vec<Value>,
     pub(super) other_new_keys: Vec<Value>,
@@ -72,10 +74,14 @@ pub fn write_scene(random: &mut Random) -> WriteScene {
         vec![parent_on_shard(random), child_on_shard(random), parent_everywhere(), child_of_everywhere(random)];
     let styles = styles(random);
     for (place, (name, columns)) in [("t", T), ("u", U), ("p", P), ("l", L)].into_iter().enumerate() {
-        targets.push(sharded(random, name, columns, styles[place]));
+        let mut target = sharded(random, name, columns, styles[place]);
+        let keys = if name == "p" { &keys_of_p } else { &keys_of_t };
+        target.key_default = random.percent(20).then(|| show(random.pick(keys)));
+        targets.push(target);
     }
     targets.push(Target::new("r", R, Identity::Rowid).with_extras(random));
-    targets.push(Target::new("q", Q, Identity::Unique).with_extras(random));
+    let identity = *random.pick(&[Identity::Unique, Identity::WithoutRowid, Identity::Rowid]);
+    targets.push(Target::new("q", Q, identity).with_extras(random));
     let mut scene = Scene {
         tables: Vec::new(),
         statements: Vec::new(),
@@ -86,8 +92,8 @@ pub fn write_scene(random: &mut Random) -> WriteScene {
     let plain = Plain::new();
     for target in &targets {
         let declared = if target.name == "p" { other_type } else { key_type };
-        let sql = target.sql(declared);
-        plain.execute(&sql);
+        let sql = target.sql(declared, true);
+        plain.execute(&target.sql(declared, false));
         let rows = target.first_rows(random, &scene, &plain);
         let shard_key = target.key().map(|(name, _)| name.to_owned());
         let table = Table { name: target.name.to_owned(), sql, shard_key, rows };
@@ -100,7 +106,8 @@ pub fn write_scene(random: &mut Random) -> WriteScene {
         scene.statements.push(sql);
     }
     scene.statements.extend(INDEXES.iter().filter(|_| random.percent(30)).map(|sql| (*sql).to_owned()));
-    WriteScene { scene, targets, new_keys: new_keys(key_type), other_new_keys: new_keys(other_type) }
+    let has_integer_keys = [key_type, other_type].map(|declared| matches!(declared, "INTEGER" | "NUMERIC"));
+    WriteScene { scene, targets, has_integer_keys, new_keys: new_keys(key_type), other_new_keys: new_keys(other_type) }
 }
 
 /// How `t`, `u`, `p` and `l` tell their rows apart: ids of `t` are always its rowids.

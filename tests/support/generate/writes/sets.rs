@@ -33,7 +33,12 @@ impl Sets {
     }
 
     fn add(&mut self, column: &'static str, value: Node) {
-        self.nodes.push(form(format!("{column} = {{}}"), vec![value]));
+        self.add_as(column, column, value);
+    }
+
+    /// As [`Sets::add`], by another name that the column has.
+    fn add_as(&mut self, column: &'static str, name: &str, value: Node) {
+        self.nodes.push(form(format!("{name} = {{}}"), vec![value]));
         self.columns.push(column);
     }
 }
@@ -46,7 +51,11 @@ impl Author<'_> {
             0..9 => self.move_rows(&mut sets),
             9..16 => self.shift(&mut sets),
             16..27 => self.exchange(&mut sets),
+            27..33 if !self.target.second.is_empty() => self.exchange_second(&mut sets),
             _ => {}
+        }
+        if sets.collision == Collision::AllOrNone && self.target.resolves() {
+            sets.collision = Collision::One;
         }
         if sets.nodes.is_empty() || self.percent(60) {
             self.plain_sets(&mut sets);
@@ -169,7 +178,7 @@ impl Author<'_> {
         if self.keeps_identity() {
             return;
         }
-        let is_unique = self.target.unique.contains(&key);
+        let is_unique = self.target.unique.contains(&key) || self.target.second.contains(&key);
         let value = match (is_unique, self.random().below(3)) {
             (true, _) | (_, 0) => self.any_literal(kind),
             (_, 1) => {
@@ -202,7 +211,16 @@ impl Author<'_> {
                 leaf(format!("{column} || '{mark}'"))
             }
         };
-        sets.add(last, value);
+        let name = self.name_of(last);
+        sets.add_as(last, name, value);
+    }
+
+    /// A name of a column: an `id` that is the rowid has several.
+    pub(super) fn name_of(&mut self, column: &'static str) -> &'static str {
+        match column == "id" && self.has_rowid() && self.percent(8) {
+            true => self.pick(&["rowid", "_rowid_", "oid"]),
+            false => column,
+        }
     }
 
     /// What no text of the target ends in.
@@ -230,9 +248,21 @@ impl Author<'_> {
                 _ => self.any_value(kind),
             };
             let literal = self.literal(value);
-            sets.add(name, literal);
+            let as_named = self.name_of(name);
+            sets.add_as(name, as_named, literal);
             sets.collision = Collision::One;
         }
+    }
+
+    /// One row gets a text that another has, or that none has.
+    fn exchange_second(&mut self, sets: &mut Sets) {
+        let value = match self.any_row().filter(|_| self.percent(50)) {
+            Some(row) => row[self.target.place("s")].clone(),
+            None => self.any_value(Kind::Text),
+        };
+        let literal = self.literal(value);
+        sets.add("s", literal);
+        sets.collision = Collision::One;
     }
 
     /// A count of rows of the target by columns that the statement leaves as they are.

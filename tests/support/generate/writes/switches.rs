@@ -19,3 +19,9 @@ pub(super) const RESTRICT_RESTRICTS: bool = true;
 /// In a table without an INTEGER PRIMARY KEY rows get other shard keys while rows of the shard that they go to change too: a row that comes
 /// takes no rowid that one of those has.
 pub(super) const SEVERAL_ROWS_WITHOUT_ROWID_ALIAS_MOVE: bool = true;
+
+/// `INSERT INTO t(rowid, ...)`, where `id INTEGER PRIMARY KEY` is the rowid.
+pub(super) const INSERT_NAMES_THE_ROWID: bool = true;
+
+/// `UNIQUE (...) ON CONFLICT IGNORE` in the table itself, which is refused.
+pub(super) const TABLES_SAY_WHAT_BECOMES_OF_CONFLICTS: bool = false;

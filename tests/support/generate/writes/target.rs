@@ -8,6 +8,7 @@ use super::super::super::values::text;
 use super::super::cells::{Kind, cell};
 use super::super::scene::Scene;
 use super::super::table::declared;
+use super::switches::TABLES_SAY_WHAT_BECOMES_OF_CONFLICTS;
 
 /// What tells the rows of a table apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,20 +38,33 @@ pub(super) struct Target {
     pub(super) identity: Identity,
     /// The columns that tell its rows apart.
     pub(super) unique: &'static [&'static str],
+    /// What becomes of a row that is like another in those.
+    pub(super) resolution: &'static str,
+    /// Columns that tell its rows apart too; empty when there are no others.
+    pub(super) second: Vec<&'static str>,
+    pub(super) second_resolution: &'static str,
     pub(super) strict: bool,
     /// What stands behind the declaration of a column.
     pub(super) extras: Vec<(&'static str, &'static str)>,
     /// Whether it has a stored and a virtual column.
     pub(super) is_generated: bool,
+    /// What the shard key is when it is not given.
+    pub(super) key_default: Option<String>,
     pub(super) reference: Option<Reference>,
     /// Tables that name it.
     pub(super) children: &'static [&'static str],
 }
 
-const EXTRAS_OF_N: [&str; 5] =
-    ["", " CHECK (n < 100)", " NOT NULL DEFAULT 5", " NOT NULL DEFAULT 5 CHECK (n < 100)", " DEFAULT 7"];
+const EXTRAS_OF_N: [&str; 6] =
+    ["", "", " CHECK (n < 100)", " NOT NULL DEFAULT 5", " NOT NULL DEFAULT 5 CHECK (n < 100)", " DEFAULT 7"];
 const EXTRAS_OF_S: [&str; 5] =
     ["", " DEFAULT 'none'", " DEFAULT ('a' || 'b')", " CHECK (length(s) < 9)", " NOT NULL DEFAULT ('c' || 1)"];
+
+const RESOLUTIONS: [&str; 4] = if TABLES_SAY_WHAT_BECOMES_OF_CONFLICTS {
+    [" ON CONFLICT IGNORE", " ON CONFLICT REPLACE", " ON CONFLICT ROLLBACK", " ON CONFLICT FAIL"]
+} else {
+    [""; 4]
+};
 
 /// A word that NOCASE calls equal to few others.
 pub(super) fn word(random: &mut Random) -> Value {
@@ -74,9 +88,13 @@ impl Target {
             columns,
             identity,
             unique,
+            resolution: "",
+            second: Vec::new(),
+            second_resolution: "",
             strict: false,
             extras: Vec::new(),
             is_generated: false,
+            key_default: None,
             reference: None,
             children: &[],
         }
@@ -86,7 +104,19 @@ impl Target {
     pub(super) fn with_extras(mut self, random: &mut Random) -> Target {
         self.extras = vec![("n", *random.pick(&EXTRAS_OF_N)), ("s", *random.pick(&EXTRAS_OF_S))];
         self.is_generated = random.percent(40) && self.has("s");
+        if random.percent(15) {
+            self.resolution = RESOLUTIONS[random.below(RESOLUTIONS.len())];
+        }
+        if self.has("s") && random.percent(25) {
+            self.second = self.key().map(|(key, _)| key).into_iter().chain(["s"]).collect();
+            self.second_resolution = ["", "", RESOLUTIONS[0], RESOLUTIONS[1]][random.below(4)];
+        }
         self
+    }
+
+    /// Whether the table itself says what becomes of a row that is like another.
+    pub(super) fn resolves(&self) -> bool {
+        !self.resolution.is_empty() || !self.second_resolution.is_empty()
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -100,6 +130,13 @@ impl Target {
     /// The shard key; none for a replicated table.
     pub(super) fn key(&self) -> Option<(&'static str, Kind)> {
         self.columns.iter().find(|(_, kind)| matches!(kind, Kind::Key | Kind::OtherKey)).copied()
+    }
+
+    /// Whether the table itself leaves rows out that break its rules.
+    pub(super) fn leaves_rows_out(&self) -> bool {
+        let is_of_column = |(_, extra): &(&str, &str)| extra.contains("IGNORE");
+        let of_table = [self.resolution, self.second_resolution];
+        of_table.iter().any(|resolution| resolution.contains("IGNORE")) || self.extras.iter().any(is_of_column)
     }
 
     /// Stored columns, and those that are computed.
@@ -139,18 +176,23 @@ impl Target {
         }
     }
 
-    /// SQLite's statement.
-    pub(super) fn sql(&self, key_type: &str) -> String {
+    /// SQLite's statement. Without its own resolutions it takes no row that is like another.
+    pub(super) fn sql(&self, key_type: &str, resolves: bool) -> String {
         let mut parts: Vec<String> =
-            self.columns.iter().map(|(name, kind)| self.column(name, *kind, key_type)).collect();
+            self.columns.iter().map(|(name, kind)| self.column(name, *kind, key_type, resolves)).collect();
         if self.is_generated {
             parts.push("y INTEGER GENERATED ALWAYS AS (n * 2 + 1) VIRTUAL".into());
             parts.push("z TEXT AS (s || '!') STORED".into());
         }
+        let resolution = |resolution: &'static str| if resolves { resolution } else { "" };
+        let first = resolution(self.resolution);
         match self.identity {
             Identity::Rowid => {}
-            Identity::Unique => parts.push(format!("UNIQUE ({})", self.unique.join(", "))),
-            Identity::WithoutRowid => parts.push(format!("PRIMARY KEY ({})", self.unique.join(", "))),
+            Identity::Unique => parts.push(format!("UNIQUE ({}){first}", self.unique.join(", "))),
+            Identity::WithoutRowid => parts.push(format!("PRIMARY KEY ({}){first}", self.unique.join(", "))),
+        }
+        if !self.second.is_empty() {
+            parts.push(format!("UNIQUE ({}){}", self.second.join(", "), resolution(self.second_resolution)));
         }
         parts.extend(self.reference.iter().map(|reference| reference.clause.clone()));
         let option = match (self.identity, self.strict) {
@@ -161,12 +203,16 @@ impl Target {
         format!("CREATE TABLE {}({}){option}", self.name, parts.join(", "))
     }
 
-    fn column(&self, name: &str, kind: Kind, key_type: &str) -> String {
+    fn column(&self, name: &str, kind: Kind, key_type: &str, resolves: bool) -> String {
         if name == "id" && self.identity == Identity::Rowid {
-            return "id INTEGER PRIMARY KEY".to_owned();
+            return format!("id INTEGER PRIMARY KEY{}", if resolves { self.resolution } else { "" });
         }
         let extra = self.extras.iter().find(|(column, _)| *column == name).map_or("", |(_, extra)| extra);
-        format!("{name} {}{extra}", declared(kind, key_type, self.strict)).trim_end().to_owned()
+        let default = match (&self.key_default, kind) {
+            (Some(default), Kind::Key | Kind::OtherKey) => format!(" DEFAULT {default}"),
+            _ => String::new(),
+        };
+        format!("{name} {}{extra}{default}", declared(kind, key_type, self.strict)).trim_end().to_owned()
     }
 
     /// Rows of which SQLite takes every one.
@@ -204,6 +250,7 @@ impl Target {
             }
             ("pid" | "rid", _) => Value::Null,
             ("c", _) => word(random),
+            ("s", _) if self.second.contains(&"s") => text(&format!("s{id}")),
             (name, kind) => {
                 let is_needed = self.extras.iter().any(|(column, extra)| *column == name && extra.contains("NOT NULL"));
                 match cell(random, kind) {

@@ -12,9 +12,9 @@ use super::{Author, Statement};
 const TRIES_MAX: usize = 8;
 
 /// A FROM clause: what it reads, and the conditions that leave at most one of its rows for each row of the target.
-struct FromOne {
+struct SourceOfOne {
     node: Node,
-    source: Source,
+    sources: Vec<Source>,
     conditions: Vec<Node>,
 }
 
@@ -50,9 +50,9 @@ impl Author<'_> {
             named = self.target.name.to_owned();
         }
         let target = self.source(&named);
-        let from = if has_from { self.one_source(&target) } else { None };
+        let from = if has_from { self.source_of_one(&target) } else { None };
         let mut sources = vec![target];
-        sources.extend(from.as_ref().map(|from| from.source.clone()));
+        sources.extend(from.iter().flat_map(|from| from.sources.clone()));
         let sets = self.sets_over(&sources, &with, from.is_some());
         let has_one_row = sets.collision == Collision::One || self.percent(8);
         let or = self.or_of_update(&sets, has_one_row);
@@ -72,7 +72,8 @@ impl Author<'_> {
     /// How the target is written, and the name that its columns are seen under.
     fn alias(&mut self) -> (String, String) {
         match self.random().below(10) {
-            0..6 => (String::new(), self.target.name.to_owned()),
+            0..5 => (String::new(), self.target.name.to_owned()),
+            5 => (" NOT INDEXED".into(), self.target.name.to_owned()),
             6 => (String::new(), String::new()),
             _ => {
                 let alias = self.writer.name();
@@ -81,10 +82,18 @@ impl Author<'_> {
         }
     }
 
-    /// The target's name, sometimes with its schema.
+    /// The target's name, sometimes with its schema, and as SQLite reads names.
     pub(super) fn table_name(&mut self) -> String {
-        let schema = if self.percent(10) { "main." } else { "" };
-        format!("{schema}{}", self.target.name)
+        let name = self.target.name;
+        match self.random().below(20) {
+            0 | 1 => format!("main.{name}"),
+            2 => format!("\"{name}\""),
+            3 => format!("[{name}]"),
+            4 => format!("Main . `{name}`"),
+            5 => name.to_ascii_uppercase(),
+            6 => format!("/* SET * FROM */ {name}"),
+            _ => name.to_owned(),
+        }
     }
 
     /// Assignments. Where a FROM is, SQLite computes all of them before it changes a row.
@@ -126,12 +135,22 @@ impl Author<'_> {
     }
 
     /// A FROM of which at most one row belongs to each row of the target.
-    fn one_source(&mut self, target: &Source) -> Option<FromOne> {
-        let (text, relation) = self.over(Vec::new(), |author| author.unique_rows())?;
-        let alias = self.writer.name();
-        let source = Source::new(&relation, &alias);
-        let conditions = self.over(vec![target.clone()], |author| author.tied(&source))?;
-        Some(FromOne { node: form(format!("{{}} AS {alias}"), vec![text]), source, conditions })
+    fn source_of_one(&mut self, target: &Source) -> Option<SourceOfOne> {
+        let mut from = SourceOfOne { node: leaf(""), sources: vec![target.clone()], conditions: Vec::new() };
+        let count = if self.percent(20) { 2 } else { 1 };
+        let mut nodes = Vec::new();
+        for _ in 0..count {
+            let (text, relation) = self.over(Vec::new(), |author| author.unique_rows())?;
+            let alias = self.writer.name();
+            let source = Source::new(&relation, &alias);
+            from.conditions.extend(self.over(from.sources.clone(), |author| author.tied(&source))?);
+            from.sources.push(source);
+            nodes.push(form(format!("{{}} AS {alias}"), vec![text]));
+        }
+        from.sources.remove(0);
+        let between = self.pick(&[", ", " JOIN ", " CROSS JOIN "]);
+        from.node = list("", between, 1, nodes);
+        Some(from)
     }
 
     /// Rows that columns tell apart.

@@ -3,6 +3,7 @@
 use souk_merge::Value;
 
 use super::super::super::expression::{Node, form, leaf, list};
+use super::super::cells::Kind;
 use super::super::scope::Source;
 use super::Author;
 use super::switches::SEVERAL_ROWS_WITHOUT_ROWID_ALIAS_MOVE;
@@ -21,7 +22,9 @@ impl Author<'_> {
     }
 
     fn clause(&mut self, has_target: bool, alias: Option<&str>) -> Node {
+        let second = !self.target.second.is_empty() && self.percent(40);
         let on = match has_target {
+            true if second => format!(" ON CONFLICT ({})", self.target.second.join(", ")),
             true => format!(" ON CONFLICT ({})", self.target.unique.join(", ")),
             false => " ON CONFLICT".to_owned(),
         };
@@ -59,6 +62,9 @@ impl Author<'_> {
         if self.target.unique == ["id"] && self.target.children.is_empty() && self.percent(6) {
             let id = Value::Integer(self.beyond() + 1000);
             nodes.push(form("id = {}", vec![self.literal(id)]));
+        }
+        if !self.target.second.is_empty() && self.percent(10) {
+            nodes.push(form("s = {}", vec![self.any_literal(Kind::Text)]));
         }
         nodes
     }

@@ -3,7 +3,7 @@
 use souk_merge::Value;
 
 use super::super::super::expression::{Node, leaf, value};
-use super::super::super::values::show;
+use super::super::super::values::{real, show, text};
 use super::super::Writer;
 use super::super::cells::{Kind, cell};
 use super::Author;
@@ -36,7 +36,21 @@ impl Author<'_> {
 
     pub(super) fn any_literal(&mut self, kind: Kind) -> Node {
         let value = self.any_value(kind);
+        let value = self.as_given(kind, value);
         self.literal(value)
+    }
+
+    /// A key, sometimes as something else that its column makes an integer.
+    pub(super) fn as_given(&mut self, kind: Kind, value: Value) -> Value {
+        let [of_most, of_p] = self.scene.has_integer_keys;
+        let is_integer = (kind == Kind::Key && of_most) || (kind == Kind::OtherKey && of_p);
+        match (value, is_integer && self.percent(8)) {
+            (Value::Integer(key), true) if key.abs_diff(0) < 1000 => match self.percent(50) {
+                true => text(&key.to_string()),
+                false => real(key as f64),
+            },
+            (value, _) => value,
+        }
     }
 
     /// An expression for a column of this kind, over the sources in sight.
