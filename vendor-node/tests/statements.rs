@@ -13,7 +13,14 @@ const MINUTE_MS: u32 = 60_000;
 
 fn statement(sql: &str, parameters: &[Value]) -> v1::ShardStatement {
     let parameters = parameters.iter().map(v1::Value::from).collect();
-    v1::ShardStatement { sql: sql.into(), rows: None, parameters, expectation: None, number: 0 }
+    v1::ShardStatement {
+        sql: sql.into(),
+        rows: None,
+        parameters,
+        expectation: None,
+        number: 0,
+        defers_foreign_keys: false,
+    }
 }
 
 fn request(shard: u64, statements: Vec<v1::ShardStatement>) -> v1::WriteRequest {
@@ -260,8 +267,11 @@ async fn what_a_constraint_refuses_is_not_promised() {
     let rows = |rows: &[[i64; 2]]| {
         let mut batch = Batch::new(2);
         rows.iter().for_each(|row| batch.push_row(row.map(Value::Integer).iter().map(Value::as_ref)));
-        let tree =
-            v1::ShardStatement { rows: Some(batch.into()), ..statement("INSERT INTO tree VALUES (?1, ?2)", &[]) };
+        let tree = v1::ShardStatement {
+            rows: Some(batch.into()),
+            defers_foreign_keys: true,
+            ..statement("INSERT INTO tree VALUES (?1, ?2)", &[])
+        };
         v1::WriteRequest { schema_version: 3, ..request(1, vec![tree]) }
     };
     let more = ["CREATE TABLE tree(id INTEGER PRIMARY KEY, above REFERENCES tree)"];

@@ -447,6 +447,7 @@ fn write_to_wire(request: WriteRequest) -> Result<v1::WriteRequest> {
         parameters: statement.parameters.iter().map(v1::Value::from).collect(),
         expectation: statement.expectation.map(Into::into),
         number: statement.number,
+        defers_foreign_keys: statement.defers_foreign_keys,
     };
     Ok(v1::WriteRequest {
         shard: request.shard,

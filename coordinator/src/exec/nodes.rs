@@ -201,6 +201,8 @@ pub(crate) struct ShardStatement {
     pub(crate) expectation: Option<Expectation>,
     /// By which failures name it; 0 when they do not.
     pub(crate) number: u32,
+    /// From here on foreign keys speak at the end of the request: rows may name such that come behind them.
+    pub(crate) defers_foreign_keys: bool,
 }
 
 /// What a statement did.

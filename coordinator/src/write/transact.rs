@@ -322,7 +322,14 @@ async fn reads(
             ));
         }
     };
-    let statement = ShardStatement { sql: sql.to_owned(), rows: None, parameters, expectation: None, number: 0 };
+    let statement = ShardStatement {
+        sql: sql.to_owned(),
+        rows: None,
+        parameters,
+        expectation: None,
+        number: 0,
+        defers_foreign_keys: false,
+    };
     let part = |shard| Part { shard, statements: vec![statement.clone()] };
     Ok((What::Reads(shards.into_iter().map(part).collect()), prepared.columns.clone(), facts.repeats))
 }

@@ -29,6 +29,8 @@ pub(crate) struct WriteStatement {
     pub(crate) expectation: Option<Expectation>,
     /// By which failures name it; 0 when they do not.
     pub(crate) number: u32,
+    /// From here on foreign keys speak at the end of the request.
+    pub(crate) defers_foreign_keys: bool,
 }
 
 /// What a statement did.

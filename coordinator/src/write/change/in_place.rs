@@ -55,7 +55,14 @@ impl Changing<'_> {
     /// The text as it was given.
     fn itself(&self) -> ShardStatement {
         let parameters = self.parameters.clone();
-        ShardStatement { sql: self.text.to_owned(), rows: None, parameters, expectation: None, number: 0 }
+        ShardStatement {
+            sql: self.text.to_owned(),
+            rows: None,
+            parameters,
+            expectation: None,
+            number: 0,
+            defers_foreign_keys: false,
+        }
     }
 
     /// Whether rows may change their shard or their rowid: a row whose key changes goes to another shard, and a rowid is one of a kind over

@@ -177,6 +177,7 @@ impl Changing<'_> {
             parameters: self.parameters[..used].to_vec(),
             expectation: None,
             number: 0,
+            defers_foreign_keys: table.refers_to_itself,
         }
     }
 }

@@ -354,7 +354,14 @@ impl Work {
         let work = work.into_iter().filter(|(_, rows)| !rows.is_empty());
         let statement = |(sql, rows): (String, Batch)| {
             let expectation = Some(Expectation::Changes(rows.rows() as u64));
-            ShardStatement { sql, rows: Some(rows), parameters: Vec::new(), expectation, number: 0 }
+            ShardStatement {
+                sql,
+                rows: Some(rows),
+                parameters: Vec::new(),
+                expectation,
+                number: 0,
+                defers_foreign_keys: false,
+            }
         };
         work.map(statement).collect()
     }

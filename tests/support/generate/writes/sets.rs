@@ -283,7 +283,10 @@ impl Author<'_> {
 
     /// The verb's OR: what becomes of a row that breaks a rule.
     pub(super) fn or_of_update(&mut self, sets: &Sets, has_one_row: bool) -> &'static str {
+        // Rows may be alike in what a second UNIQUE names: which of them stays depends on their order.
+        let may_be_alike = self.target.second.iter().any(|name| sets.columns.contains(name));
         let all: &[&str] = match (sets.collision, has_one_row) {
+            _ if may_be_alike => &["", "", "OR ABORT ", "OR ROLLBACK "],
             (_, true) => &["", "", "OR IGNORE ", "OR REPLACE ", "OR FAIL ", "OR ABORT ", "OR ROLLBACK "],
             (Collision::Never, _) => &["", "", "", "", "OR IGNORE ", "OR REPLACE ", "OR ROLLBACK "],
             _ => &["", "", "OR ABORT ", "OR ROLLBACK "],

@@ -86,8 +86,7 @@ impl Writer {
         Err(self.place.fault(Reason::SchemaMismatch, words))
     }
 
-    /// Runs the statements of a request in the transaction that is open. Foreign keys of a statement that is run for each of several rows speak at the end of the
-    /// request: a row may name one that comes behind it, as in a statement of all of them. Only from there on, since RESTRICT is not heard then.
+    /// Runs the statements of a request in the transaction that is open.
     pub(super) fn run_statements(&self, request: &WriteRequest) -> Outcome {
         // Nothing is broken yet: the requests before it have been asked.
         self.control("PRAGMA defer_foreign_keys = OFF").map_err(|error| self.place.sqlite(Phase::Run, &error))?;
@@ -110,10 +109,10 @@ impl Writer {
         outcome
     }
 
-    /// Lets foreign keys wait for the end of the request from a statement on that is run for several rows. Never back within a request: that would forgive what
-    /// is broken by then.
+    /// Lets foreign keys wait for the end of the request from a statement on whose rows may name such that come behind them. Never back within a request: that
+    /// would forgive what is broken by then.
     fn defer(&self, statement: &WriteStatement) -> Result<(), Fault> {
-        if statement.rows.as_ref().is_none_or(|rows| rows.rows() <= 1) {
+        if !statement.defers_foreign_keys {
             return Ok(());
         }
         let is_trusted = self.client.trusted.swap(true, Ordering::Relaxed);
