@@ -215,7 +215,8 @@ impl Writer {
             // What was promised was promised for the schema as it is.
             return Err(self.held().into());
         }
-        self.transaction(|writer| writer.change_schema(log))?;
+        // Whoever asks the shard meanwhile asks for another schema than it has.
+        self.transaction(|writer| writer.change_schema(log, |_| Reason::SchemaMismatch))?;
         self.connection.flush_prepared_statement_cache();
         self.schema_version = log.version();
         Ok(())
@@ -225,10 +226,13 @@ impl Writer {
     pub(crate) fn try_catch_up(&mut self, log: &SchemaLog) -> Result<(), WriteFault> {
         let fault = |writer: &Writer, error: rusqlite::Error| writer.place.sqlite(Phase::Run, &error);
         self.control("BEGIN IMMEDIATE").map_err(|error| fault(self, error))?;
-        let outcome = self.change_schema(log).and_then(|()| match raw::breaks_deferred_constraint(&self.connection) {
-            true => Err(self.place.fault(Reason::Constraint, "FOREIGN KEY constraint failed")),
-            false => Ok(()),
-        });
+        let outcome =
+            self.change_schema(log, |fault| fault.reason).and_then(|()| {
+                match raw::breaks_deferred_constraint(&self.connection) {
+                    true => Err(self.place.fault(Reason::Constraint, "FOREIGN KEY constraint failed")),
+                    false => Ok(()),
+                }
+            });
         self.roll_back().map_err(|error| WriteFault { fault: fault(self, error), close: true })?;
         Ok(outcome?)
     }
@@ -244,22 +248,22 @@ impl Writer {
     }
 
     /// In the transaction that is open.
-    fn change_schema(&self, log: &SchemaLog) -> Result<(), Fault> {
+    fn change_schema(&self, log: &SchemaLog, reason: impl Fn(&Fault) -> Reason) -> Result<(), Fault> {
         for (change, number) in self.missing(log)?.iter().zip(self.schema_version + 1..) {
             let applied = self.connection.execute_batch(&change.sql);
-            applied.map_err(|error| self.schema_fault(number, &error))?;
+            applied.map_err(|error| self.schema_fault(number, &error, &reason))?;
         }
         let set = "UPDATE _souk_shard SET schema_version = ?1";
         let set = self.connection.execute(set, [log.version().cast_signed()]);
-        set.map(drop).map_err(|error| self.schema_fault(log.version(), &error))
+        set.map(drop).map_err(|error| self.schema_fault(log.version(), &error, &reason))
     }
 
-    fn schema_fault(&self, number: u64, error: &rusqlite::Error) -> Fault {
+    fn schema_fault(&self, number: u64, error: &rusqlite::Error, reason: &impl Fn(&Fault) -> Reason) -> Fault {
         let fault = self.place.sqlite(Phase::Run, error);
         if fault.is_of_shard() {
             return fault;
         }
-        self.place.fault(fault.reason, format!("schema change {number} failed: {}", fault.message))
+        self.place.fault(reason(&fault), format!("schema change {number} failed: {}", fault.message))
     }
 
     /// Inserts rows in one transaction. With `keep_going` a refused row is reported and the others stay; else it undoes all.
