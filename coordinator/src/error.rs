@@ -13,6 +13,8 @@ use crate::sql::SqlError;
 pub(crate) struct Error {
     pub(crate) reason: Reason,
     pub(crate) message: String,
+    /// It may have been done nevertheless, or still be on its way.
+    pub(crate) in_doubt: bool,
 }
 
 /// The outcome of a stage.
@@ -20,7 +22,17 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Error {
-        Error { reason, message: message.into() }
+        Error { reason, message: message.into(), in_doubt: false }
+    }
+
+    /// Nobody can say whether it was done; `message` says so.
+    pub(crate) fn in_doubt(reason: Reason, message: impl Into<String>) -> Error {
+        Error { in_doubt: true, ..Error::new(reason, message) }
+    }
+
+    /// A task that wrote broke down.
+    pub(crate) fn broke_down() -> Error {
+        Error::in_doubt(Reason::Internal, "the write broke down: whether it happened is unknown")
     }
 
     /// A promise between our own parts that was not kept.

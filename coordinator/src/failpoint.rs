@@ -54,7 +54,7 @@ mod armed {
     /// As of a node that broke off.
     pub(crate) fn doubt(name: &str) -> Error {
         let words = format!("whether the statement happened is unknown: the step `{name}` failed");
-        Error::new(Reason::ShardUnavailable, words)
+        Error::in_doubt(Reason::ShardUnavailable, words)
     }
 
     impl From<Failed> for Error {

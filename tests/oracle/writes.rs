@@ -253,6 +253,7 @@ fn a_rowid_is_one_of_a_kind_over_all_shards() {
         "INSERT INTO products(vendor_id, id) VALUES ('v1', 8000), ('v1', '2')",
         "INSERT OR IGNORE INTO products(vendor_id, id) VALUES ('v1', 2), ('v1', 8001), ('v1', 1)",
         "INSERT INTO products(vendor_id, id) VALUES ('v1', 2), ('v1', 8002) ON CONFLICT DO NOTHING",
+        "INSERT INTO products(vendor_id, id) VALUES ('v1', 8003), ('v2', 8004), ('v1', 8002) ON CONFLICT DO NOTHING",
     ] {
         change(&oracle, sql, &none());
     }

@@ -72,8 +72,7 @@ pub(crate) async fn commit<T: Send + 'static>(
             }
         }
     });
-    let done =
-        driven.await.map_err(|_| Error::internal("the transaction broke down: whether it happened is unknown"))?;
+    let done = driven.await.map_err(|_| Error::broke_down())?;
     failpoint!(crash "outcome-untold");
     done
 }
@@ -131,7 +130,7 @@ impl<'c> Transaction<'c> {
         let decision = decided.map_err(|error| {
             let message =
                 format!("whether the statement happened is unknown, read before trying again: {}", error.message);
-            Error { message, ..error }
+            Error::in_doubt(error.reason, message)
         })?;
         failpoint!(crash "decided");
         if self.tell(decision, &waiting).await && decision == Decision::Commit && !waiting.is_empty() {

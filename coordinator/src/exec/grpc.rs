@@ -397,7 +397,7 @@ fn in_doubt(node: &str, error: Error, status: &tonic::Status) -> Error {
     let message = format!("whether the statement happened is unknown, read before trying again: {}", error.message);
     let reason = if status.code() == tonic::Code::Unavailable { Reason::ShardUnavailable } else { error.reason };
     tracing::warn!("node `{node}`: {message}");
-    Error { reason, message }
+    Error::in_doubt(reason, message)
 }
 
 fn unaccounted(node: &str) -> Error {

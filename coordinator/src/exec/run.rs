@@ -1,7 +1,7 @@
 //! The executor: one `match` over the plan.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use futures::future::try_join_all;
 use souk_merge::{Batch, MergeSpec, OrderedMerge, Slice, Step, Value};
@@ -17,7 +17,7 @@ use super::source::Source;
 use crate::catalog::{Target, Twins};
 use crate::error::{Error, Result};
 use crate::plan::{BoundFinish, BoundFirst, BoundPart, BoundSpread, Measured, Place, Plan, SLOWEST_MAX, Scope};
-use crate::scratch::{Scratches, Stop, rows};
+use crate::scratch::{CancelOnDrop, Scratches, Stop, rows};
 
 /// Batches that may wait for a client that reads slowly.
 const EVENTS_AHEAD: usize = 2;
@@ -91,14 +91,6 @@ pub(crate) fn run(plan: Plan, mut run: Run) -> mpsc::Receiver<Result<Event>> {
         let _ = sender.send(done.map(Event::End)).await;
     });
     events
-}
-
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 pub(super) struct Driver {

@@ -50,6 +50,15 @@ impl Stop {
     }
 }
 
+/// Stops what watches it, when it is dropped.
+pub(crate) struct CancelOnDrop(pub(crate) Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Scratches of one schema.
 pub(crate) struct Scratches {
     script: Vec<String>,

@@ -109,11 +109,7 @@ impl Clause {
 
     /// Whether one of these words, in upper case, is anywhere in it, in quotes too.
     pub(crate) fn mentions(&self, words: &[&str]) -> bool {
-        let holds = |text: &str| {
-            let names = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
-            names.map(str::to_ascii_uppercase).any(|name| words.contains(&name.as_str()))
-        };
-        self.words.iter().any(|word| matches!(word, Word::Text(text) if holds(text)))
+        self.words.iter().any(|word| matches!(word, Word::Text(text) if mentions(text, words)))
     }
 
     /// Its text, when so many parameters are in front of the statement's own.
@@ -124,6 +120,12 @@ impl Clause {
         };
         self.words.iter().map(print).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// Whether one of these words, in upper case, is anywhere in a text, in quotes too.
+pub(crate) fn mentions(text: &str, words: &[&str]) -> bool {
+    let mut names = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+    names.any(|name| words.iter().any(|word| name.eq_ignore_ascii_case(word)))
 }
 
 /// The number of a parameter.

@@ -26,7 +26,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use ast::*;
 pub(crate) use bind::is_rowid;
-pub(crate) use change::{Change, Clause, Insert};
+pub(crate) use change::{Change, Clause, Insert, mentions};
 pub(crate) use evaluate::Evaluator;
 pub(crate) use judge::Verdict;
 pub(crate) use print::quote;

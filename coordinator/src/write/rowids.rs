@@ -25,12 +25,11 @@ const COORDINATORS: i64 = 1 << 4;
 /// What is written down before it is handed out: so much time's. What a crash leaves of it is never handed out.
 const RESERVED_AT_ONCE: Duration = Duration::from_secs(10);
 
-/// Hands out rowids.
+/// Hands out rowids. What is reserved is looked up when the first is wanted.
 #[derive(Default)]
-pub(crate) struct Rowids(Mutex<Reserved>);
+pub(crate) struct Rowids(Mutex<Option<Reserved>>);
 
 /// Numbers below `end` may be handed out; those below `next` were.
-#[derive(Default)]
 struct Reserved {
     next: i64,
     end: i64,
@@ -40,12 +39,15 @@ impl Rowids {
     /// So many, rising.
     fn take(&self, store: &Store, count: usize) -> Result<impl Iterator<Item = i64> + use<>> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let mut reserved = self.0.lock();
-        if reserved.end == 0 {
-            // A clock that was set back hands out nothing twice.
-            reserved.next = store.rowids_reserved()?;
-            reserved.end = reserved.next;
-        }
+        let mut known = self.0.lock();
+        let reserved = match &mut *known {
+            Some(reserved) => reserved,
+            None => {
+                // A clock that was set back hands out nothing twice.
+                let next = store.rowids_reserved()?;
+                known.insert(Reserved { next, end: next })
+            }
+        };
         let first = reserved.next.max(now());
         let end = first + count;
         if end > reserved.end {

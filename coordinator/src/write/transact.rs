@@ -193,8 +193,7 @@ async fn run(
             release((alone, writing), written.as_ref().err(), deadline);
             written
         });
-        let done =
-            written.await.map_err(|_| Error::internal("the write broke down: whether it happened is unknown"))??;
+        let done = written.await.map_err(|_| Error::broke_down())??;
         return Ok(Answer { bytes: encode(results(&shapes, &[done], version)?), repeated: false });
     }
     let id = request_id.to_owned();
@@ -245,7 +244,7 @@ async fn plan(
                 && let Some(table) = changing.reads_of(insert).await?.intersection(&changed.all).next()
             {
                 return Err(unsupported(format!(
-                    "inserting what is read from `{table}`, which a statement before changes, is"
+                    "inserting what is read from `{table}`, which a statement before changes, is not supported in a transaction"
                 )));
             }
             let name = change.table().to_ascii_lowercase();
@@ -258,7 +257,7 @@ async fn plan(
             {
                 // Which rowids other shards have was looked up before the statements in front of it.
                 return Err(unsupported(format!(
-                    "inserting into `{name}`, of which a statement before changes or deletes rows, is"
+                    "inserting into `{name}`, of which a statement before changes or deletes rows, is not supported in a transaction"
                 )));
             }
             let (what, repeats) = match changing.plan(&change).await? {
@@ -389,9 +388,9 @@ fn lay_out(planned: Vec<Planned>, all: &[u64]) -> Laid {
     for (number, Planned { what, columns, expectation, .. }) in (1..).zip(planned) {
         let is_read = matches!(what, What::Reads(_));
         let (parts, together, everywhere) = match what {
-            What::Nothing => (Vec::new(), Together::Sharded { last: None, rowids: None }, false),
+            What::Nothing => (Vec::new(), Together::OF_ROWS, false),
             What::Parts { parts, together } => (parts, together, false),
-            What::Reads(parts) => (parts, Together::Sharded { last: None, rowids: None }, false),
+            What::Reads(parts) => (parts, Together::OF_ROWS, false),
             What::Everywhere(statement) => {
                 let part = |shard: &u64| Part { shard: *shard, statements: vec![statement.clone()] };
                 (all.iter().map(part).collect(), Together::Replicated, true)

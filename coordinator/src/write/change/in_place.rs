@@ -11,8 +11,9 @@ use crate::session::RowsAt;
 use crate::sql::{Distribution, TableInfo};
 
 impl Changing<'_> {
-    /// Plans an UPDATE or a DELETE, of which `reads` is a SELECT of everything that it reads from the rows that it changes.
-    pub(super) async fn in_place(&self, table: &TableInfo, reads: &str, or: Option<&str>) -> Result<Plan> {
+    /// Plans an UPDATE or a DELETE, of which `reads` is a SELECT of everything that it reads from the rows that it changes. `by_order`: shards with the same
+    /// rows may do it otherwise, since each has a plan of its own, and the order in which rows come decides which of several are meant, or are in the way.
+    pub(super) async fn in_place(&self, table: &TableInfo, reads: &str, by_order: bool) -> Result<Plan> {
         let facts = match self.session.facts(&self.snapshot, reads, &self.parameters, self.deadline).await {
             // SQLite has accepted the statement: it is the SELECT that means something else, a name of RETURNING for one.
             Err(error) if matches!(error.reason, Reason::SqlSyntax | Reason::NoSuchTable) => return Ok(Plan::Whole),
@@ -20,7 +21,7 @@ impl Changing<'_> {
         };
         let (shards, together) = match (table.distribution, facts.rows_at) {
             (Distribution::Replicated, _)
-                if self.are_several() && (facts.reads_sharded || !facts.repeats || self.depends_on_order(or)) =>
+                if self.are_several() && (facts.reads_sharded || !facts.repeats || by_order) =>
             {
                 return Ok(Plan::Whole);
             }
@@ -29,9 +30,7 @@ impl Changing<'_> {
             }
             // No shard has such a key.
             (Distribution::Sharded { .. }, RowsAt::Nowhere) => return Ok(Plan::Nothing),
-            (Distribution::Sharded { .. }, RowsAt::Shards(shards)) => {
-                (shards, Together::Sharded { last: None, rowids: None })
-            }
+            (Distribution::Sharded { .. }, RowsAt::Shards(shards)) => (shards, Together::OF_ROWS),
             (Distribution::Sharded { .. }, RowsAt::Apart) => return Ok(Plan::Whole),
         };
         if shards.len() > 1 && !facts.repeats {
@@ -40,16 +39,6 @@ impl Changing<'_> {
         let statement = self.itself();
         let part = |shard| Part { shard, statements: vec![statement.clone()] };
         Ok(Plan::Parts { parts: shards.into_iter().map(part).collect(), together, repeats: facts.repeats })
-    }
-
-    /// Whether shards with the same rows may do it otherwise, since each has a plan of its own: which of several rows are meant, or are in the way, is decided
-    /// by the order in which they come.
-    fn depends_on_order(&self, or: Option<&str>) -> bool {
-        let words = self.text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
-        let is_delete = self.columns.is_empty() && self.text.trim_start().to_ascii_uppercase().starts_with("DELETE");
-        let decides =
-            |word: &str| word.eq_ignore_ascii_case("LIMIT") || (!is_delete && word.eq_ignore_ascii_case("FROM"));
-        matches!(or, Some("IGNORE" | "REPLACE")) || words.into_iter().any(decides)
     }
 
     /// The text as it was given.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use souk_merge::Batch;
+use souk_merge::{Batch, Value};
 use souk_proto::Reason;
 
 use super::taken::{Rows, Taken};
@@ -127,12 +127,29 @@ impl Changing<'_> {
             last = Some(shard);
         }
         let last = by_shard.keys().position(|shard| Some(*shard) == last);
+        let may_leave_out = insert.or.is_some() || insert.upsert.is_some();
+        let order =
+            if may_leave_out && by_shard.len() > 1 { self.ids(table, columns, &rows.batch)? } else { Vec::new() };
         let part =
             |(shard, rows)| Part { shard, statements: vec![self.insert_statement(table, insert, columns, rows)] };
         let alias = table.rowid_alias.map(|alias| table.columns[alias].name.as_str());
         let column = alias.and_then(|alias| columns.iter().position(|column| column.eq_ignore_ascii_case(alias)));
         let rowids = column.map(|column| (table.name.to_ascii_lowercase(), column));
-        Ok(Some((by_shard.into_iter().map(part).collect(), Together::Sharded { last, rowids })))
+        Ok(Some((by_shard.into_iter().map(part).collect(), Together::Sharded { last, order, rowids })))
+    }
+
+    /// The INTEGER PRIMARY KEY of each row, as it is stored; none for a table that has no such column.
+    pub(super) fn ids(&self, table: &TableInfo, columns: &[String], rows: &Batch) -> Result<Vec<Value>> {
+        let Some(alias) = table.rowid_alias.map(|alias| &table.columns[alias]) else { return Ok(Vec::new()) };
+        let Some(place) = columns.iter().position(|column| column.eq_ignore_ascii_case(&alias.name)) else {
+            return Ok(Vec::new());
+        };
+        let mut ids = Vec::with_capacity(rows.rows());
+        let mut cursor = rows.cursor();
+        while cursor.advance() {
+            ids.push(self.cluster.evaluator.stored(cursor.value(place).to_owned(), alias.affinity)?);
+        }
+        Ok(ids)
     }
 
     /// The canonical key of each row.

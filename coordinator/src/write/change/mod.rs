@@ -13,7 +13,7 @@ mod insert;
 mod taken;
 mod whole;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::commit::{Judged, Part, Work, commit};
 use crate::error::{Error, Result};
 use crate::exec::{Done, ShardStatement, WriteRequest};
 use crate::session::{Session, order_parameters};
-use crate::sql::{Change, ChangeStatement, TableInfo};
+use crate::sql::{Change, ChangeStatement, TableInfo, mentions};
 
 /// Bytes that RETURNING may give: it travels as one message.
 pub(super) const RETURNED_BYTES_MAX: u64 = 16 << 20;
@@ -51,14 +51,22 @@ pub(super) struct Changing<'c> {
 /// How what several shards did is one.
 #[derive(Debug, Clone)]
 pub(super) enum Together {
-    /// Each has rows of its own; the last row that was given is of the part at this place, when that is known.
+    /// Each has rows of its own.
     Sharded {
+        /// The part of the last row that was given, when that is known.
         last: Option<usize>,
+        /// The INTEGER PRIMARY KEYs of all rows in their order, where parts may leave some out: then the last row is the last that one of them inserted.
+        order: Vec<Value>,
         /// The table and the column of its INTEGER PRIMARY KEY, where rows give it.
         rowids: Option<(String, usize)>,
     },
     /// Each has the same rows.
     Replicated,
+}
+
+impl Together {
+    /// Of rows that were there, or are only read.
+    pub(super) const OF_ROWS: Together = Together::Sharded { last: None, order: Vec::new(), rowids: None };
 }
 
 /// What is to be done.
@@ -147,9 +155,10 @@ impl<'c> Changing<'c> {
                 if moves || ends_otherwise(or) || self.replaces(table, or) {
                     return Ok(Plan::Whole);
                 }
-                self.in_place(table, &update.reads, or).await
+                let by_order = matches!(or, Some("IGNORE" | "REPLACE")) || mentions(self.text, &["LIMIT", "FROM"]);
+                self.in_place(table, &update.reads, by_order).await
             }
-            Change::Delete(delete) => self.in_place(table, &delete.reads, None).await,
+            Change::Delete(delete) => self.in_place(table, &delete.reads, mentions(self.text, &["LIMIT"])).await,
         }
     }
 }
@@ -227,8 +236,7 @@ impl Changing<'_> {
             release(held, written.as_ref().err(), deadline);
             written
         });
-        let written =
-            written.await.map_err(|_| Error::internal("the write broke down: whether it happened is unknown"))?;
+        let written = written.await.map_err(|_| Error::broke_down())?;
         Ok(vec![written?])
     }
 
@@ -243,7 +251,7 @@ const DOUBT_MAX: Duration = Duration::from_secs(5);
 
 /// Lets go of what a write held. One of which nobody knows whether it happened may still be on its way, until its deadline.
 pub(super) fn release(held: impl Send + 'static, failed: Option<&Error>, deadline: Instant) {
-    if failed.is_some_and(|error| error.message.contains("unknown")) {
+    if failed.is_some_and(|error| error.in_doubt) {
         tokio::spawn(async move {
             tokio::time::sleep_until(deadline + DOUBT_MAX).await;
             drop(held);
@@ -260,11 +268,17 @@ pub(super) async fn alone(cluster: &Cluster, deadline: Instant) -> Result<OwnedM
 /// What the parts did, of which each is one statement.
 pub(super) fn combined(nothing: Executed, mut done: Vec<Done>, together: Together) -> Result<Executed> {
     let shards = done.iter().filter(|done| done.rows_affected > 0).count() as u32;
-    let last = match together {
-        Together::Sharded { last, .. } => last.and_then(|last| done.get(last)),
-        Together::Replicated => done.first(),
+    let last_insert_rowid = match &together {
+        Together::Sharded { order, .. } if !order.is_empty() => {
+            let inserted: HashSet<i64> = done.iter().filter_map(|done| done.last_insert_rowid).collect();
+            order.iter().rev().find_map(|id| match id {
+                Value::Integer(id) if inserted.contains(id) => Some(*id),
+                _ => None,
+            })
+        }
+        Together::Sharded { last, .. } => last.and_then(|last| done.get(last)?.last_insert_rowid),
+        Together::Replicated => done.first().and_then(|done| done.last_insert_rowid),
     };
-    let last_insert_rowid = last.and_then(|done| done.last_insert_rowid);
     if let Together::Replicated = together {
         if done.iter().any(|other| Some(other.rows_affected) != done.first().map(|first| first.rows_affected)) {
             return Err(Error::internal("shards that must have the same rows have not: compare the table on them"));

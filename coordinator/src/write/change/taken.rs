@@ -54,15 +54,12 @@ impl Changing<'_> {
     pub(super) async fn without_taken(&self, to: Rows<'_>, rows: Batch) -> Result<Taken> {
         let all = |batch: Batch| Taken::Left(Left { places: (0..batch.rows()).collect(), batch });
         let Some(alias) = to.table.rowid_alias.map(|alias| &to.table.columns[alias]) else { return Ok(all(rows)) };
-        let column = to.columns.iter().position(|column| column.eq_ignore_ascii_case(&alias.name));
         // Where keys get shards of their own there may be others in a moment.
         let is_alone = self.snapshot.topology.shard_count() == 1 && self.cluster.policy != PlacementPolicy::Own;
-        let Some(column) = column.filter(|_| !is_alone && !to.all_new) else { return Ok(all(rows)) };
-        let mut ids = Vec::with_capacity(rows.rows());
-        let mut cursor = rows.cursor();
-        while cursor.advance() {
-            ids.push(self.cluster.evaluator.stored(cursor.value(column).to_owned(), alias.affinity)?);
+        if is_alone || to.all_new {
+            return Ok(all(rows));
         }
+        let ids = self.ids(to.table, to.columns, &rows)?;
         let (taken, by_own) = self.taken(&to, alias, &ids).await?;
         if !taken.contains(&true) {
             return Ok(all(rows));

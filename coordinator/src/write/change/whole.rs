@@ -1,8 +1,8 @@
 //! The most naive plan of a statement that changes rows: the tables that it touches are fetched whole, SQLite runs the user's own text over them, and
 //! the shards are told which rows are to be otherwise.
 //!
-//! So it is right for every statement that SQLite accepts, as the naive plan of a SELECT is. A row that was changed by others since it
-//! was read is noticed by the shard that has it, which compares it with what was read: then all is done anew.
+//! So it is right for what SQLite accepts, as the naive plan of a SELECT is; but where a foreign key's action would hear row operations otherwise than the
+//! statement, that is refused. A row that was changed by others since it was read is noticed by the shard that has it, which compares it with what was read: then all is done anew.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::{Changing, RETURNED_BYTES_MAX, unsupported};
 use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
-use crate::scratch::{Changed, ChangedRows, Stop, StoredTable};
+use crate::scratch::{CancelOnDrop, Changed, ChangedRows, Stop, StoredTable};
 use crate::settings::PlacementPolicy;
 use crate::sql::{Change, TableInfo, quote};
 use crate::write::{Executed, shards};
@@ -24,8 +24,25 @@ use crate::write::{Executed, shards};
 /// How often it is tried while others change the same rows.
 const TRIES_MAX: u32 = 8;
 
+/// How often it is tried when a shard's constraint refuses what was none in the scratch: a row may have come between, or it is a foreign key, of which only
+/// shards know.
+const CONSTRAINED_TRIES_MAX: u32 = 3;
+
 /// How long the second try waits; each further one waits longer.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
+/// What the tables of a statement may yet take.
+struct Left {
+    bytes: u64,
+    rows: u64,
+}
+
+/// What came of one try.
+enum Tried {
+    Done(Executed),
+    /// What shards said to their part. Nothing was done.
+    Refused(Error),
+}
 
 /// What one shard is to do. The columns are those that are stored.
 struct Work {
@@ -44,56 +61,62 @@ impl Changing<'_> {
     pub(super) async fn whole(&self, table: &TableInfo, change: &Change) -> Result<Executed> {
         refuse_unwhole(table, change)?;
         let _turn = self.cluster.turn().await?;
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            match self.try_whole(table).await {
-                Err(error) if error.reason == Reason::Expectation && tried < TRIES_MAX => {
-                    tokio::time::sleep(TRY_AGAIN_AFTER * tried).await;
-                }
-                Err(error) if error.reason == Reason::Expectation => {
+        for tried in 1.. {
+            let error = match self.try_whole(table).await? {
+                Tried::Done(executed) => return Ok(executed),
+                Tried::Refused(error) => error,
+            };
+            match error.reason {
+                Reason::Expectation if tried < TRIES_MAX => {}
+                Reason::Expectation => {
                     let message = format!(
                         "rows of `{}` were changed by others each time they had been read; try again ({})",
                         table.name, error.message
                     );
                     return Err(Error::new(Reason::Overloaded, message));
                 }
-                outcome => return outcome,
+                Reason::Constraint if tried < CONSTRAINED_TRIES_MAX => {}
+                _ => return Err(error),
             }
+            tokio::time::sleep(TRY_AGAIN_AFTER * tried).await;
         }
+        Err(Error::internal("a statement was tried without end"))
     }
 
-    async fn try_whole(&self, table: &TableInfo) -> Result<Executed> {
+    async fn try_whole(&self, table: &TableInfo) -> Result<Tried> {
         // Nobody else changes a replicated table, and no shard is made, until it is done.
         let alone = if table.key().is_none() { Some(self.alone().await?) } else { None };
         let changed = self.run_in_scratch(table).await?;
         let Changed { rows_affected, last_insert_rowid, returned, failed, rows } = changed;
-        let shards = self.apply(table, rows, alone).await.map_err(|error| match error.reason {
-            // In the scratch it was none: a row has come between. Foreign keys are the shards' to judge.
-            Reason::Constraint if !error.message.contains("FOREIGN KEY") => {
-                Error { reason: Reason::Expectation, ..error }
-            }
-            _ => error,
-        })?;
+        let shards = match self.apply(table, rows, alone).await {
+            Ok(shards) => shards,
+            Err(error) => return Ok(Tried::Refused(error)),
+        };
         match failed {
             Some(error) => Err(error),
-            None => Ok(Executed { rows_affected, last_insert_rowid, rows: returned, shards, ..self.nothing() }),
+            None => {
+                let done = Executed { rows_affected, last_insert_rowid, rows: returned, shards, ..self.nothing() };
+                Ok(Tried::Done(done))
+            }
         }
     }
 
     async fn run_in_scratch(&self, table: &TableInfo) -> Result<Changed> {
         let schema = &self.snapshot.catalog.schema;
-        let mut bytes_left = self.cluster.limits.gather_bytes_max;
+        let limits = &self.cluster.limits;
+        let mut left = Left { bytes: limits.gather_bytes_max, rows: limits.gather_rows_max };
         let mut all = Vec::new();
         for name in self.tables.iter().filter(|name| !name.eq_ignore_ascii_case(&table.name)) {
             if let Some(other) = schema.table(name) {
-                all.push((other.name.clone(), self.stored(other, &mut bytes_left).await?));
+                all.push((other.name.clone(), self.stored(other, &mut left).await?));
             }
         }
-        let target = self.stored(table, &mut bytes_left).await?;
+        let target = self.stored(table, &mut left).await?;
         let (catalog, name) = (Arc::clone(&self.snapshot.catalog), table.name.clone());
         let (text, parameters) = (self.text.to_owned(), self.parameters.clone());
         let stop = Stop { deadline: self.deadline, cancelled: Arc::default() };
+        // Who goes away wants nothing run any more.
+        let _cancel = CancelOnDrop(Arc::clone(&stop.cancelled));
         let bytes_max = self.cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
         let ran = tokio::task::spawn_blocking(move || {
             let find = |name: &str| {
@@ -108,22 +131,24 @@ impl Changing<'_> {
         ran.await.map_err(|_| Error::internal("a thread that ran a statement died"))?
     }
 
-    /// The rows of a table, which take of the bytes that are left.
-    async fn stored(&self, table: &TableInfo, bytes_left: &mut u64) -> Result<Vec<Batch>> {
+    /// The rows of a table, which take of what is left.
+    async fn stored(&self, table: &TableInfo, left: &mut Left) -> Result<Vec<Batch>> {
         let too_large = || {
             Error::new(
                 Reason::GatherTooLarge,
                 format!(
-                    "the statement can only be run over whole tables, and with `{}` they are larger than `gather_bytes_max`; \
+                    "the statement can only be run over whole tables, and with `{}` they are larger than `gather_bytes_max` or `gather_rows_max`; \
                      change rows by their shard key",
                     table.name
                 ),
             )
         };
-        let rows = self.session.stored_rows(&self.snapshot, table, self.deadline, *bytes_left).await;
+        let rows = self.session.stored_rows(&self.snapshot, table, self.deadline, left.bytes).await;
         let rows = rows.map_err(|error| if error.reason == Reason::TooLarge { too_large() } else { error })?;
         let bytes: usize = rows.iter().map(Batch::byte_size).sum();
-        *bytes_left = bytes_left.checked_sub(bytes as u64).ok_or_else(too_large)?;
+        let count: usize = rows.iter().map(Batch::rows).sum();
+        left.bytes = left.bytes.checked_sub(bytes as u64).ok_or_else(too_large)?;
+        left.rows = left.rows.checked_sub(count as u64).ok_or_else(too_large)?;
         Ok(rows)
     }
 

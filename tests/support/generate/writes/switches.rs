@@ -7,7 +7,7 @@ pub(super) const RETURNING_NAMES_THE_TABLE_BEHIND_ITS_ALIAS: bool = true;
 pub(super) const RETURNING_BESIDE_FROM_NAMES_COLUMNS_ALONE: bool = true;
 
 /// The rowid that was inserted last, by an INSERT of several rows of which the last is left out or becomes an update: it is that of a row before it, on whatever shard.
-pub(super) const LAST_ROWID_IS_RIGHT_WHEN_THE_LAST_ROW_IS_LEFT_OUT: bool = false;
+pub(super) const LAST_ROWID_IS_RIGHT_WHEN_THE_LAST_ROW_IS_LEFT_OUT: bool = true;
 
 /// Ids of a replicated table that foreign keys name change in a statement that is run over whole tables (OR ROLLBACK, what reads sharded tables):
 /// the row is not deleted and inserted anew, which is what a foreign key would see.
