@@ -9,6 +9,7 @@ mod shards;
 mod transact;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::exec::{Done, WriteRequest};
 use crate::sql::{WriteStatement, read_write};
 
 pub(crate) use ddl::catch_up;
@@ -62,6 +64,33 @@ async fn writing(cluster: &Cluster, deadline: Instant) -> Result<Writing> {
     writing
         .map(Arc::new)
         .map_err(|_| Error::new(Reason::Deadline, "the deadline passed while the schema was being changed; try again"))
+}
+
+/// Has one shard do something, all or none, in a transaction of its own. `held` is held until it is over, also when the client goes away.
+async fn write_alone(cluster: &Cluster, request: WriteRequest, held: impl Send + 'static) -> Result<Vec<Done>> {
+    // A shard that was just made is not in the snapshot that the statement was planned for.
+    let topology = cluster.snapshot().topology;
+    let node = topology.node_of(request.shard).ok_or_else(|| Error::internal("a shard has no node"))?.to_owned();
+    let (nodes, deadline) = (Arc::clone(&cluster.nodes), request.deadline);
+    let written = tokio::spawn(async move {
+        let written = nodes.write(&node, request).await;
+        release(held, written.as_ref().err(), deadline);
+        written
+    });
+    written.await.map_err(|_| Error::broke_down())?
+}
+
+/// How much longer than its deadline a write may take that nobody hears of any more.
+const DOUBT_MAX: Duration = Duration::from_secs(5);
+
+/// Lets go of what a write held. One of which nobody knows whether it happened may still be on its way, until its deadline.
+fn release(held: impl Send + 'static, failed: Option<&Error>, deadline: Instant) {
+    if failed.is_some_and(|error| error.in_doubt) {
+        tokio::spawn(async move {
+            tokio::time::sleep_until(deadline + DOUBT_MAX).await;
+            drop(held);
+        });
+    }
 }
 
 /// Runs one statement that writes.

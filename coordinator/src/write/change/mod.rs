@@ -5,24 +5,24 @@
 //! - [`insert`]: INSERT, whose rows are computed first, as those of any query.
 //! - [`defaults`]: values of columns that the rows leave out.
 //! - [`taken`]: rowids that other shards have.
-//! - [`whole`]: everything else: the text over whole tables, and what it did to the shards.
+//! - [`whole`]: everything else: the text over whole tables, and what it did to the shards; [`work`]: that as row operations.
 
 mod defaults;
 mod in_place;
 mod insert;
 mod taken;
 mod whole;
+mod work;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Executed, Writing, writing};
+use super::{Executed, Writing, write_alone, writing};
 use crate::catalog::Snapshot;
 use crate::cluster::Cluster;
 use crate::commit::{Judged, Part, Work, commit};
@@ -225,37 +225,13 @@ impl Changing<'_> {
             return commit(self.cluster, work, judge, (alone, Arc::clone(&self.writing))).await;
         }
         let Some(Part { shard, statements }) = parts.pop() else { return Ok(Vec::new()) };
-        // A shard that was just made is not in the snapshot that the statement was planned for.
-        let topology = self.cluster.snapshot().topology;
-        let node = topology.node_of(shard).ok_or_else(|| Error::internal("a shard has no node"))?.to_owned();
         let request = WriteRequest { shard, schema_version: version, deadline, bytes_max, statements };
-        let (nodes, held) = (Arc::clone(&self.cluster.nodes), (alone, Arc::clone(&self.writing)));
-        // Held until it is over, also when the client goes away.
-        let written = tokio::spawn(async move {
-            let written = nodes.write(&node, request).await;
-            release(held, written.as_ref().err(), deadline);
-            written
-        });
-        let written = written.await.map_err(|_| Error::broke_down())?;
-        Ok(vec![written?])
+        Ok(vec![write_alone(self.cluster, request, (alone, Arc::clone(&self.writing))).await?])
     }
 
     /// The outcome of a statement that no row was there for.
     fn nothing(&self) -> Executed {
         Executed { columns: self.columns.clone(), ..Executed::at(self.snapshot.catalog.version) }
-    }
-}
-
-/// How much longer than its deadline a write may take that nobody hears of any more.
-const DOUBT_MAX: Duration = Duration::from_secs(5);
-
-/// Lets go of what a write held. One of which nobody knows whether it happened may still be on its way, until its deadline.
-pub(super) fn release(held: impl Send + 'static, failed: Option<&Error>, deadline: Instant) {
-    if failed.is_some_and(|error| error.in_doubt) {
-        tokio::spawn(async move {
-            tokio::time::sleep_until(deadline + DOUBT_MAX).await;
-            drop(held);
-        });
     }
 }
 

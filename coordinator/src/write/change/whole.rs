@@ -4,21 +4,20 @@
 //! So it is right for what SQLite accepts, as the naive plan of a SELECT is; but where a foreign key's action would hear row operations otherwise than the
 //! statement, that is refused. A row that was changed by others since it was read is noticed by the shard that has it, which compares it with what was read: then all is done anew.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use souk_merge::{Batch, ValueRef};
-use souk_proto::{Expectation, Reason};
+use souk_proto::Reason;
 use tokio::sync::OwnedMutexGuard;
 
+use super::work::{Work, WorkByShard};
 use super::{Changing, RETURNED_BYTES_MAX, unsupported};
 use crate::commit::Part;
 use crate::error::{Error, Result};
-use crate::exec::ShardStatement;
 use crate::scratch::{CancelOnDrop, Changed, ChangedRows, Stop, StoredTable};
 use crate::settings::PlacementPolicy;
-use crate::sql::{Change, TableInfo, quote};
+use crate::sql::{Change, TableInfo};
 use crate::write::{Executed, shards};
 
 /// How often it is tried while others change the same rows.
@@ -42,18 +41,6 @@ enum Tried {
     Done(Executed),
     /// What shards said to their part. Nothing was done.
     Refused(Error),
-}
-
-/// What one shard is to do. The columns are those that are stored.
-struct Work {
-    /// The rowid and the columns of rows that go.
-    deleted: Batch,
-    /// The columns as they will be, the rowid, and the columns as they are.
-    updated: Batch,
-    /// The columns and the rowid of rows that come under one, which go first, so that no other row gets it.
-    replaced: Batch,
-    /// The columns of rows that come under any.
-    inserted: Batch,
 }
 
 impl Changing<'_> {
@@ -155,10 +142,7 @@ impl Changing<'_> {
     /// Has the shards do it; how many did anything.
     async fn apply(&self, table: &TableInfo, rows: ChangedRows, alone: Option<OwnedMutexGuard<()>>) -> Result<u32> {
         let parts: Vec<Part> = match table.key() {
-            Some(_) => {
-                let work = self.by_shard_of_rows(table, rows).await?;
-                work.into_iter().map(|(shard, work)| Part { shard, statements: work.statements(table) }).collect()
-            }
+            Some(_) => self.by_shard_of_rows(table, rows).await?.into_parts(),
             None => {
                 let mut work = Work::new(table);
                 work.take_all(table, &rows);
@@ -176,7 +160,7 @@ impl Changing<'_> {
     }
 
     /// What each shard is to do, by the keys of the rows as they were and as they are.
-    async fn by_shard_of_rows(&self, table: &TableInfo, rows: ChangedRows) -> Result<BTreeMap<u64, Work>> {
+    async fn by_shard_of_rows<'t>(&self, table: &'t TableInfo, rows: ChangedRows) -> Result<WorkByShard<'t>> {
         let ChangedRows { deleted, updated, inserted } = rows;
         let names: Vec<String> = table.stored().map(|column| column.name.clone()).collect();
         let width = names.len();
@@ -201,7 +185,7 @@ impl Changing<'_> {
                 .owner_of_bytes(key)
                 .ok_or_else(|| Error::internal("a row that was read, or was just given a shard, has none"))
         };
-        let mut work = WorkByShard { table, of: BTreeMap::new() };
+        let mut work = WorkByShard::new(table);
         let mut cursor = deleted.cursor();
         for key in &gone {
             cursor.advance();
@@ -228,7 +212,7 @@ impl Changing<'_> {
             let values: Vec<ValueRef<'_>> = cursor.values().skip(1).collect();
             work.of(owner(key)?).insert(&values, ValueRef::Null);
         }
-        Ok(work.of)
+        Ok(work)
     }
 
     /// Gives keys that have no shard one of their own, where keys get their own.
@@ -285,127 +269,4 @@ pub(super) fn moves_parent(table: &TableInfo) -> Error {
         "changing the shard key or the rowid of rows of `{}`, which foreign keys name, is not supported; insert them anew and delete them",
         table.name
     ))
-}
-
-struct WorkByShard<'t> {
-    table: &'t TableInfo,
-    of: BTreeMap<u64, Work>,
-}
-
-impl WorkByShard<'_> {
-    fn of(&mut self, shard: u64) -> &mut Work {
-        self.of.entry(shard).or_insert_with(|| Work::new(self.table))
-    }
-}
-
-impl Work {
-    fn new(table: &TableInfo) -> Work {
-        let width = table.stored().count();
-        Work {
-            deleted: Batch::new(1 + width),
-            updated: Batch::new(1 + 2 * width),
-            replaced: Batch::new(width + 1),
-            inserted: Batch::new(width),
-        }
-    }
-
-    /// What every shard is to do with a replicated table.
-    fn take_all(&mut self, table: &TableInfo, rows: &ChangedRows) {
-        let mut cursor = rows.deleted.cursor();
-        while cursor.advance() {
-            self.delete(cursor.values());
-        }
-        let mut cursor = rows.updated.cursor();
-        while cursor.advance() {
-            self.change(table, &cursor.values().collect::<Vec<_>>());
-        }
-        let mut cursor = rows.inserted.cursor();
-        while cursor.advance() {
-            let row: Vec<ValueRef<'_>> = cursor.values().collect();
-            self.insert(&row[1..], row[0]);
-        }
-    }
-
-    /// A row, with its rowid in front, goes.
-    fn delete<'v>(&mut self, row: impl Iterator<Item = ValueRef<'v>>) {
-        self.deleted.push_row(row);
-    }
-
-    /// A row comes, under a rowid or under any.
-    fn insert(&mut self, row: &[ValueRef<'_>], rowid: ValueRef<'_>) {
-        if rowid.is_null() {
-            self.inserted.push_row(row.iter().copied());
-        } else {
-            self.replaced.push_row(row.iter().copied().chain([rowid]));
-        }
-    }
-
-    /// A row, with its rowid in front, gets other values. It goes and comes again, so that rows may exchange values that are one of a kind; not
-    /// where others name it by a foreign key, which acts when it goes.
-    fn change(&mut self, table: &TableInfo, row: &[ValueRef<'_>]) {
-        let (was, is) = row.split_at(1 + table.stored().count());
-        if table.referenced {
-            self.updated.push_row(is.iter().chain(was).copied());
-            return;
-        }
-        self.delete(was.iter().copied());
-        self.insert(is, was[0]);
-    }
-
-    fn statements(self, table: &TableInfo) -> Vec<ShardStatement> {
-        let name = format!("main.{}", quote(&table.name));
-        let columns: Vec<String> = table.stored().map(|column| quote(&column.name)).collect();
-        let width = columns.len();
-        let stands = |first: usize| stands(table, &columns, first);
-        let list = |first: usize, count: usize| {
-            (first..first + count).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ")
-        };
-        let set: Vec<String> =
-            columns.iter().enumerate().map(|(index, column)| format!("{column} = ?{}", index + 1)).collect();
-        let rowid = table.rowid_name().filter(|_| table.rowid_alias.is_none());
-        let mut given = columns.clone();
-        given.extend(rowid.map(str::to_owned));
-        let mut replaced = self.replaced;
-        replaced.truncate_columns(given.len());
-        let insert = |columns: &[String]| {
-            format!("INSERT INTO {name}({}) VALUES ({})", columns.join(", "), list(1, columns.len()))
-        };
-        let work = [
-            (format!("DELETE FROM {name} WHERE {}", stands(1)), self.deleted),
-            (format!("UPDATE {name} SET {} WHERE {}", set.join(", "), stands(1 + width)), self.updated),
-            (insert(&given), replaced),
-            (insert(&columns), self.inserted),
-        ];
-        let work = work.into_iter().filter(|(_, rows)| !rows.is_empty());
-        let statement = |(sql, rows): (String, Batch)| {
-            let expectation = Some(Expectation::Changes(rows.rows() as u64));
-            ShardStatement {
-                sql,
-                rows: Some(rows),
-                parameters: Vec::new(),
-                expectation,
-                number: 0,
-                defers_foreign_keys: false,
-            }
-        };
-        work.map(statement).collect()
-    }
-}
-
-/// Whether a row stands as it was read: its rowid and columns are the parameters from `first` on.
-fn stands(table: &TableInfo, columns: &[String], first: usize) -> String {
-    let place = |column: usize| format!("?{}", first + 1 + column);
-    let is = columns.iter().map(|column| format!("{column} COLLATE BINARY")).collect::<Vec<_>>().join(", ");
-    let was = (0..columns.len()).map(place).collect::<Vec<_>>().join(", ");
-    let found = match table.rowid_name() {
-        Some(_) if let Some(alias) = table.rowid_alias => format!("{} = ?{first}", quote(&table.columns[alias].name)),
-        Some(rowid) => format!("{rowid} = ?{first}"),
-        None => {
-            let keys = table.stored().enumerate().filter(|(_, column)| column.primary_key > 0);
-            let keys = keys.map(|(index, column)| format!("{} = {}", quote(&column.name), place(index)));
-            // A parameter that nothing mentions would be one too many.
-            [format!("?{first} IS NULL")].into_iter().chain(keys).collect::<Vec<_>>().join(" AND ")
-        }
-    };
-    format!("{found} AND ({is}) IS ({was})")
 }
