@@ -2,11 +2,9 @@
 //!
 //! `SOUK_WRITES` says how many statements, `SOUK_SEED` where to begin: a failure prints what repeats it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::thread;
-use std::time::{Duration, Instant};
 
+use crate::scenes::Scenes;
 use crate::setting::setting;
 use crate::support::{
     Layout, Oracle, Outcome, Random, StoredRows, Table, Write, WriteScene, changed, replicas_difference, shrink_write,
@@ -16,11 +14,8 @@ use crate::tally::{Examples, note, show};
 
 const WRITES: u64 = 5_000;
 const WRITES_PER_SCENE: u64 = 125;
-const SCENES_AT_ONCE: usize = 2;
 /// Differences after which a run ends; `SOUK_FAILURES` sets it.
 const FAILURES_MAX: u64 = 5;
-/// How often a long run says how far it is.
-const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 
 const LAYOUTS: [Layout; 4] = [Layout::Ring(7), Layout::Own, Layout::Ring(2), Layout::Ring(1)];
 
@@ -46,12 +41,8 @@ struct Tally {
 }
 
 /// What the threads of a run share.
+#[derive(Default)]
 struct Run {
-    statements: u64,
-    failures_max: usize,
-    first_seed: u64,
-    /// Schemas begun so far.
-    begun: AtomicU64,
     tally: Mutex<Tally>,
 }
 
@@ -81,6 +72,10 @@ impl Tally {
         None
     }
 
+    fn progress(&self) -> String {
+        format!("{} statements, {} different", self.statements, self.failures.len())
+    }
+
     fn report(&self) -> String {
         let failed = self.errors.values().map(|(count, _)| count).sum::<u64>();
         let refused = self.refusals.values().map(|(count, _)| count).sum::<u64>();
@@ -99,24 +94,6 @@ impl Tally {
 impl Run {
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().expect("no thread panicked")
-    }
-
-    /// Schema after schema, until there are no more.
-    fn work(&self) {
-        let mut said = Instant::now();
-        loop {
-            let index = self.begun.fetch_add(1, Ordering::Relaxed);
-            let before = index * WRITES_PER_SCENE;
-            if before >= self.statements || self.tally().failures.len() >= self.failures_max {
-                return;
-            }
-            self.run_course(self.first_seed + index, WRITES_PER_SCENE.min(self.statements - before));
-            if said.elapsed() > PROGRESS_EVERY {
-                let tally = self.tally();
-                eprintln!("{} statements, {} different", tally.statements, tally.failures.len());
-                said = Instant::now();
-            }
-        }
     }
 
     /// Statement after statement.
@@ -193,18 +170,15 @@ impl Course {
 
 #[test]
 fn generated_writes_leave_the_same_rows_on_every_layout() {
-    let run = Run {
-        statements: setting("SOUK_WRITES", WRITES),
-        failures_max: setting("SOUK_FAILURES", FAILURES_MAX) as usize,
+    let run = Run::default();
+    let scenes = Scenes {
+        cases: setting("SOUK_WRITES", WRITES),
+        cases_per_scene: WRITES_PER_SCENE,
         first_seed: setting("SOUK_SEED", 1),
-        begun: AtomicU64::new(0),
-        tally: Mutex::default(),
     };
-    thread::scope(|scope| {
-        for _ in 0..SCENES_AT_ONCE {
-            scope.spawn(|| run.work());
-        }
-    });
+    let failures_max = setting("SOUK_FAILURES", FAILURES_MAX) as usize;
+    let is_enough = || run.tally().failures.len() >= failures_max;
+    scenes.run(|seed, statements| run.run_course(seed, statements), is_enough, || run.tally().progress());
     let tally = run.tally();
     println!("{}", tally.report());
     assert!(tally.failures.is_empty(), "{}", tally.failures.join("\n\n"));

@@ -2,22 +2,18 @@
 //!
 //! `SOUK_QUERIES` says how many queries, `SOUK_SEED` where to begin: a failure prints what repeats it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
-use std::time::{Duration, Instant};
 
+use crate::scenes::Scenes;
 use crate::setting::setting;
 use crate::support::{Expected, LAYOUTS, Oracle, Random, case, compare, scene, shrink};
 use crate::tally::Tally;
 
 const QUERIES: u64 = 10_000;
 const QUERIES_PER_SCENE: u64 = 250;
-const SCENES_AT_ONCE: usize = 2;
 /// Differences after which a run ends.
 const FAILURES_MAX: usize = 5;
-/// How often a long run says how far it is.
-const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 
 /// Says what repeats a panic.
 struct Replay(String);
@@ -31,34 +27,14 @@ impl Drop for Replay {
 }
 
 /// What the threads of a run share.
+#[derive(Default)]
 struct Run {
-    queries: u64,
-    first_seed: u64,
-    /// Schemas begun so far.
-    begun: AtomicU64,
     tally: Mutex<Tally>,
 }
 
 impl Run {
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().expect("no thread panicked")
-    }
-
-    /// Schema after schema, until there are no more.
-    fn work(&self) {
-        let mut said = Instant::now();
-        loop {
-            let index = self.begun.fetch_add(1, Ordering::Relaxed);
-            let before = index * QUERIES_PER_SCENE;
-            if before >= self.queries || self.tally().failures.len() >= FAILURES_MAX {
-                return;
-            }
-            self.run_scene(self.first_seed + index, QUERIES_PER_SCENE.min(self.queries - before));
-            if said.elapsed() > PROGRESS_EVERY {
-                eprintln!("{}", self.tally().progress());
-                said = Instant::now();
-            }
-        }
     }
 
     fn run_scene(&self, seed: u64, queries: u64) {
@@ -91,17 +67,14 @@ impl Run {
 
 #[test]
 fn generated_queries_agree_on_every_layout() {
-    let run = Run {
-        queries: setting("SOUK_QUERIES", QUERIES),
+    let run = Run::default();
+    let scenes = Scenes {
+        cases: setting("SOUK_QUERIES", QUERIES),
+        cases_per_scene: QUERIES_PER_SCENE,
         first_seed: setting("SOUK_SEED", 1),
-        begun: AtomicU64::new(0),
-        tally: Mutex::default(),
     };
-    thread::scope(|scope| {
-        for _ in 0..SCENES_AT_ONCE {
-            scope.spawn(|| run.work());
-        }
-    });
+    let is_enough = || run.tally().failures.len() >= FAILURES_MAX;
+    scenes.run(|seed, queries| run.run_scene(seed, queries), is_enough, || run.tally().progress());
     let tally = run.tally();
     println!("{}", tally.report());
     assert!(tally.failures.is_empty(), "{}", tally.failures.join("\n\n"));

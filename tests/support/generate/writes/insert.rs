@@ -7,8 +7,6 @@ use super::super::super::values::{real, text};
 use super::super::SUBQUERIES_MAX;
 use super::super::cells::Kind;
 use super::super::from::Clause;
-use super::returning::Returns;
-use super::switches::{INSERT_NAMES_THE_ROWID, LAST_ROWID_IS_RIGHT_WHEN_THE_LAST_ROW_IS_LEFT_OUT};
 use super::{Author, Statement};
 
 /// Rows that a query gives at most.
@@ -44,17 +42,13 @@ impl Author<'_> {
         let columns = self.given_columns();
         let Rows { node, in_order } = self.rows(&columns, &conflict);
         let upsert = if conflict.has_upsert { vec![self.upsert(alias.as_deref())] } else { vec![] };
-        let returning = self.returning(&with, Returns::of_insert(in_order));
-        let named = |name: &&'static str| if INSERT_NAMES_THE_ROWID { self.name_of(name) } else { *name };
-        let names: Vec<&str> = columns.iter().map(named).collect();
+        let returning = self.returning(&with, in_order);
+        let names: Vec<&str> = columns.iter().map(|name| self.name_of(name)).collect();
         let listed = if columns.is_empty() { String::new() } else { format!("({})", names.join(", ")) };
         let alias = alias.map(|alias| format!(" AS {alias}")).unwrap_or_default();
         let head = format!("{{}}{} INTO {}{alias}{listed} {{}}{{}}{{}}", conflict.verb, self.table_name());
         let upsert = list("", "", 0, upsert);
-        let may_leave_out = conflict.has_upsert || conflict.verb == "INSERT OR IGNORE" || self.target.leaves_rows_out();
-        let is_right =
-            LAST_ROWID_IS_RIGHT_WHEN_THE_LAST_ROW_IS_LEFT_OUT || !may_leave_out || self.target.key().is_none();
-        Statement { node: form(head, vec![with, node, upsert, returning]), has_last_rowid: in_order && is_right }
+        Statement { node: form(head, vec![with, node, upsert, returning]), has_last_rowid: in_order }
     }
 
     fn conflict(&mut self) -> Conflict {
@@ -98,7 +92,7 @@ impl Author<'_> {
             false => columns.to_vec(),
         };
         let is_plain = matches!(conflict.verb, "INSERT" | "INSERT OR ABORT");
-        let collides = conflict.has_upsert || !is_plain || self.target.resolves();
+        let collides = conflict.has_upsert || !is_plain;
         match self.random().below(100) {
             0..3 if columns.is_empty()
                 && !conflict.has_upsert

@@ -17,7 +17,6 @@ mod insert;
 mod returning;
 mod schema;
 mod sets;
-mod switches;
 mod target;
 mod update;
 mod upsert;

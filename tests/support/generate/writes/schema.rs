@@ -8,7 +8,6 @@ use super::super::super::table::Table;
 use super::super::super::values::{real, show, text};
 use super::super::cells::{Kind, keys};
 use super::super::scene::{Place, Relation, Scene, views};
-use super::switches::RESTRICT_RESTRICTS;
 use super::target::{Identity, Reference, Target};
 
 /// The schema with its rows, and what statements need to know of each table.
@@ -92,8 +91,8 @@ pub fn write_scene(random: &mut Random) -> WriteScene {
     let plain = Plain::new();
     for target in &targets {
         let declared = if target.name == "p" { other_type } else { key_type };
-        let sql = target.sql(declared, true);
-        plain.execute(&target.sql(declared, false));
+        let sql = target.sql(declared);
+        plain.execute(&sql);
         let rows = target.first_rows(random, &scene, &plain);
         let shard_key = target.key().map(|(name, _)| name.to_owned());
         let table = Table { name: target.name.to_owned(), sql, shard_key, rows };
@@ -138,7 +137,7 @@ fn parent_on_shard(random: &mut Random) -> Target {
 }
 
 fn child_on_shard(random: &mut Random) -> Target {
-    let on_delete = *random.pick(&["CASCADE", "CASCADE", "NO ACTION", restrict()]);
+    let on_delete = *random.pick(&["CASCADE", "CASCADE", "NO ACTION", "RESTRICT"]);
     let clause = format!("FOREIGN KEY (k, pid) REFERENCES ps(k, id) ON DELETE {on_delete}");
     let reference = Reference { column: "pid", parent: "ps", clause };
     Target { reference: Some(reference), ..Target::new("cs", CS, Identity::Rowid) }
@@ -149,15 +148,11 @@ fn parent_everywhere() -> Target {
 }
 
 fn child_of_everywhere(random: &mut Random) -> Target {
-    let on_delete = *random.pick(&["SET NULL", "SET NULL", "CASCADE", "NO ACTION", restrict()]);
+    let on_delete = *random.pick(&["SET NULL", "SET NULL", "CASCADE", "NO ACTION", "RESTRICT"]);
     let on_update = *random.pick(&["CASCADE", "SET NULL", "NO ACTION"]);
     let clause = format!("FOREIGN KEY (rid) REFERENCES pr(id) ON DELETE {on_delete} ON UPDATE {on_update}");
     let reference = Reference { column: "rid", parent: "pr", clause };
     Target { reference: Some(reference), ..Target::new("cr", CR, Identity::Rowid) }
-}
-
-fn restrict() -> &'static str {
-    if RESTRICT_RESTRICTS { "RESTRICT" } else { "NO ACTION" }
 }
 
 fn new_keys(key_type: &str) -> Vec<Value> {

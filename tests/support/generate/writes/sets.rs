@@ -6,7 +6,6 @@ use super::super::super::expression::{Node, form, leaf, value};
 use super::super::super::values::show;
 use super::super::cells::Kind;
 use super::Author;
-use super::switches::{IDS_OF_REPLICATED_PARENTS_CHANGE, SEVERAL_ROWS_WITHOUT_ROWID_ALIAS_MOVE};
 use super::target::Identity;
 
 /// What SET does to the values that tell rows apart.
@@ -53,9 +52,6 @@ impl Author<'_> {
             16..27 => self.exchange(&mut sets),
             27..33 if !self.target.second.is_empty() => self.exchange_second(&mut sets),
             _ => {}
-        }
-        if sets.collision == Collision::AllOrNone && self.target.resolves() {
-            sets.collision = Collision::One;
         }
         if sets.nodes.is_empty() || self.percent(60) {
             self.plain_sets(&mut sets);
@@ -160,16 +156,7 @@ impl Author<'_> {
 
     /// Of a parent most statements leave alone what its children name.
     fn keeps_identity(&mut self) -> bool {
-        let is_everywhere = self.target.key().is_none();
-        !self.target.children.is_empty() && (self.percent(75) || is_everywhere && !IDS_OF_REPLICATED_PARENTS_CHANGE)
-    }
-
-    /// How many rows may get another shard key that is one of the columns which tell them apart.
-    fn collision_of_moved(&self) -> Collision {
-        match self.target.identity == Identity::Unique && !SEVERAL_ROWS_WITHOUT_ROWID_ALIAS_MOVE {
-            true => Collision::One,
-            false => Collision::AllOrNone,
-        }
+        !self.target.children.is_empty() && self.percent(75)
     }
 
     /// Rows get another shard key.
@@ -190,7 +177,7 @@ impl Author<'_> {
         };
         sets.add(key, value);
         if is_unique {
-            sets.collision = self.collision_of_moved();
+            sets.collision = Collision::AllOrNone;
             if self.target.has("c") && self.target.unique.contains(&"c") && self.percent(40) {
                 self.shift(sets);
             }

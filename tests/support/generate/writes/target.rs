@@ -8,7 +8,6 @@ use super::super::super::values::text;
 use super::super::cells::{Kind, cell};
 use super::super::scene::Scene;
 use super::super::table::declared;
-use super::switches::TABLES_SAY_WHAT_BECOMES_OF_CONFLICTS;
 
 /// What tells the rows of a table apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +37,8 @@ pub(super) struct Target {
     pub(super) identity: Identity,
     /// The columns that tell its rows apart.
     pub(super) unique: &'static [&'static str],
-    /// What becomes of a row that is like another in those.
-    pub(super) resolution: &'static str,
     /// Columns that tell its rows apart too; empty when there are no others.
     pub(super) second: Vec<&'static str>,
-    pub(super) second_resolution: &'static str,
     pub(super) strict: bool,
     /// What stands behind the declaration of a column.
     pub(super) extras: Vec<(&'static str, &'static str)>,
@@ -59,12 +55,6 @@ const EXTRAS_OF_N: [&str; 6] =
     ["", "", " CHECK (n < 100)", " NOT NULL DEFAULT 5", " NOT NULL DEFAULT 5 CHECK (n < 100)", " DEFAULT 7"];
 const EXTRAS_OF_S: [&str; 5] =
     ["", " DEFAULT 'none'", " DEFAULT ('a' || 'b')", " CHECK (length(s) < 9)", " NOT NULL DEFAULT ('c' || 1)"];
-
-const RESOLUTIONS: [&str; 4] = if TABLES_SAY_WHAT_BECOMES_OF_CONFLICTS {
-    [" ON CONFLICT IGNORE", " ON CONFLICT REPLACE", " ON CONFLICT ROLLBACK", " ON CONFLICT FAIL"]
-} else {
-    [""; 4]
-};
 
 /// A word that NOCASE calls equal to few others.
 pub(super) fn word(random: &mut Random) -> Value {
@@ -88,9 +78,7 @@ impl Target {
             columns,
             identity,
             unique,
-            resolution: "",
             second: Vec::new(),
-            second_resolution: "",
             strict: false,
             extras: Vec::new(),
             is_generated: false,
@@ -104,19 +92,10 @@ impl Target {
     pub(super) fn with_extras(mut self, random: &mut Random) -> Target {
         self.extras = vec![("n", *random.pick(&EXTRAS_OF_N)), ("s", *random.pick(&EXTRAS_OF_S))];
         self.is_generated = random.percent(40) && self.has("s");
-        if random.percent(15) {
-            self.resolution = RESOLUTIONS[random.below(RESOLUTIONS.len())];
-        }
         if self.has("s") && random.percent(25) {
             self.second = self.key().map(|(key, _)| key).into_iter().chain(["s"]).collect();
-            self.second_resolution = ["", "", RESOLUTIONS[0], RESOLUTIONS[1]][random.below(4)];
         }
         self
-    }
-
-    /// Whether the table itself says what becomes of a row that is like another.
-    pub(super) fn resolves(&self) -> bool {
-        !self.resolution.is_empty() || !self.second_resolution.is_empty()
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -130,13 +109,6 @@ impl Target {
     /// The shard key; none for a replicated table.
     pub(super) fn key(&self) -> Option<(&'static str, Kind)> {
         self.columns.iter().find(|(_, kind)| matches!(kind, Kind::Key | Kind::OtherKey)).copied()
-    }
-
-    /// Whether the table itself leaves rows out that break its rules.
-    pub(super) fn leaves_rows_out(&self) -> bool {
-        let is_of_column = |(_, extra): &(&str, &str)| extra.contains("IGNORE");
-        let of_table = [self.resolution, self.second_resolution];
-        of_table.iter().any(|resolution| resolution.contains("IGNORE")) || self.extras.iter().any(is_of_column)
     }
 
     /// Stored columns, and those that are computed.
@@ -176,23 +148,21 @@ impl Target {
         }
     }
 
-    /// SQLite's statement. Without its own resolutions it takes no row that is like another.
-    pub(super) fn sql(&self, key_type: &str, resolves: bool) -> String {
+    /// SQLite's statement.
+    pub(super) fn sql(&self, key_type: &str) -> String {
         let mut parts: Vec<String> =
-            self.columns.iter().map(|(name, kind)| self.column(name, *kind, key_type, resolves)).collect();
+            self.columns.iter().map(|(name, kind)| self.column(name, *kind, key_type)).collect();
         if self.is_generated {
             parts.push("y INTEGER GENERATED ALWAYS AS (n * 2 + 1) VIRTUAL".into());
             parts.push("z TEXT AS (s || '!') STORED".into());
         }
-        let resolution = |resolution: &'static str| if resolves { resolution } else { "" };
-        let first = resolution(self.resolution);
         match self.identity {
             Identity::Rowid => {}
-            Identity::Unique => parts.push(format!("UNIQUE ({}){first}", self.unique.join(", "))),
-            Identity::WithoutRowid => parts.push(format!("PRIMARY KEY ({}){first}", self.unique.join(", "))),
+            Identity::Unique => parts.push(format!("UNIQUE ({})", self.unique.join(", "))),
+            Identity::WithoutRowid => parts.push(format!("PRIMARY KEY ({})", self.unique.join(", "))),
         }
         if !self.second.is_empty() {
-            parts.push(format!("UNIQUE ({}){}", self.second.join(", "), resolution(self.second_resolution)));
+            parts.push(format!("UNIQUE ({})", self.second.join(", ")));
         }
         parts.extend(self.reference.iter().map(|reference| reference.clause.clone()));
         let option = match (self.identity, self.strict) {
@@ -203,9 +173,9 @@ impl Target {
         format!("CREATE TABLE {}({}){option}", self.name, parts.join(", "))
     }
 
-    fn column(&self, name: &str, kind: Kind, key_type: &str, resolves: bool) -> String {
+    fn column(&self, name: &str, kind: Kind, key_type: &str) -> String {
         if name == "id" && self.identity == Identity::Rowid {
-            return format!("id INTEGER PRIMARY KEY{}", if resolves { self.resolution } else { "" });
+            return "id INTEGER PRIMARY KEY".to_owned();
         }
         let extra = self.extras.iter().find(|(column, _)| *column == name).map_or("", |(_, extra)| extra);
         let default = match (&self.key_default, kind) {

@@ -4,7 +4,6 @@ use super::super::super::expression::{Node, form, leaf, list};
 use super::super::cells::Kind;
 use super::super::scene::Relation;
 use super::super::scope::Source;
-use super::returning::Returns;
 use super::sets::{Collision, Sets};
 use super::{Author, Statement};
 
@@ -24,7 +23,7 @@ impl Author<'_> {
         let (alias, named) = self.alias();
         let source = self.source(&named);
         let filter = self.where_over(vec![source], Author::conditions);
-        let returning = self.returning(&with, Returns::of_change(!alias.is_empty(), false));
+        let returning = self.returning(&with, false);
         let head = format!("{{}}DELETE FROM {}{alias}{{}}{{}}", self.table_name());
         Statement { node: form(head, vec![with, filter, returning]), has_last_rowid: true }
     }
@@ -37,7 +36,7 @@ impl Author<'_> {
             1 => format!("id / 2 % {divisor} = {rest}"),
             _ => format!("n % {divisor} = {rest} OR n IS NULL"),
         };
-        let returning = self.returning(&leaf(""), Returns::of_change(false, false));
+        let returning = self.returning(&leaf(""), false);
         let head = format!("DELETE FROM {} WHERE {{}}{{}}", self.target.name);
         Statement { node: form(head, vec![leaf(condition), returning]), has_last_rowid: true }
     }
@@ -62,7 +61,7 @@ impl Author<'_> {
             all.extend(if has_one_row { author.one_row() } else { author.conditions() });
             all
         });
-        let returning = self.returning(&with, Returns::of_change(!alias.is_empty(), from.is_some()));
+        let returning = self.returning(&with, false);
         let head = format!("{{}}UPDATE {or}{}{alias}{{}}{{}}{{}}{{}}", self.table_name());
         let from = list(" FROM ", "", 0, from.map(|from| from.node).into_iter().collect());
         let sets = list(" SET ", ", ", 1, sets.nodes);

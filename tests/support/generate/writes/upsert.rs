@@ -6,8 +6,6 @@ use super::super::super::expression::{Node, form, leaf, list};
 use super::super::cells::Kind;
 use super::super::scope::Source;
 use super::Author;
-use super::switches::SEVERAL_ROWS_WITHOUT_ROWID_ALIAS_MOVE;
-use super::target::Identity;
 
 impl Author<'_> {
     /// One ON CONFLICT clause or two.
@@ -54,7 +52,6 @@ impl Author<'_> {
         }
         if let Some((key, kind)) = self.target.key()
             && self.target.children.is_empty()
-            && (self.target.identity != Identity::Unique || SEVERAL_ROWS_WITHOUT_ROWID_ALIAS_MOVE)
             && self.percent(8)
         {
             nodes.push(form(format!("{key} = {{}}"), vec![self.any_literal(kind)]));
