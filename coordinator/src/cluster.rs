@@ -42,6 +42,8 @@ pub(crate) struct Cluster {
     pub(crate) writing: Arc<tokio::sync::RwLock<()>>,
     /// Held by whoever changes schema, topology or what every shard has.
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
+    /// Held by whoever has SQLite number rows after those that are there, and before `changing`: two would give the same numbers.
+    pub(crate) numbering: Arc<tokio::sync::Mutex<()>>,
     /// For rows that leave theirs open.
     pub(crate) rowids: Rowids,
     snapshot: RwLock<Snapshot>,
@@ -79,6 +81,7 @@ impl Cluster {
             evaluator,
             writing: Arc::default(),
             changing: Arc::default(),
+            numbering: Arc::default(),
             rowids: Rowids::default(),
             snapshot: RwLock::new(snapshot),
             prepared: Mutex::new(LruCache::new(PREPARED_KEPT)),

@@ -46,7 +46,7 @@ mod serve;
 mod status;
 mod values;
 
-pub use serve::{StartError, run};
+pub use serve::{Opened, StartError, open, run};
 pub use settings::{Limits, NodeAddress, PlacementPolicy, Settings};
 
 #[cfg(test)]

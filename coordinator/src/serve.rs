@@ -38,7 +38,7 @@ const NODES_RETRY: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Its folder cannot be made or read.
-    #[error("the folder `{}`: {source}", path.display())]
+    #[error("cannot make or read the folder `{}`", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -62,15 +62,29 @@ impl From<StoreError> for StartError {
     }
 }
 
+/// A coordinator that has its folder and serves nobody yet.
+pub struct Opened {
+    cluster: Arc<Cluster>,
+    settings: Settings,
+}
+
+/// Takes a coordinator's folder.
+///
+/// # Errors
+///
+/// [`StartError`] when the folder or what is in it cannot be used.
+pub fn open(settings: Settings) -> Result<Opened, StartError> {
+    Ok(Opened { cluster: Arc::new(cluster(&settings)?), settings })
+}
+
 /// Serves a coordinator on `listener` until `shutdown` resolves; queries that run then have five seconds to end.
 ///
 /// A new cluster waits for its nodes before it serves: its first shards are made on them.
 pub async fn run(
+    Opened { cluster, settings }: Opened,
     listener: TcpListener,
-    settings: Settings,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
-    let cluster = Arc::new(open(&settings)?);
     tokio::pin!(shutdown);
     tokio::select! {
         ready = wait_for_nodes(&cluster, &settings) => ready?,
@@ -123,7 +137,7 @@ pub async fn run(
     Ok(())
 }
 
-fn open(settings: &Settings) -> Result<Cluster, StartError> {
+fn cluster(settings: &Settings) -> Result<Cluster, StartError> {
     let folder = |source| StartError::Folder { path: settings.data.clone(), source };
     std::fs::create_dir_all(&settings.data).map_err(folder)?;
     let names: Vec<String> = settings.nodes.iter().map(|node| node.id.clone()).collect();

@@ -103,8 +103,9 @@ pub(crate) async fn run(arguments: CoordinatorArguments) -> Result<(), Failure> 
     listen::log();
     let signals = StopSignals::catch()?;
     let listener = listen::bind(&address).await?;
+    let opened = souk_coordinator::open(settings).map_err(|error| Failure::Failed(error.into()))?;
     listen::announce("coordinator", &listener)?;
-    let stopped = souk_coordinator::run(listener, settings, listen::shutdown(signals, stop_with_stdin)).await;
+    let stopped = souk_coordinator::run(opened, listener, listen::shutdown(signals, stop_with_stdin)).await;
     stopped.map_err(|error| Failure::Failed(error.into()))
 }
 

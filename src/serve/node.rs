@@ -91,8 +91,10 @@ pub(crate) async fn run(arguments: NodeArguments) -> Result<(), Failure> {
     listen::log();
     let signals = StopSignals::catch()?;
     let listener = listen::bind(&address).await?;
-    listen::announce(&format!("node {}", settings.id), &listener)?;
-    let stopped = souk_vendor_node::run(listener, settings, listen::shutdown(signals, stop_with_stdin)).await;
+    let name = format!("node {}", settings.id);
+    let opened = souk_vendor_node::open(settings).await.map_err(|error| Failure::Failed(error.into()))?;
+    listen::announce(&name, &listener)?;
+    let stopped = souk_vendor_node::run(opened, listener, listen::shutdown(signals, stop_with_stdin)).await;
     stopped.map_err(|error| Failure::Failed(error.into()))
 }
 

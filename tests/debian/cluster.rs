@@ -148,7 +148,10 @@ fn node(
         open_shards_max: None,
         kept_bytes_max: souk_vendor_node::KEPT_BYTES_MAX,
     };
-    async move { souk_vendor_node::run(listener, settings, shutdown).await.unwrap() }
+    async move {
+        let opened = souk_vendor_node::open(settings).await.unwrap();
+        souk_vendor_node::run(opened, listener, shutdown).await.unwrap();
+    }
 }
 
 fn coordinator(
@@ -160,5 +163,5 @@ fn coordinator(
     let data = folder.join("coordinator");
     let placement = PlacementPolicy::Own;
     let settings = souk_coordinator::Settings { data, nodes, placement, limits: Limits::default() };
-    async move { souk_coordinator::run(listener, settings, shutdown).await.unwrap() }
+    async move { souk_coordinator::run(souk_coordinator::open(settings).unwrap(), listener, shutdown).await.unwrap() }
 }

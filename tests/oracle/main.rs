@@ -10,6 +10,7 @@
 //! - `values`: borders of the five storage classes.
 //! - `writes`: statements that change rows leave every table as one SQLite would have it.
 //! - `whole_writes`: those among them that no shard can do alone.
+//! - `triggers`: what triggers do, on whatever shards.
 //! - `transactions`: several statements are done as one SQLite would do them between BEGIN and COMMIT, or not at all.
 //! - `schema`: schema changes are taken by all shards or by none.
 //! - `refusals`: errors, bounds and what a client may not do.
@@ -39,6 +40,7 @@ mod setting;
 mod shapes;
 mod tally;
 mod transactions;
+mod triggers;
 mod values;
 mod whole_writes;
 mod writes;

@@ -291,8 +291,6 @@ fn rowids_that_are_left_open_are_handed_out() {
 fn what_is_not_supported_is_refused_by_name() {
     let oracle = market(&[Layout::Ring(7)]);
     for sql in [
-        "INSERT INTO products DEFAULT VALUES",
-        "INSERT INTO products(vendor_id) VALUES ('v1') RETURNING (SELECT count(*) FROM products)",
         "DELETE FROM products WHERE vendor_id = :1",
         "CREATE TABLE moved(k INTEGER REFERENCES categories ON UPDATE CASCADE, n INTEGER, PRIMARY KEY (k, n)) SHARD KEY (k)",
         "WITH c AS (SELECT 1) SELECT * FROM c",

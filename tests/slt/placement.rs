@@ -110,9 +110,10 @@ impl Template {
         copy(self.folder.path(), folder.path());
         pin(&folder.path().join("coordinator/coordinator.db"), placement, state);
         let placed = Placed { cluster: self.start(folder.path()), _folder: folder };
-        for sql in state.statements() {
-            placed.cluster.execute(&sql, &none()).map_err(|failure| format!("{sql}: {}", failure.message))?;
-        }
+        let execute = |sql: &String| {
+            placed.cluster.execute(sql, &none()).map(drop).map_err(|failure| format!("{sql}: {}", failure.message))
+        };
+        state.statements().iter().try_for_each(execute)?;
         for table in &state.tables {
             let load = placed.cluster.load(&table.name, &table.columns, &table.rows);
             let load = load.map_err(|failure| format!("rows of {}: {}", table.name, failure.message))?;
@@ -120,6 +121,7 @@ impl Template {
                 return Err(format!("rows of {}: rejected {:?}", table.name, load.rejected));
             }
         }
+        state.triggers.iter().try_for_each(execute)?;
         Ok(placed)
     }
 

@@ -10,6 +10,8 @@ pub(crate) struct State {
     pub(crate) tables: Vec<Table>,
     /// Indexes and views, in the order in which they were made.
     pub(crate) others: Vec<String>,
+    /// Made when the rows are there: loading them fires none.
+    pub(crate) triggers: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -30,13 +32,14 @@ impl State {
         let objects = strings(
             plain,
             "SELECT type, name, tbl_name, sql FROM sqlite_schema \
-             WHERE sql IS NOT NULL AND type <> 'trigger' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
+             WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
             &[],
         );
-        let mut state = State { tables: Vec::new(), others: Vec::new() };
+        let mut state = State { tables: Vec::new(), others: Vec::new(), triggers: Vec::new() };
         for object in objects {
             let [kind, name, table, sql] = object.try_into().expect("four columns");
             match kind.as_str() {
+                "trigger" => state.triggers.push(sql),
                 "table" => state.tables.push(Table::of(plain, name, sql)),
                 _ if state.is_loosened(&table) => {
                     state.others.push(sql.replacen("CREATE UNIQUE INDEX", "CREATE INDEX", 1))

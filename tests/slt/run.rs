@@ -179,12 +179,8 @@ impl Run<'_> {
         self.fail(record, FailureKind::Statement, expected.to_owned(), fails);
     }
 
-    /// Whether the cluster has what the plain SQLite has, so that it can run the next statement. Not where it lacks a UNIQUE index or triggers.
+    /// Whether the cluster has what the plain SQLite has, so that it can run the next statement. Not where it lacks a UNIQUE index.
     fn follow(&mut self) -> bool {
-        let triggers = self.plain.query("SELECT 1 FROM sqlite_schema WHERE type = 'trigger'", &none());
-        if triggers.is_ok_and(|triggers| !triggers.rows.is_empty()) {
-            return false;
-        }
         if !(self.follows && self.changed) {
             self.place();
         }

@@ -128,7 +128,8 @@ impl Cluster {
             let settings = souk_coordinator::Settings { data, nodes: addresses, placement, limits };
             let (listener, address) = listen().await;
             let shutdown = wait_for(stopped.clone());
-            let run = async move { souk_coordinator::run(listener, settings, shutdown).await.expect("a coordinator") };
+            let opened = souk_coordinator::open(settings).expect("a coordinator");
+            let run = async move { souk_coordinator::run(opened, listener, shutdown).await.expect("a coordinator") };
             // The first to end.
             tasks.insert(0, tokio::spawn(run));
             address
@@ -302,7 +303,8 @@ async fn start_node(
     let settings =
         souk_vendor_node::Settings { id: id.clone(), data, threads: 2, open_shards_max: None, kept_bytes_max };
     let (listener, address) = listen().await;
-    let run = async move { souk_vendor_node::run(listener, settings, shutdown).await.expect("a node") };
+    let opened = souk_vendor_node::open(settings).await.expect("a node");
+    let run = async move { souk_vendor_node::run(opened, listener, shutdown).await.expect("a node") };
     (NodeAddress { id, address }, tokio::spawn(run))
 }
 

@@ -74,19 +74,26 @@ impl Layout {
 }
 
 impl Oracle {
-    /// The tables with their rows on both sides. `more` are statements for both sides, run before the rows come.
+    /// The tables with their rows on both sides. `more` are statements for both sides, run before the rows come; triggers are made behind them.
     pub fn new(layouts: &[Layout], tables: &[Table], more: &[&str]) -> Oracle {
         let plain = Plain::new();
         tables.iter().for_each(|table| plain.execute(&table.sql));
+        let (triggers, more): (Vec<&str>, Vec<&str>) = more.iter().partition(|sql| sql.starts_with("CREATE TRIGGER"));
         more.iter().for_each(|sql| plain.execute(sql));
         let clusters = layouts.iter().map(|layout| (*layout, layout.start())).collect();
         let oracle = Oracle { plain, clusters };
-        for (_, cluster) in &oracle.clusters {
-            for sql in tables.iter().map(Table::distributed_sql).chain(more.iter().map(|sql| (*sql).to_owned())) {
-                cluster.execute(&sql, &none()).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let execute = |sql: &str| {
+            for (_, cluster) in &oracle.clusters {
+                cluster.execute(sql, &none()).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
             }
-        }
+        };
+        tables.iter().for_each(|table| execute(&table.distributed_sql()));
+        more.into_iter().for_each(execute);
         tables.iter().for_each(|table| oracle.load(&table.name, &table.rows));
+        for sql in triggers {
+            oracle.plain.execute(sql);
+            execute(sql);
+        }
         oracle
     }
 

@@ -1,10 +1,9 @@
 //! One plain SQLite that holds every row.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use rusqlite::config::DbConfig;
-use rusqlite::hooks::Action;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, ToSql};
 use souk_merge::Value;
@@ -15,14 +14,15 @@ pub struct Plain {
     connection: Connection,
     /// Looks at a running statement that are left before it is interrupted.
     looks: Arc<AtomicU64>,
-    /// The rowid of the last row that was inserted.
-    inserted: Arc<Mutex<Option<i64>>>,
 }
 
 /// Steps of SQLite's machine between two looks.
 const STEPS_PER_LOOK: i32 = 10_000;
 /// Looks at a statement that may take long: some seconds.
 const LOOKS_MAX: u64 = 10_000;
+
+/// The last rowid before a statement runs: what it is after one that inserted none.
+const NONE_INSERTED: i64 = -8_100_100_100_100_100_100;
 
 /// What a statement gave.
 #[derive(Debug, Clone)]
@@ -44,15 +44,8 @@ impl Plain {
         let left = Arc::clone(&looks);
         let is_over = move || left.fetch_sub(1, Ordering::Relaxed) == 0;
         connection.progress_handler(STEPS_PER_LOOK, Some(is_over)).expect("a handler");
-        let inserted: Arc<Mutex<Option<i64>>> = Arc::default();
-        let seen = Arc::clone(&inserted);
-        let see = move |action: Action, _: &str, _: &str, rowid: i64| {
-            if action == Action::SQLITE_INSERT {
-                *seen.lock().expect("no hook panics") = Some(rowid);
-            }
-        };
-        connection.update_hook(Some(see)).expect("a hook");
-        Plain { connection, looks, inserted }
+        connection.execute_batch("CREATE TEMP TABLE \"none inserted\"(id INTEGER PRIMARY KEY)").expect("a table");
+        Plain { connection, looks }
     }
 
     pub fn execute(&self, sql: &str) {
@@ -111,13 +104,14 @@ impl Plain {
 
     /// Changes rows: what RETURNING gives, how many rows were changed, and the rowid of the last that was inserted; none when none was.
     ///
-    /// Rows that a foreign key's action changes are not counted, as SQLite does not.
+    /// Rows that a foreign key's action or a trigger changes are not counted, as SQLite does not.
     pub fn change(&self, sql: &str, params: &Params) -> Result<Change, String> {
-        *self.inserted.lock().expect("no hook panics") = None;
+        let mark = format!("INSERT INTO \"none inserted\" VALUES ({NONE_INSERTED}); DELETE FROM \"none inserted\"");
+        self.execute(&mark);
         let before = self.connection.total_changes();
         let rows = self.query(sql, params)?;
-        let inserted = self.inserted.lock().expect("no hook panics").take();
-        // What foreign keys do beside it is in the total alone.
+        let inserted = Some(self.connection.last_insert_rowid()).filter(|rowid| *rowid != NONE_INSERTED);
+        // What foreign keys and triggers do beside it is in the total alone.
         let changed = if self.connection.total_changes() > before { self.connection.changes() } else { 0 };
         Ok((rows, changed, inserted))
     }

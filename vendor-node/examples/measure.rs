@@ -111,7 +111,8 @@ async fn serve(settings: Settings) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let task = tokio::spawn(souk_vendor_node::run(listener, settings, async {
+    let opened = souk_vendor_node::open(settings).await.unwrap();
+    let task = tokio::spawn(souk_vendor_node::run(opened, listener, async {
         let _ = stopped.await;
     }));
     let channel = Channel::from_shared(address).unwrap();

@@ -9,7 +9,7 @@ use tonic::Status;
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The operating system refused something in the node's folder.
-    #[error("cannot {action} `{path}`: {source}")]
+    #[error("cannot {action} `{path}`")]
     Io {
         /// What was tried.
         action: &'static str,
@@ -19,7 +19,7 @@ pub enum NodeError {
         source: io::Error,
     },
     /// SQLite refused the node's own file.
-    #[error("cannot use `{path}`: {source}")]
+    #[error("cannot use `{path}`")]
     Sqlite {
         /// The file.
         path: PathBuf,

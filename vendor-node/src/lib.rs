@@ -2,7 +2,7 @@
 //!
 //! The life of a call:
 //!
-//! 1. [`run`] listens; `rpc` turns the message into a call and moves it off tokio's threads.
+//! 1. [`open`] takes the folder and [`run`] listens; `rpc` turns the message into a call and moves it off tokio's threads.
 //! 2. `node::Node` checks it against the folder's schema log and picks what to do; from here on all is synchronous.
 //! 3. `fragment` gives the answer that is `kept`, when the `commits` of its shards stand still; else it reads shards on the
 //!    call's thread, with `walkers` while cores are idle, and merges their rows into one answer.
@@ -38,5 +38,5 @@ mod shard;
 mod raw;
 
 pub use error::NodeError;
-pub use server::run;
+pub use server::{Opened, open, run};
 pub use settings::{KEPT_BYTES_MAX, Settings};

@@ -29,18 +29,29 @@ const KEEPALIVE_WAIT: Duration = Duration::from_secs(5);
 /// How long clients may take to read what ended calls still had to say.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
 
+/// A node that has its folder and serves nobody yet.
+pub struct Opened(Arc<Node>);
+
+/// Takes a node's folder.
+///
+/// # Errors
+///
+/// [`NodeError`] when the folder cannot be taken or the threads cannot be started.
+pub async fn open(settings: Settings) -> Result<Opened, NodeError> {
+    let opening = spawn_blocking(move || Node::open(&settings).map(Arc::new));
+    opening.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map(Opened)
+}
+
 /// Serves a node on `listener` until `shutdown` resolves: finishes nothing new, ends what runs, closes every file.
 ///
 /// # Errors
 ///
-/// [`NodeError`] when the folder cannot be taken, the threads cannot be started, or the server breaks down.
+/// [`NodeError`] when the server breaks down.
 pub async fn run(
+    Opened(node): Opened,
     listener: TcpListener,
-    settings: Settings,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), NodeError> {
-    let opening = spawn_blocking(move || Node::open(&settings).map(Arc::new));
-    let node = opening.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
     let service = Service::new(Arc::clone(&node));
     let served = serve(listener, &node, service.clone(), shutdown).await;
     node.stop();

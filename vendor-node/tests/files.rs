@@ -11,7 +11,6 @@ use souk_merge::{Collation, MergeSpec, SortKey, Value};
 use souk_proto::Reason;
 use souk_vendor_node::NodeError;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
 const COUNT: &str = "SELECT COUNT(*) FROM products";
 
@@ -182,9 +181,8 @@ async fn a_folder_serves_one_process_and_one_name() {
     let data = TempDir::new().unwrap();
     let served = serve(settings(data.path())).await;
     let start = async |id: &str| {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = souk_vendor_node::Settings { id: id.to_owned(), ..settings(data.path()) };
-        souk_vendor_node::run(listener, settings, std::future::ready(())).await
+        souk_vendor_node::open(settings).await.map(drop)
     };
     let second = start("n1").await.unwrap_err();
     assert!(matches!(second, NodeError::InUse(_)), "{second}");

@@ -113,8 +113,7 @@ async fn settings_that_make_no_sense_are_refused() {
         Settings { threads: 0, ..good.clone() },
         Settings { open_shards_max: Some(0), ..good.clone() },
     ] {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let refused = souk_vendor_node::run(listener, bad, std::future::ready(())).await;
+        let refused = souk_vendor_node::open(bad).await.map(drop);
         assert!(matches!(refused, Err(souk_vendor_node::NodeError::Setting { .. })));
     }
 }

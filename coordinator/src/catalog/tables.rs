@@ -1,9 +1,10 @@
 //! The tables that the schema log makes, each with how its rows lie over the shards.
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use souk_merge::Collation;
 
-use crate::sql::{Affinity, ColumnInfo, Declared, Distribution, TableInfo};
+use crate::sql::{Affinity, ColumnInfo, Declared, Distribution, ForeignKey, TableInfo, quote};
 
 /// The column that shards a table which does not say how its rows lie.
 const DEFAULT_KEY: &str = "vendor_id";
@@ -40,6 +41,7 @@ pub(crate) fn table_infos<'a>(
     declared: &[DeclaredDistribution],
 ) -> Result<Vec<TableInfo>, DeclareError> {
     let connection = Connection::open_in_memory()?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
     for sql in script {
         connection.execute_batch(sql)?;
     }
@@ -67,8 +69,20 @@ fn table_info(
     let distribution = distribution(&name, &columns, declared)?;
     let rowid_alias = if without_rowid { None } else { rowid_alias(connection, &name, &columns)? };
     let (referenced, refers_to_itself) = referenced(connection, &name)?;
-    let table =
-        TableInfo { name, columns, distribution, rowid_alias, without_rowid, strict, referenced, refers_to_itself };
+    let foreign_keys = foreign_keys(connection, &name)?;
+    let has_insert_triggers = has_insert_triggers(connection, &name)?;
+    let table = TableInfo {
+        name,
+        columns,
+        distribution,
+        rowid_alias,
+        without_rowid,
+        strict,
+        foreign_keys,
+        referenced,
+        refers_to_itself,
+        has_insert_triggers,
+    };
     check_uniqueness(connection, &table)?;
     Ok(table)
 }
@@ -153,6 +167,20 @@ fn rowid_alias(connection: &Connection, table: &str, columns: &[ColumnInfo]) -> 
     Ok((key.declared_type.eq_ignore_ascii_case("INTEGER") && !indexed).then_some(index))
 }
 
+/// Whether SQLite makes programs beside that of an INSERT: those of its triggers.
+fn has_insert_triggers(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let mut insert = connection.prepare(&format!("EXPLAIN INSERT INTO {} DEFAULT VALUES", quote(table)))?;
+    let opcodes: Vec<String> = insert.query_map([], |row| row.get(1))?.collect::<rusqlite::Result<_>>()?;
+    Ok(opcodes.iter().any(|opcode| opcode == "Program"))
+}
+
+fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<ForeignKey>> {
+    let own = "SELECT \"table\", max(on_update <> 'NO ACTION' OR on_delete <> 'NO ACTION')
+               FROM pragma_foreign_key_list(?1) GROUP BY id";
+    let key = |row: &rusqlite::Row<'_>| Ok(ForeignKey { parent: row.get(0)?, acts: row.get(1)? });
+    connection.prepare(own)?.query_map([table], key)?.collect()
+}
+
 /// Whether foreign keys name a table, and whether one of its own does.
 fn referenced(connection: &Connection, table: &str) -> rusqlite::Result<(bool, bool)> {
     let named = "SELECT count(*), coalesce(max(t.name = ?1), 0) FROM pragma_table_list AS t, pragma_foreign_key_list(t.name) AS f
@@ -193,6 +221,18 @@ mod tests {
         assert!(infos("CREATE TABLE t(k, a, UNIQUE (a, k))", key()).is_ok());
         assert!(infos("CREATE TABLE t(k, a INTEGER PRIMARY KEY)", key()).is_ok());
         assert!(infos("CREATE TABLE t(k, a UNIQUE)", Declared::Replicated).is_ok());
+    }
+
+    #[test]
+    fn triggers_of_an_insert_are_known() {
+        let fires = |event: &str| {
+            let trigger = format!("CREATE TRIGGER x {event} ON t BEGIN SELECT 1; END");
+            let declared = [DeclaredDistribution { table: "t".into(), declared: Declared::Replicated }];
+            table_infos(["CREATE TABLE t(a REFERENCES t ON DELETE CASCADE)", &trigger], &declared).expect("a table")[0]
+                .has_insert_triggers
+        };
+        assert!(fires("AFTER INSERT") && fires("BEFORE INSERT"));
+        assert!(!fires("AFTER UPDATE OF a") && !fires("DELETE"));
     }
 
     #[test]

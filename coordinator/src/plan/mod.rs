@@ -64,6 +64,11 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// Whether it reads the schema itself.
+    pub(crate) fn reads_schema(&self) -> bool {
+        self.whole.reads_schema
+    }
+
     /// The tables that it reads, in lower case.
     pub(crate) fn tables(&self) -> BTreeSet<String> {
         match &self.whole.spread {

@@ -1,9 +1,6 @@
-//! A statement that changes rows, run in a scratch over the rows of all shards; and which rows it left otherwise than they were.
+//! Statements that change rows, run in a scratch over the rows of all shards; and which rows they left otherwise than they were.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-use rusqlite::hooks::Action;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use souk_merge::{Batch, Value, ValueRef};
 use souk_proto::Reason;
@@ -13,25 +10,46 @@ use crate::error::{Error, Result};
 use crate::sql::{TableInfo, quote};
 use crate::values::{bind, from_sqlite, to_sqlite};
 
-/// The rows of the table that is changed, as they were: the rowid in the scratch, the rowid on the shard, the columns.
-const BEFORE: &str = "\"souk before\"";
+/// The rowid that was inserted last before a statement runs: what it is after one that inserted none.
+const NONE_INSERTED: i64 = i64::MIN + 0x50_0C;
 
 /// A table with all its rows, as [`crate::plan::stored_rows`] gives them.
 pub(crate) struct StoredTable<'a> {
     pub(crate) table: &'a TableInfo,
     pub(crate) rows: Vec<Batch>,
+    /// Where its rows are kept as they were, when statements may change it.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// A table's rows as they were: the rowid in the scratch, the rowid on the shard, the columns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kept(pub(crate) usize);
+
+impl Kept {
+    /// The table that holds them.
+    fn name(self) -> String {
+        format!("\"souk before {}\"", self.0)
+    }
+}
+
+/// A statement to be run.
+pub(crate) struct WholeStatement<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) parameters: &'a [Value],
+    /// Whether triggers fire.
+    pub(crate) fires: bool,
+    pub(crate) returned_bytes_max: u64,
 }
 
 /// What a statement did.
-pub(crate) struct Changed {
+pub(crate) struct Ran {
     pub(crate) rows_affected: u64,
     /// Of the last row that it inserted.
     pub(crate) last_insert_rowid: Option<i64>,
-    /// What RETURNING gives.
+    /// What it gives.
     pub(crate) returned: Option<Batch>,
     /// What ended it, when the rows that it had changed before stay changed.
     pub(crate) failed: Option<Error>,
-    pub(crate) rows: ChangedRows,
 }
 
 /// Rows that are otherwise than they were.
@@ -45,56 +63,59 @@ pub(crate) struct ChangedRows {
 }
 
 impl ChangedRows {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.deleted.is_empty() && self.updated.is_empty() && self.inserted.is_empty()
     }
 }
 
 impl Scratch<'_> {
-    /// Runs `text`, which changes `target`, over the rows of all tables. Foreign keys and triggers are the shards' to see to.
-    pub(crate) fn change(
-        &mut self,
-        target: &StoredTable<'_>,
-        others: &[StoredTable<'_>],
-        text: &str,
-        parameters: &[Value],
-        returned_bytes_max: u64,
-    ) -> Result<Changed> {
-        for rows in others.iter().chain([target]).flat_map(|table| &table.rows) {
+    /// Fills tables.
+    pub(crate) fn load(&mut self, tables: &[StoredTable<'_>]) -> Result<()> {
+        for rows in tables.iter().flat_map(|table| &table.rows) {
             self.filled.bytes += rows.byte_size() as u64;
         }
-        let connection = self.connection.as_mut().expect("a connection is taken out only by drop");
-        others.iter().try_for_each(|other| load(connection, other))?;
-        load_target(connection, target)?;
-        ignore_checks(connection, false)?;
-        let inserted: Arc<Mutex<Option<i64>>> = Arc::default();
-        let seen = Arc::clone(&inserted);
-        let hook = move |action: Action, _: &str, _: &str, rowid: i64| {
-            if action == Action::SQLITE_INSERT {
-                *seen.lock() = Some(rowid);
-            }
-        };
-        connection.update_hook(Some(hook)).map_err(|error| internal(&error))?;
-        let ran = run(connection, text, parameters, returned_bytes_max);
-        connection.update_hook(None::<fn(Action, &str, &str, i64)>).map_err(|error| internal(&error))?;
-        ignore_checks(connection, true)?;
-        let last_insert_rowid = *inserted.lock();
+        let connection = self.connection();
+        let run = |sql: &str| connection.execute_batch(sql).map_err(|error| internal(&error));
+        // Rows may come before those that they refer to.
+        run("CREATE TABLE \"souk inserted\"(id INTEGER PRIMARY KEY); PRAGMA defer_foreign_keys = ON")?;
+        tables.iter().try_for_each(|table| match table.kept {
+            Some(kept) => load_kept(connection, table, kept),
+            None => load(connection, table),
+        })?;
+        run("PRAGMA defer_foreign_keys = OFF")
+    }
+
+    /// Runs a statement over what is there.
+    pub(crate) fn run(&self, statement: &WholeStatement<'_>) -> Result<Ran> {
+        let connection = self.connection();
+        let mark = format!("INSERT INTO \"souk inserted\" VALUES ({NONE_INSERTED}); DELETE FROM \"souk inserted\"");
+        connection.execute_batch(&mark).map_err(|error| internal(&error))?;
+        enforce(connection, true, statement.fires)?;
+        let ran = run(connection, statement);
+        enforce(connection, false, false)?;
+        let inserted = connection.last_insert_rowid();
+        let last_insert_rowid = Some(inserted).filter(|rowid| *rowid != NONE_INSERTED);
         let rows_affected = connection.changes();
-        let (returned, failed) = match ran {
-            Ok(returned) => (returned, None),
-            Err(Ended { error, may_keep: true }) if !connection.is_autocommit() => (None, Some(error)),
-            Err(Ended { error, .. }) => return Err(error),
-        };
-        let rows = changed_rows(connection, target.table)?;
-        match failed {
-            Some(error) if rows.is_empty() => Err(error),
-            failed => Ok(Changed { rows_affected, last_insert_rowid, returned, failed, rows }),
+        match ran {
+            Ok(returned) => Ok(Ran { rows_affected, last_insert_rowid, returned, failed: None }),
+            Err(Ended { error, may_keep: true }) if !connection.is_autocommit() => {
+                Ok(Ran { rows_affected, last_insert_rowid, returned: None, failed: Some(error) })
+            }
+            Err(Ended { error, .. }) => Err(error),
         }
+    }
+
+    /// The rows of a table that are otherwise than they were when it was filled.
+    pub(crate) fn changed(&self, table: &TableInfo, kept: Kept) -> Result<ChangedRows> {
+        changed_rows(self.connection(), table, &kept.name())
     }
 }
 
-fn ignore_checks(connection: &Connection, ignored: bool) -> Result<()> {
-    connection.pragma_update(None, "ignore_check_constraints", ignored).map_err(|error| internal(&error))
+/// Whether a connection looks at CHECK, and fires triggers.
+fn enforce(connection: &Connection, checks: bool, triggers: bool) -> Result<()> {
+    let set = connection.pragma_update(None, "ignore_check_constraints", !checks);
+    let set = set.and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, triggers));
+    set.map(drop).map_err(|error| internal(&error))
 }
 
 /// Why a statement ended before its end.
@@ -121,14 +142,11 @@ impl From<rusqlite::Error> for Ended {
     }
 }
 
-/// Runs the statement; gives what RETURNING gives.
-fn run(
-    connection: &Connection,
-    text: &str,
-    parameters: &[Value],
-    bytes_max: u64,
-) -> std::result::Result<Option<Batch>, Ended> {
-    let mut statement = connection.prepare(text)?;
+/// Runs a statement; gives what it gives.
+fn run(connection: &Connection, statement: &WholeStatement<'_>) -> std::result::Result<Option<Batch>, Ended> {
+    let bytes_max = statement.returned_bytes_max;
+    let parameters = statement.parameters;
+    let mut statement = connection.prepare(statement.text)?;
     bind(&mut statement, parameters)?;
     let width = statement.column_count();
     let mut given: Option<Batch> = None;
@@ -164,26 +182,27 @@ fn load(connection: &Connection, stored: &StoredTable<'_>) -> Result<()> {
     })
 }
 
-/// Fills the table that is changed, and keeps its rows as they were beside it.
-fn load_target(connection: &Connection, stored: &StoredTable<'_>) -> Result<()> {
+/// Fills a table that may be changed, and keeps its rows as they were beside it.
+fn load_kept(connection: &Connection, stored: &StoredTable<'_>, kept: Kept) -> Result<()> {
+    let before = kept.name();
     let table = stored.table;
     let columns = names(table);
     let kept: Vec<String> = (0..columns.len()).map(|index| format!("c{index}")).collect();
     let (kept, names) = (kept.join(", "), columns.join(", "));
-    let create = format!("CREATE TABLE {BEFORE}(id INTEGER PRIMARY KEY, at, {kept})");
+    let create = format!("CREATE TABLE {before}(id INTEGER PRIMARY KEY, at, {kept})");
     connection.execute_batch(&create).map_err(|error| internal(&error))?;
     // Of a sharded table without an INTEGER PRIMARY KEY they are numbered as they come.
     let keeps_rowid = table.rowid_alias.is_some() || (table.key().is_none() && !table.without_rowid);
     let places = vec!["?"; columns.len()].join(", ");
-    let keep = format!("INSERT INTO {BEFORE} VALUES (?, ?, {places})");
+    let keep = format!("INSERT INTO {before} VALUES (?, ?, {places})");
     insert(connection, &keep, stored, |row| {
         let id = if keeps_rowid { row[0] } else { ValueRef::Null };
         [id].into_iter().chain(row.iter().copied()).collect()
     })?;
     let name = quote(&table.name);
     let fill = match table.rowid_name().filter(|_| table.rowid_alias.is_none()) {
-        Some(rowid) => format!("INSERT INTO main.{name}({names}, {rowid}) SELECT {kept}, id FROM {BEFORE} ORDER BY id"),
-        None => format!("INSERT INTO main.{name}({names}) SELECT {kept} FROM {BEFORE} ORDER BY id"),
+        Some(rowid) => format!("INSERT INTO main.{name}({names}, {rowid}) SELECT {kept}, id FROM {before} ORDER BY id"),
+        None => format!("INSERT INTO main.{name}({names}) SELECT {kept} FROM {before} ORDER BY id"),
     };
     connection.execute_batch(&fill).map_err(|error| apart(table, &error))
 }
@@ -222,7 +241,7 @@ fn apart(table: &TableInfo, error: &rusqlite::Error) -> Error {
 }
 
 /// What is otherwise than before. Values are compared with their types: 1 and 1.0 are not the same in a row.
-fn changed_rows(connection: &Connection, table: &TableInfo) -> Result<ChangedRows> {
+fn changed_rows(connection: &Connection, table: &TableInfo, before: &str) -> Result<ChangedRows> {
     let columns: Vec<&str> = table.stored().map(|column| column.name.as_str()).collect();
     let is = |column: &str| format!("t.{}", quote(column));
     let (was, are): (Vec<String>, Vec<String>) =
@@ -234,7 +253,8 @@ fn changed_rows(connection: &Connection, table: &TableInfo) -> Result<ChangedRow
             let keys = table.stored().zip(&was).filter(|(column, _)| column.primary_key > 0);
             let keys: Vec<(&String, String)> = keys.map(|(column, was)| (was, is(&column.name))).collect();
             let indexed: Vec<&str> = keys.iter().map(|(was, _)| was.trim_start_matches("b.")).collect();
-            let index = format!("CREATE INDEX \"souk before by key\" ON {BEFORE}({})", indexed.join(", "));
+            let index =
+                format!("CREATE INDEX {} ON {before}({})", before.replace("before", "by key"), indexed.join(", "));
             connection.execute_batch(&index).map_err(|error| internal(&error))?;
             keys.iter().map(|(was, is)| format!("{was} = {is}")).collect::<Vec<_>>().join(" AND ")
         }
@@ -256,16 +276,16 @@ fn changed_rows(connection: &Connection, table: &TableInfo) -> Result<ChangedRow
         Ok::<_, Error>(all)
     };
     let gone = format!(
-        "SELECT b.at, {was} FROM {BEFORE} AS b WHERE NOT EXISTS (SELECT 1 FROM main.{name} AS t WHERE {same_row})"
+        "SELECT b.at, {was} FROM {before} AS b WHERE NOT EXISTS (SELECT 1 FROM main.{name} AS t WHERE {same_row})"
     );
     let other = format!(
-        "SELECT b.at, {was}, {are} FROM {BEFORE} AS b CROSS JOIN main.{name} AS t ON {same_row} WHERE {differs}"
+        "SELECT b.at, {was}, {are} FROM {before} AS b CROSS JOIN main.{name} AS t ON {same_row} WHERE {differs}"
     );
     // That of a replicated table is part of what every shard has alike.
     let rowid = table.rowid_name().filter(|_| table.key().is_none() && table.rowid_alias.is_none());
     let rowid = rowid.map_or("NULL".to_owned(), |rowid| format!("t.{rowid}"));
     let new = format!(
-        "SELECT {rowid}, {are} FROM main.{name} AS t WHERE NOT EXISTS (SELECT 1 FROM {BEFORE} AS b WHERE {same_row})"
+        "SELECT {rowid}, {are} FROM main.{name} AS t WHERE NOT EXISTS (SELECT 1 FROM {before} AS b WHERE {same_row})"
     );
     Ok(ChangedRows {
         deleted: all(&gone, 1 + width)?,

@@ -20,8 +20,6 @@ mod twin;
 mod walk;
 mod writes;
 
-use std::collections::BTreeSet;
-
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use ast::*;
@@ -30,9 +28,9 @@ pub(crate) use change::{Change, Clause, Insert, mentions};
 pub(crate) use evaluate::Evaluator;
 pub(crate) use judge::Verdict;
 pub(crate) use print::quote;
-pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo, ViewInfo};
+pub(crate) use schema::{Affinity, ColumnInfo, Distribution, ForeignKey, Schema, TableInfo, ViewInfo};
 use tokens::tokenize;
-pub(crate) use twin::{Described, Twin};
+pub(crate) use twin::{Described, Touched, Twin};
 pub(crate) use walk::{Node, map_query, own_sources, walk_expr, walk_query};
 pub(crate) use writes::{Declared, SchemaStatement, WriteStatement, read_write};
 
@@ -136,8 +134,7 @@ pub(crate) struct ChangeStatement {
     pub(crate) columns: Vec<(String, Option<String>)>,
     /// The name of each parameter, with its prefix; none for `?`.
     pub(crate) parameters: Vec<Option<String>>,
-    /// The tables that it touches, in SQLite's spelling.
-    pub(crate) tables: BTreeSet<String>,
+    pub(crate) touched: Touched,
     pub(crate) change: Change,
 }
 
@@ -147,7 +144,7 @@ pub(crate) fn prepare_change(twin: &Twin, text: &str, bounds: &Bounds) -> Result
     if are_several(&tokens) {
         return Err(SqlError::from_sqlite(rusqlite::Error::MultipleStatement));
     }
-    let Described { columns, parameters, reads, .. } = twin.describe_change(text)?;
+    let (Described { columns, parameters, .. }, touched) = twin.describe_change(text)?;
     if change::highest_parameter(&tokens) != parameters.len() {
         // `:1`, `$a::b`: names that are taken apart differently here.
         return Err(SqlError::Unsupported("a parameter with such a name".into()));
@@ -155,7 +152,7 @@ pub(crate) fn prepare_change(twin: &Twin, text: &str, bounds: &Bounds) -> Result
     let end = tokens.iter().position(|token| matches!(token.token, Token::SemiColon | Token::EOF));
     let change = change::take_apart(text, &tokens[..end.unwrap_or(tokens.len())]);
     let change = change.unwrap_or_else(|| Err(SqlError::Unsupported("this kind of statement".into())))?;
-    Ok(ChangeStatement { columns, parameters, tables: reads.tables.into_keys().collect(), change })
+    Ok(ChangeStatement { columns, parameters, touched, change })
 }
 
 /// Whether anything but a semicolon follows a semicolon.
@@ -209,8 +206,10 @@ mod tests {
             rowid_alias: None,
             without_rowid: false,
             strict: false,
+            foreign_keys: Vec::new(),
             referenced: false,
             refers_to_itself: false,
+            has_insert_triggers: false,
         }
     }
 

@@ -15,6 +15,8 @@ use super::SqlError;
 pub(crate) struct Twin {
     connection: Connection,
     roots: HashMap<i64, Root>,
+    triggers: BTreeSet<String>,
+    has_foreign_keys: bool,
     reads: Arc<Mutex<Reads>>,
     stop: Arc<Mutex<Option<StopCheck>>>,
 }
@@ -49,6 +51,10 @@ pub(crate) struct Reads {
     pub(crate) functions: BTreeSet<String>,
     /// Whether it may change rows.
     may_write: bool,
+    /// Tables and views of which it may change rows, be it by a trigger.
+    pub(crate) written: BTreeSet<String>,
+    /// The triggers and views that have parts of it done.
+    within: BTreeSet<String>,
 }
 
 /// A statement as SQLite sees it.
@@ -62,6 +68,19 @@ pub(crate) struct Described {
     pub(crate) reads: Reads,
     /// What SQLite makes of it.
     pub(super) program: Program,
+}
+
+/// What a statement that changes rows touches, be it by a foreign key or a trigger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Touched {
+    /// Tables and views, in SQLite's spelling.
+    pub(crate) tables: BTreeSet<String>,
+    /// Those of which rows may be changed.
+    pub(crate) written: BTreeSet<String>,
+    /// Whether triggers may fire.
+    pub(crate) fires: bool,
+    /// Whether the schema itself is read.
+    pub(crate) reads_schema: bool,
 }
 
 /// The bytecode of a statement.
@@ -86,6 +105,9 @@ impl Twin {
             connection.execute_batch(statement)?;
         }
         let roots = roots(&connection)?;
+        let triggers = triggers(&connection)?;
+        let foreign_keys = "SELECT 1 FROM pragma_table_list AS t, pragma_foreign_key_list(t.name)";
+        let has_foreign_keys = connection.prepare(foreign_keys)?.exists([])?;
         let reads = Arc::new(Mutex::new(Reads::default()));
         let seen = Arc::clone(&reads);
         connection.authorizer(Some(move |context: AuthContext<'_>| seen.lock().authorize(&context)))?;
@@ -93,7 +115,7 @@ impl Twin {
         let asked = Arc::clone(&stop);
         let handler = move || asked.lock().as_ref().is_some_and(|stop| stop());
         connection.progress_handler(STEPS_PER_LOOK, Some(handler))?;
-        Ok(Twin { connection, roots, reads, stop })
+        Ok(Twin { connection, roots, triggers, has_foreign_keys, reads, stop })
     }
 
     /// What SQLite says about one statement that reads.
@@ -101,9 +123,27 @@ impl Twin {
         self.describe_with(text, Reads::default())
     }
 
-    /// What SQLite says about one statement that changes rows.
-    pub(super) fn describe_change(&self, text: &str) -> Result<Described, SqlError> {
-        self.describe_with(text, Reads { may_write: true, ..Reads::default() })
+    /// What SQLite says about one statement that changes rows, and what that touches where foreign keys are enforced and triggers fire.
+    pub(super) fn describe_change(&self, text: &str) -> Result<(Described, Touched), SqlError> {
+        let describe = || self.describe_with(text, Reads { may_write: true, ..Reads::default() });
+        let described = describe()?;
+        if !self.has_foreign_keys {
+            let touched = self.touched(described.reads.clone());
+            return Ok((described, touched));
+        }
+        let enforce = |on| self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, on);
+        enforce(true).map_err(SqlError::from_sqlite)?;
+        let enforced = describe();
+        enforce(false).map_err(SqlError::from_sqlite)?;
+        Ok((described, self.touched(enforced?.reads)))
+    }
+
+    fn touched(&self, reads: Reads) -> Touched {
+        let Reads { tables, written, within, schema, .. } = reads;
+        let tables = tables.into_keys().chain(written.iter().cloned()).collect();
+        // A view of the same name makes it one trigger too many, which makes nobody wrong.
+        let fires = within.iter().any(|name| self.triggers.contains(name));
+        Touched { tables, written, fires, reads_schema: schema }
     }
 
     fn describe_with(&self, text: &str, reads: Reads) -> Result<Described, SqlError> {
@@ -195,12 +235,22 @@ fn roots(connection: &Connection) -> rusqlite::Result<HashMap<i64, Root>> {
     Ok(roots)
 }
 
+fn triggers(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
 /// Functions whose value depends on the connection that runs them.
 const CONNECTION_FUNCTIONS: &[&str] =
     &["changes", "total_changes", "last_insert_rowid", "load_extension", "fts3_tokenizer", "sqlite_offset"];
 
 impl Reads {
     fn authorize(&mut self, context: &AuthContext<'_>) -> Authorization {
+        if let Some(within) = context.accessor.filter(|_| self.may_write) {
+            self.within.insert(within.to_owned());
+        }
         let denied = match context.action {
             AuthAction::Select | AuthAction::Recursive => return Authorization::Allow,
             AuthAction::Read { table_name, .. } if is_of_schema(table_name) => {
@@ -228,6 +278,7 @@ impl Reads {
                 if self.may_write =>
             {
                 if !is_internal(table_name) {
+                    self.written.insert(table_name.to_owned());
                     return Authorization::Allow;
                 }
                 format!("writing to `{table_name}`")
@@ -327,6 +378,54 @@ mod tests {
             let reads = twin.describe(text).expect(text).reads;
             assert_eq!(reads.tables.keys().collect::<Vec<_>>(), ["t", "u"], "{text}");
         }
+    }
+
+    #[test]
+    fn what_triggers_do_is_part_of_a_statement() {
+        let twin = Twin::new([
+            "CREATE TABLE t(a, b); CREATE TABLE u(a); CREATE TABLE v(a); CREATE TABLE w(a); CREATE VIEW x AS SELECT a FROM v",
+            "CREATE TRIGGER one AFTER UPDATE OF a ON t BEGIN INSERT INTO u SELECT a FROM x; END",
+            "CREATE TRIGGER two AFTER INSERT ON u WHEN new.a > 1 BEGIN DELETE FROM w; END",
+            "CREATE TRIGGER three BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "CREATE TRIGGER four INSTEAD OF INSERT ON x BEGIN INSERT INTO v VALUES (new.a); END",
+        ]);
+        let twin = twin.expect("twin");
+        let check = |text: &str, fires: bool, tables: &[&str], written: &[&str]| {
+            let (_, touched) = twin.describe_change(text).expect(text);
+            assert!(touched.written.iter().eq(written), "{text} writes {:?}", touched.written);
+            assert!(touched.tables.iter().eq(tables), "{text} touches {:?}", touched.tables);
+            assert_eq!(touched.fires, fires, "{text}");
+        };
+        check("UPDATE t SET b = 1", false, &["t"], &["t"]);
+        check("UPDATE t SET a = 1", true, &["t", "u", "v", "w", "x"], &["t", "u", "w"]);
+        check("INSERT INTO t VALUES (1, 2)", false, &["t"], &["t"]);
+        check("DELETE FROM t", true, &["t"], &["t"]);
+        check("INSERT INTO x VALUES (1)", true, &["v", "x"], &["v", "x"]);
+        check("DELETE FROM w WHERE a IN (SELECT a FROM x)", false, &["v", "w", "x"], &["w"]);
+    }
+
+    #[test]
+    fn what_foreign_keys_do_is_part_of_a_statement() {
+        let twin = Twin::new([
+            "CREATE TABLE p(id INTEGER PRIMARY KEY, n); CREATE TABLE log(n)",
+            "CREATE TABLE c(id INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE)",
+            "CREATE TABLE d(c REFERENCES c ON DELETE SET NULL, e REFERENCES p)",
+            "CREATE TRIGGER t AFTER UPDATE ON d BEGIN INSERT INTO log VALUES (1); END",
+        ]);
+        let twin = twin.expect("twin");
+        let check = |text: &str, fires: bool, tables: &[&str], written: &[&str]| {
+            let (_, touched) = twin.describe_change(text).expect(text);
+            assert!(touched.written.iter().eq(written), "{text} writes {:?}", touched.written);
+            assert!(touched.tables.iter().eq(tables), "{text} touches {:?}", touched.tables);
+            assert_eq!(touched.fires, fires, "{text}");
+        };
+        check("DELETE FROM p WHERE n = 1", true, &["c", "d", "log", "p"], &["c", "d", "log", "p"]);
+        check("UPDATE p SET n = 1", false, &["p"], &["p"]);
+        check("UPDATE p SET id = id + 1", false, &["c", "d", "p"], &["p"]);
+        check("INSERT INTO d VALUES (1, 2)", false, &["c", "d", "p"], &["d"]);
+        check("INSERT INTO log VALUES (2)", false, &["log"], &["log"]);
+        let (described, _) = twin.describe_change("INSERT INTO d VALUES (1, 2)").expect("an INSERT");
+        assert!(described.reads.tables.is_empty(), "by itself it reads nothing: {:?}", described.reads.tables);
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub(crate) fn read_write(text: &str, bounds: &Bounds) -> Result<WriteStatement, 
     while tokens.last().is_some_and(|token| token.token == Token::SemiColon) {
         tokens.pop();
     }
-    if tokens.iter().any(|token| token.token == Token::SemiColon) {
+    // Those within a trigger end its statements; SQLite knows where it ends.
+    if !makes_trigger(&tokens) && tokens.iter().any(|token| token.token == Token::SemiColon) {
         return Err(SqlError::Syntax("more than one statement; send them one by one".into()));
     }
     let Some(first) = first_word(&tokens) else { return Err(SqlError::Syntax("there is no statement".into())) };
@@ -54,6 +55,11 @@ pub(crate) fn read_write(text: &str, bounds: &Bounds) -> Result<WriteStatement, 
         "INSERT" | "REPLACE" | "UPDATE" | "DELETE" | "WITH" => Ok(WriteStatement::Change),
         _ => Ok(WriteStatement::Other(first)),
     }
+}
+
+fn makes_trigger(tokens: &[TokenWithSpan]) -> bool {
+    let is_temporary = is(tokens.get(1), "TEMP") || is(tokens.get(1), "TEMPORARY");
+    is(tokens.first(), "CREATE") && is(tokens.get(if is_temporary { 2 } else { 1 }), "TRIGGER")
 }
 
 fn word(token: &TokenWithSpan) -> Option<&str> {

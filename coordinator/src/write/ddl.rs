@@ -129,9 +129,9 @@ fn refuse_unsupported(words: &[String]) -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let what = match words.as_slice() {
         ["CREATE", "TABLE", ..] | ["CREATE", "INDEX", ..] | ["CREATE", "UNIQUE", "INDEX", ..] => return Ok(()),
-        ["CREATE", "VIEW", ..] | ["DROP", "TABLE" | "INDEX" | "VIEW", ..] | ["ALTER", "TABLE", ..] => return Ok(()),
+        ["CREATE", "VIEW" | "TRIGGER", ..] | ["ALTER", "TABLE", ..] => return Ok(()),
+        ["DROP", "TABLE" | "INDEX" | "VIEW" | "TRIGGER", ..] => return Ok(()),
         ["CREATE", "TEMP" | "TEMPORARY", ..] => "temporary objects",
-        ["CREATE", "TRIGGER", ..] => "triggers",
         ["CREATE", "VIRTUAL", ..] => "virtual tables",
         _ => "this schema change",
     };
@@ -140,8 +140,8 @@ fn refuse_unsupported(words: &[String]) -> Result<()> {
 
 /// Runs the statement after the log on an empty database: SQLite's own errors, and which table it makes.
 fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChange> {
-    let SchemaStatement { sql, declared, has_query, has_on_conflict, has_autoincrement, .. } = statement;
-    if has_on_conflict {
+    let SchemaStatement { words, sql, declared, has_query, has_on_conflict, has_autoincrement } = statement;
+    if has_on_conflict && words.iter().any(|word| word == "TABLE") && words.iter().all(|word| word != "TRIGGER") {
         let message = "ON CONFLICT in a table is not supported, since it would speak on one shard alone; say OR IGNORE or OR REPLACE in the statement";
         return Err(Error::new(Reason::UnsupportedSql, message));
     }

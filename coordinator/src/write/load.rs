@@ -1,24 +1,32 @@
-//! Bulk load: rows are gathered by shard and written in few, large transactions.
+//! Bulk load: rows are gathered by shard and written in few, large transactions. Rows that every shard has come to all of them or to none.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
-use souk_merge::Batch;
+use souk_merge::{Batch, Pieces};
 use souk_proto::Reason;
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 
 use super::router::{Routed, RoutedRows, route, target};
 use super::rowids::{Numbered, with_rowids};
-use super::shards;
+use super::{Writing, shards};
 use crate::cluster::Cluster;
+use crate::commit::{Judged, Part, Work, commit};
 use crate::error::{Error, Result};
-use crate::exec::{InsertRequest, Inserted, ShardRows, TableRows};
+use crate::exec::{Done, InsertRequest, Inserted, ShardRows, ShardStatement, TableRows};
 use crate::settings::PlacementPolicy;
+use crate::sql::quote;
 
 /// Bytes of rows that are gathered before they are written.
 const FLUSH_BYTES: usize = 32 << 20;
 /// Bytes of rows in one call to a node, about.
 const CALL_BYTES: usize = 8 << 20;
+
+/// How long rows may take to come to every shard.
+const INSERT_MAX: Duration = Duration::from_secs(60);
 
 /// Rows for one table.
 #[derive(Debug)]
@@ -106,6 +114,11 @@ impl Loader {
         self.bytes += batch.byte_size();
         let snapshot = self.cluster.snapshot();
         let info = target(&snapshot, &table, &columns)?;
+        if info.has_insert_triggers {
+            let message =
+                format!("rows of `{table}` fire triggers, which bulk load does not run; send INSERT statements");
+            return Err(Error::new(Reason::UnsupportedSql, message));
+        }
         let version = snapshot.catalog.version;
         if *self.routed_by.get_or_insert(version) != version {
             return Err(schema_changed());
@@ -130,7 +143,7 @@ impl Loader {
     /// Writes all that has been gathered.
     pub(crate) async fn flush(&mut self) -> Result<Loaded> {
         self.bytes = 0;
-        let _writing = self.cluster.writing.read().await;
+        let writing = Arc::new(Arc::clone(&self.cluster.writing).read_owned().await);
         let version = self.cluster.snapshot().catalog.version;
         if self.routed_by.take().is_some_and(|routed_by| routed_by != version) {
             return Err(schema_changed());
@@ -143,34 +156,31 @@ impl Loader {
         }
         // A shard that was made meanwhile would get the rows as they were.
         let changing = (!pending.everywhere.is_empty()).then(|| Arc::clone(&self.cluster.changing));
-        let _alone = match changing {
-            Some(changing) => Some(changing.lock_owned().await),
+        let alone = match changing {
+            Some(changing) => Some(Arc::new(changing.lock_owned().await)),
             None => None,
         };
         let taken = pending.rows();
-        let by_shard = self.by_shard(pending)?;
-        loaded.shards = by_shard.len();
+        let Pending { by_key, everywhere } = pending;
+        let by_shard = self.by_shard(by_key)?;
+        loaded.shards =
+            if everywhere.is_empty() { by_shard.len() } else { self.cluster.snapshot().topology.shard_count() };
         let mut rejected = self.write(by_shard).await?;
+        for rows in everywhere {
+            let held = (alone.clone(), Arc::clone(&writing));
+            rejected.extend(Everywhere::new(&self.cluster, &rows, self.keep_going, held)?.write().await?);
+        }
         rejected.sort_by_key(|rejected| rejected.row);
-        rejected.dedup_by_key(|rejected| rejected.row);
-        // A row that every shard has is one row.
         loaded.rows = (taken - rejected.len()) as u64;
         loaded.rejected.extend(rejected);
         loaded.rejected.sort_by_key(|rejected| rejected.row);
         Ok(loaded)
     }
 
-    fn by_shard(&self, pending: Pending) -> Result<BTreeMap<u64, Vec<PendingRows>>> {
+    fn by_shard(&self, by_key: BTreeMap<Vec<u8>, Vec<PendingRows>>) -> Result<BTreeMap<u64, Vec<PendingRows>>> {
         let topology = self.cluster.snapshot().topology;
         let mut by_shard: BTreeMap<u64, Vec<PendingRows>> = BTreeMap::new();
-        for rows in pending.everywhere {
-            for shard in topology.shards() {
-                let copy = RoutedRows { batch: rows.rows.batch.clone(), numbers: rows.rows.numbers.clone() };
-                let rows = PendingRows { table: rows.table.clone(), columns: rows.columns.clone(), rows: copy };
-                by_shard.entry(shard).or_default().push(rows);
-            }
-        }
-        for (key, rows) in pending.by_key {
+        for (key, rows) in by_key {
             let shard = topology.owner_of_bytes(&key);
             let shard = shard.ok_or_else(|| Error::internal("a key that was just given a shard has none"))?;
             by_shard.entry(shard).or_default().extend(rows);
@@ -204,6 +214,95 @@ impl Loader {
             numbers.settle(inserted, &mut rejected);
         }
         Ok(rejected)
+    }
+}
+
+/// What is held until rows that every shard has are written: that no shard is made, and that the schema stays.
+type Held = (Option<Arc<OwnedMutexGuard<()>>>, Writing);
+
+/// Rows of a table on their way to every shard.
+struct Everywhere<'l> {
+    cluster: &'l Arc<Cluster>,
+    rows: &'l PendingRows,
+    /// The statement that inserts one row.
+    sql: String,
+    shards: Vec<u64>,
+    /// Bytes of rows in one transaction, about.
+    bytes_max: usize,
+    keep_going: bool,
+    held: Held,
+}
+
+impl<'l> Everywhere<'l> {
+    fn new(cluster: &'l Arc<Cluster>, rows: &'l PendingRows, keep_going: bool, held: Held) -> Result<Everywhere<'l>> {
+        let topology = cluster.snapshot().topology;
+        let shards = topology.shards();
+        let mut by_node: HashMap<&str, usize> = HashMap::new();
+        for shard in &shards {
+            let node = topology.node_of(*shard).ok_or_else(|| Error::internal("a shard has no node"))?;
+            *by_node.entry(node).or_default() += 1;
+        }
+        // A node is sent a copy for each of its shards in one message.
+        let bytes_max = CALL_BYTES / by_node.into_values().max().unwrap_or(1);
+        let columns: Vec<String> = rows.columns.iter().map(|column| quote(column)).collect();
+        let places: Vec<String> = (1..=columns.len()).map(|place| format!("?{place}")).collect();
+        let (table, columns, places) = (quote(&rows.table), columns.join(", "), places.join(", "));
+        let sql = format!("INSERT INTO main.{table}({columns}) VALUES ({places})");
+        Ok(Everywhere { cluster, rows, sql, shards, bytes_max, keep_going, held })
+    }
+
+    /// Writes them, in parts that come to all shards or to none; gives those that were refused. To find these, parts are halved.
+    async fn write(&self) -> Result<Vec<RejectedRow>> {
+        let mut rejected = Vec::new();
+        let mut left = vec![(0..self.rows.rows.numbers.len(), self.rows.rows.batch.clone())];
+        while let Some((range, batch)) = left.pop() {
+            let is_one = range.len() <= 1;
+            let too_large = batch.byte_size() > self.bytes_max && !is_one;
+            let refused = if too_large { None } else { self.insert(batch.clone()).await? };
+            match refused {
+                None if !too_large => {}
+                Some(error) if is_one || !self.keep_going => {
+                    rejected.extend(self.rows.rows.numbers[range].iter().map(|number| RejectedRow {
+                        row: *number,
+                        reason: error.reason,
+                        message: error.message.clone(),
+                    }))
+                }
+                _ => {
+                    let middle = range.len() / 2;
+                    let mut pieces = Pieces::new(&batch);
+                    let first = pieces.take(middle);
+                    left.push((range.start + middle..range.end, pieces.take(range.len())));
+                    left.push((range.start..range.start + middle, first));
+                }
+            }
+        }
+        Ok(rejected)
+    }
+
+    /// Inserts rows on all shards; gives why they are refused, when they are.
+    async fn insert(&self, rows: Batch) -> Result<Option<Error>> {
+        let statement = ShardStatement {
+            sql: self.sql.clone(),
+            rows: Some(rows),
+            parameters: Vec::new(),
+            expectation: None,
+            number: 0,
+            defers_foreign_keys: false,
+        };
+        let part = |shard: &u64| Part { shard: *shard, statements: vec![statement.clone()] };
+        let work = Work {
+            parts: self.shards.iter().map(part).collect(),
+            schema_version: self.cluster.snapshot().catalog.version,
+            deadline: Instant::now() + INSERT_MAX,
+            bytes_max: 0,
+        };
+        let judge = |_: &[Vec<Done>]| Ok(Judged { answer: (), request: None });
+        match commit(self.cluster, work, judge, self.held.clone()).await {
+            Ok(()) => Ok(None),
+            Err(error) if error.reason == Reason::Constraint => Ok(Some(error)),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod router;
 mod rowids;
 mod shards;
 mod transact;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,14 @@ impl Executed {
     }
 }
 
+fn numbered(number: u32, error: Error) -> Error {
+    Error { message: format!("statement {number}: {}", error.message), ..error }
+}
+
+fn unsupported(message: impl Into<String>) -> Error {
+    Error::new(Reason::UnsupportedSql, message)
+}
+
 /// Held by a write until it is over, so that no schema change comes between its parts.
 pub(crate) type Writing = Arc<OwnedRwLockReadGuard<()>>;
 
@@ -100,7 +109,6 @@ pub(crate) async fn execute(
     parameters: Vec<(String, Value)>,
     deadline_ms: u32,
 ) -> Result<Executed> {
-    let unsupported = |what: &str| Err(Error::new(Reason::UnsupportedSql, what.to_owned()));
     match read_write(sql, &cluster.bounds())? {
         WriteStatement::Schema(_) if !parameters.is_empty() => {
             Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"))
@@ -108,11 +116,13 @@ pub(crate) async fn execute(
         WriteStatement::Schema(statement) => ddl::change_schema(cluster, statement).await,
         WriteStatement::Change => change::change(cluster, sql, parameters, deadline_ms).await,
         WriteStatement::Other(word) => match word.as_str() {
-            "SELECT" | "VALUES" => unsupported("this call runs statements that write; ask SELECT with the query call"),
-            "BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => {
-                unsupported("transactions are not supported; each call is atomic on its shard by itself")
+            "SELECT" | "VALUES" => {
+                Err(unsupported("this call runs statements that write; ask SELECT with the query call"))
             }
-            word => unsupported(&format!("{word} is not supported")),
+            "BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => Err(unsupported(
+                "transactions are not supported by this call, which is atomic by itself; send several statements with the call for that",
+            )),
+            word => Err(unsupported(format!("{word} is not supported"))),
         },
     }
 }

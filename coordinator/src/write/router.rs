@@ -51,21 +51,6 @@ pub(super) fn target<'a>(snapshot: &'a Snapshot, table: &str, columns: &[String]
     Ok(info)
 }
 
-/// Refuses to leave the INTEGER PRIMARY KEY of a sharded table open where it cannot be handed out.
-pub(super) fn refuse_open_rowid(table: &TableInfo, columns: &[String]) -> Result<()> {
-    let alias = table.rowid_alias.filter(|_| table.key().is_some()).map(|alias| &table.columns[alias].name);
-    match alias.filter(|alias| place_of(alias, columns).is_none()) {
-        None => Ok(()),
-        Some(alias) => Err(Error::new(
-            Reason::UnsupportedSql,
-            format!(
-                "a statement that is run over the whole table `{}` and leaves its INTEGER PRIMARY KEY `{alias}` open is not supported: give it a value",
-                table.name
-            ),
-        )),
-    }
-}
-
 fn place_of(name: &str, columns: &[String]) -> Option<usize> {
     columns.iter().position(|column| column.eq_ignore_ascii_case(name))
 }
@@ -102,6 +87,25 @@ pub(super) fn route(
         rows.numbers.push(number);
     }
     Ok(Routed::ByKey { keys, refused })
+}
+
+/// The canonical key of each row.
+pub(super) fn keys(evaluator: &Evaluator, table: &TableInfo, columns: &[String], rows: &Batch) -> Result<Vec<Vec<u8>>> {
+    let keys = match route(table, columns, rows.clone(), 0, evaluator)? {
+        Routed::Everywhere(_) => return Err(Error::internal("the rows of a sharded table go everywhere")),
+        Routed::ByKey { refused, .. } if !refused.is_empty() => {
+            let (_, message) = refused.into_iter().next().unwrap_or_default();
+            return Err(Error::new(Reason::Constraint, message));
+        }
+        Routed::ByKey { keys, .. } => keys,
+    };
+    let mut by_row = vec![Vec::new(); rows.rows()];
+    for (key, routed) in keys {
+        for number in routed.numbers {
+            by_row[number as usize].clone_from(&key);
+        }
+    }
+    Ok(by_row)
 }
 
 /// The first number that is no 64-bit integer.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::{try_join, try_join_all};
 use souk_merge::{Batch, MergeSpec};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use crate::catalog::{NewShards, Snapshot};
@@ -34,19 +35,51 @@ pub(crate) async fn first_shards(cluster: &Arc<Cluster>, policy: PlacementPolicy
 /// How long new shards wait for what is decided to be done.
 const SETTLED_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// Gives keys that have no shard one of their own, where keys get their own. Nobody else makes shards meanwhile: who sees to that already has it `alone`.
+pub(super) async fn house(
+    cluster: &Arc<Cluster>,
+    keys: impl Iterator<Item = &Vec<u8>>,
+    alone: &mut Option<OwnedMutexGuard<()>>,
+) -> Result<()> {
+    let topology = cluster.snapshot().topology;
+    let mut homeless: Vec<Vec<u8>> = keys.filter(|key| topology.owner_of_bytes(key).is_none()).cloned().collect();
+    if cluster.policy != PlacementPolicy::Own || homeless.is_empty() {
+        return Ok(());
+    }
+    homeless.sort_unstable();
+    homeless.dedup();
+    let held = alone.take();
+    let was_held = held.is_some();
+    let changing = pin_keys_alone(cluster, homeless, held).await?;
+    *alone = Some(changing).filter(|_| was_held);
+    Ok(())
+}
+
 /// Gives each of these canonical keys a shard of its own, unless it has one by now.
 pub(super) async fn pin_keys(cluster: &Arc<Cluster>, keys: Vec<Vec<u8>>) -> Result<()> {
+    pin_keys_alone(cluster, keys, None).await.map(drop)
+}
+
+/// As [`pin_keys`]; gives back what is held, or was taken, that nobody else makes shards.
+async fn pin_keys_alone(
+    cluster: &Arc<Cluster>,
+    keys: Vec<Vec<u8>>,
+    held: Option<OwnedMutexGuard<()>>,
+) -> Result<OwnedMutexGuard<()>> {
     let cluster = Arc::clone(cluster);
     // A client that goes away must not leave them half made: their keys could not be given shards again before the next start.
     let pinned = tokio::spawn(async move {
-        let _changing = cluster.changing.lock().await;
+        let changing = match held {
+            Some(held) => held,
+            None => Arc::clone(&cluster.changing).lock_owned().await,
+        };
         let topology = cluster.snapshot().topology;
         let unknown: Vec<Vec<u8>> = keys.into_iter().filter(|key| topology.owner_of_bytes(key).is_none()).collect();
-        if unknown.is_empty() {
-            return Ok(());
+        if !unknown.is_empty() {
+            let new = cluster.store.plan_pinned(&unknown, &cluster.node_ids())?;
+            make(&cluster, new).await?;
         }
-        let new = cluster.store.plan_pinned(&unknown, &cluster.node_ids())?;
-        make(&cluster, new).await
+        Ok(changing)
     });
     pinned.await.map_err(|_| Error::internal("making a shard broke down; try again"))?
 }

@@ -69,6 +69,8 @@ fn connect(place: &Place, flags: OpenFlags) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_WAIT_MAX)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // What a trigger does may belong on other shards: the coordinator runs it, and sends the rows.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
     Ok(connection)

@@ -40,12 +40,11 @@ pub async fn serve(settings: Settings) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(souk_vendor_node::run(listener, settings, async {
+    let opened = souk_vendor_node::open(settings).await.unwrap();
+    let task = tokio::spawn(souk_vendor_node::run(opened, listener, async {
         let _ = stopped.await;
     }));
-    let mut client = ShardServiceClient::connect(address.clone()).await.unwrap().max_decoding_message_size(usize::MAX);
-    // The listener takes connections before the node has its folder.
-    client.describe(v1::DescribeRequest {}).await.unwrap();
+    let client = ShardServiceClient::connect(address.clone()).await.unwrap().max_decoding_message_size(usize::MAX);
     Served { client, address, stop: Some(stop), task }
 }
 

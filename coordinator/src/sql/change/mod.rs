@@ -24,25 +24,6 @@ impl Change {
             Change::Delete(delete) => &delete.table,
         }
     }
-
-    /// The columns that it sets in rows that are there.
-    pub(crate) fn sets(&self) -> &[String] {
-        match self {
-            Change::Insert(insert) => &insert.sets,
-            Change::Update(update) => &update.columns,
-            Change::Delete(_) => &[],
-        }
-    }
-
-    /// Whether a row that is in the way goes.
-    pub(crate) fn replaces(&self) -> bool {
-        let or = match self {
-            Change::Insert(insert) => &insert.or,
-            Change::Update(update) => &update.or,
-            Change::Delete(_) => &None,
-        };
-        or.as_deref() == Some("REPLACE")
-    }
 }
 
 /// `[WITH ...] INSERT [OR ...] INTO table [(columns)] source [ON CONFLICT ...] [RETURNING ...]`.

@@ -2,7 +2,6 @@
 
 use souk_proto::Reason;
 
-use super::whole::moves_parent;
 use super::{Changing, Plan, Together};
 use crate::commit::Part;
 use crate::error::Result;
@@ -56,13 +55,12 @@ impl Changing<'_> {
 
     /// Whether rows may change their shard or their rowid: a row whose key changes goes to another shard, and a rowid is one of a kind over
     /// all shards.
-    pub(super) fn moves(&self, table: &TableInfo, columns: &[String]) -> Result<bool> {
-        let Some(key) = table.key() else { return Ok(false) };
+    pub(super) fn moves(&self, table: &TableInfo, columns: &[String]) -> bool {
+        let Some(key) = table.key() else { return false };
         let sets = |name: &str| columns.iter().any(|column| column.eq_ignore_ascii_case(name));
         let alias = table.rowid_alias.map(|alias| table.columns[alias].name.as_str());
         let is_rowid = |name: &str| sets(name) && table.column(name).is_none();
         let sets_rowid = alias.is_some_and(sets) || ["rowid", "oid", "_rowid_"].into_iter().any(is_rowid);
-        let moves = sets(&key.name) || (sets_rowid && self.are_several());
-        if moves && table.referenced { Err(moves_parent(table)) } else { Ok(moves) }
+        sets(&key.name) || (sets_rowid && self.are_several())
     }
 }

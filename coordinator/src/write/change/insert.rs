@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use souk_merge::{Batch, Value};
-use souk_proto::Reason;
 
 use super::taken::{Rows, Taken};
 use super::{Changing, Plan, Together, ends_otherwise};
@@ -11,8 +10,9 @@ use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
 use crate::sql::{Clause, Distribution, Insert, TableInfo, quote};
-use crate::write::router::{Routed, refuse_open_rowid, route, target};
+use crate::write::router::{keys, target};
 use crate::write::rowids::{Numbered, with_rowids};
+use crate::write::shards;
 
 /// What gives another value at another time, or each time.
 const UNREPEATED: [&str; 13] = [
@@ -36,7 +36,7 @@ impl Changing<'_> {
     pub(super) async fn insert(&self, table: &TableInfo, insert: &Insert) -> Result<Plan> {
         let or = insert.or.as_deref();
         let clauses = || [&insert.upsert, &insert.returning].into_iter().flatten();
-        let moves = self.moves(table, &insert.sets)?;
+        let moves = self.moves(table, &insert.sets);
         let is_own =
             !moves && !ends_otherwise(or) && !self.replaces(table, or) && !clauses().any(|clause| clause.has_query);
         let Some(source) = insert.source.as_ref().filter(|_| is_own) else {
@@ -68,10 +68,9 @@ impl Changing<'_> {
         }
     }
 
-    /// An INSERT that is run over the whole table, where nobody hands out what it leaves open.
+    /// An INSERT that is run over the whole table.
     fn whole_insert(&self, table: &TableInfo, insert: &Insert) -> Result<Plan> {
         let columns = if insert.source.is_some() { columns(table, insert) } else { Vec::new() };
-        refuse_open_rowid(table, &columns)?;
         self.check_columns(table, &columns)?;
         Ok(Plan::Whole)
     }
@@ -108,13 +107,13 @@ impl Changing<'_> {
         rows: Batch,
         all_new: bool,
     ) -> Result<Option<(Vec<Part>, Together)>> {
-        let keys = self.keys(table, columns, &rows)?;
+        let keys = keys(&self.cluster.evaluator, table, columns, &rows)?;
         let rows = match self.without_taken(Rows { table, insert, columns, keys: &keys, all_new }, rows).await? {
             Taken::Left(rows) => rows,
             Taken::Changes => return Ok(None),
         };
         let kept: Vec<&[u8]> = rows.places.iter().map(|place| keys[*place].as_slice()).collect();
-        self.house(rows.places.iter().map(|place| &keys[*place])).await?;
+        shards::house(self.cluster, rows.places.iter().map(|place| &keys[*place]), &mut None).await?;
         let topology = self.cluster.snapshot().topology;
         let mut by_shard: BTreeMap<u64, Batch> = BTreeMap::new();
         let mut last = None;
@@ -150,25 +149,6 @@ impl Changing<'_> {
             ids.push(self.cluster.evaluator.stored(cursor.value(place).to_owned(), alias.affinity)?);
         }
         Ok(ids)
-    }
-
-    /// The canonical key of each row.
-    pub(super) fn keys(&self, table: &TableInfo, columns: &[String], rows: &Batch) -> Result<Vec<Vec<u8>>> {
-        let keys = match route(table, columns, rows.clone(), 0, &self.cluster.evaluator)? {
-            Routed::Everywhere(_) => return Err(Error::internal("the rows of a sharded table go everywhere")),
-            Routed::ByKey { refused, .. } if !refused.is_empty() => {
-                let (_, message) = refused.into_iter().next().unwrap_or_default();
-                return Err(Error::new(Reason::Constraint, message));
-            }
-            Routed::ByKey { keys, .. } => keys,
-        };
-        let mut by_row = vec![Vec::new(); rows.rows()];
-        for (key, routed) in keys {
-            for number in routed.numbers {
-                by_row[number as usize].clone_from(&key);
-            }
-        }
-        Ok(by_row)
     }
 
     /// The statement that inserts one row, to be run for each.

@@ -5,16 +5,15 @@
 //! - [`insert`]: INSERT, whose rows are computed first, as those of any query.
 //! - [`defaults`]: values of columns that the rows leave out.
 //! - [`taken`]: rowids that other shards have.
-//! - [`whole`]: everything else: the text over whole tables, and what it did to the shards; [`work`]: that as row operations.
+//!
+//! Everything else is run over whole tables (`write::whole`).
 
 mod defaults;
 mod in_place;
 mod insert;
 mod taken;
-mod whole;
-mod work;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use souk_merge::{Batch, Value};
@@ -22,14 +21,15 @@ use souk_proto::Reason;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Executed, Writing, write_alone, writing};
+use super::whole::{Statement, Whole};
+use super::{Executed, Writing, unsupported, write_alone, writing};
 use crate::catalog::Snapshot;
 use crate::cluster::Cluster;
 use crate::commit::{Judged, Part, Work, commit};
 use crate::error::{Error, Result};
 use crate::exec::{Done, ShardStatement, WriteRequest};
 use crate::session::{Session, order_parameters};
-use crate::sql::{Change, ChangeStatement, TableInfo, mentions};
+use crate::sql::{Change, ChangeStatement, TableInfo, Touched, mentions};
 
 /// Bytes that RETURNING may give: it travels as one message.
 pub(super) const RETURNED_BYTES_MAX: u64 = 16 << 20;
@@ -43,8 +43,7 @@ pub(super) struct Changing<'c> {
     text: &'c str,
     parameters: Vec<Value>,
     pub(super) columns: Vec<(String, Option<String>)>,
-    /// The tables that it touches.
-    tables: BTreeSet<String>,
+    touched: Touched,
     deadline: Instant,
 }
 
@@ -110,7 +109,7 @@ async fn change_once(
         Plan::Nothing => Ok(changing.nothing()),
         Plan::Parts { parts, together, .. } => changing.run(parts, together).await,
         Plan::Everywhere { statement, .. } => changing.run_everywhere(statement).await,
-        Plan::Whole => changing.whole(changing.table(change.table())?, &change).await,
+        Plan::Whole => changing.whole(deadline).await,
     }
 }
 
@@ -125,7 +124,7 @@ impl<'c> Changing<'c> {
     ) -> Result<(Changing<'c>, Change)> {
         let snapshot = cluster.snapshot();
         let statement = cluster.prepared_change(&snapshot.catalog, text, deadline).await?;
-        let ChangeStatement { columns, parameters, tables, change } = ChangeStatement::clone(&statement);
+        let ChangeStatement { columns, parameters, touched, change } = ChangeStatement::clone(&statement);
         let parameters = order_parameters(&parameters, given)?;
         let session = Session::new(Arc::clone(cluster));
         Ok((
@@ -137,7 +136,7 @@ impl<'c> Changing<'c> {
                 text,
                 parameters,
                 columns,
-                tables,
+                touched,
                 deadline,
             },
             change,
@@ -146,12 +145,16 @@ impl<'c> Changing<'c> {
 
     /// How it is done. Its rows are read for that, where a query gives them; nothing is written but new shards.
     pub(super) async fn plan(&self, change: &Change) -> Result<Plan> {
+        if self.touched.fires {
+            // Shards fire no triggers.
+            return Ok(Plan::Whole);
+        }
         let table = self.table(change.table())?;
         match change {
             Change::Insert(insert) => self.insert(table, insert).await,
             Change::Update(update) => {
                 let or = update.or.as_deref();
-                let moves = self.moves(table, &update.columns)?;
+                let moves = self.moves(table, &update.columns);
                 if moves || ends_otherwise(or) || self.replaces(table, or) {
                     return Ok(Plan::Whole);
                 }
@@ -176,9 +179,36 @@ impl Changing<'_> {
         or == Some("REPLACE") && (by_key || (self.are_several() && defaults::replaces_with_expressions(table)))
     }
 
+    /// The tables that it may change, be it by a foreign key, in lower case.
+    pub(super) fn written(&self) -> impl Iterator<Item = String> {
+        self.touched.written.iter().map(|name| name.to_ascii_lowercase())
+    }
+
+    /// Whether other shards are asked which rowids they have, before rows are inserted.
+    pub(super) fn asks_others(&self, table: &str) -> bool {
+        let table = self.snapshot.catalog.schema.table(table);
+        table.is_some_and(|table| table.key().is_some() && table.rowid_alias.is_some()) && self.are_several()
+    }
+
     /// Whether there is more than one shard.
     pub(super) fn are_several(&self) -> bool {
         self.snapshot.topology.shard_count() > 1
+    }
+
+    /// Runs the statement over whole tables.
+    async fn whole(self, deadline: Instant) -> Result<Executed> {
+        let (cluster, writing) = (self.cluster, Arc::clone(&self.writing));
+        let whole = Whole::one(cluster, writing, self.into_whole(), deadline);
+        whole
+            .run(false, |mut executed| Ok(Judged { answer: executed.pop(), request: None }))
+            .await?
+            .ok_or_else(|| Error::internal("a statement was not run"))
+    }
+
+    /// The statement as it is run over whole tables.
+    pub(super) fn into_whole(self) -> Statement {
+        let Changing { text, parameters, columns, touched, .. } = self;
+        Statement { text: text.to_owned(), parameters, columns, touched, is_read: false, expectation: None }
     }
 
     async fn alone(&self) -> Result<OwnedMutexGuard<()>> {
@@ -268,10 +298,6 @@ pub(super) fn combined(nothing: Executed, mut done: Vec<Done>, together: Togethe
         rows
     });
     Ok(Executed { rows_affected, last_insert_rowid, rows, shards, ..nothing })
-}
-
-fn unsupported(message: impl Into<String>) -> Error {
-    Error::new(Reason::UnsupportedSql, message)
 }
 
 /// Whether a failing row leaves in place, or takes with it, what a shard cannot judge alone.

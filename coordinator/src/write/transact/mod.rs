@@ -1,7 +1,7 @@
 //! Several statements that happen together or not at all, each seeing what those before it did.
 //!
-//! Shards run them: each shard its own part of every statement, in their order, in one local transaction. So a statement may be one that shards can run by
-//! themselves, and what the coordinator reads to plan it must not be what statements before it change. Others are refused by name.
+//! Shards run them: each shard its own part of every statement, in their order, in one local transaction. That is so where each is one that shards can run by
+//! themselves, and nothing that the coordinator reads to plan it is what statements before it change. Else all of them are run over whole tables.
 //!
 //! - [`plan`]: what shards are to do for each statement.
 //! - [`layout`]: each shard's part of all of them, and what the statements did by what shards say.
@@ -16,14 +16,15 @@ use souk_proto::{Expectation, Reason};
 use tokio::time::Instant;
 
 use super::change::{RETURNED_BYTES_MAX, alone};
-use super::{Executed, write_alone, writing};
+use super::whole::Whole;
+use super::{Executed, numbered, write_alone, writing};
 use crate::cluster::Cluster;
 use crate::commit::{Ended, Judged, NamedRequest, Part, Work, commit};
 use crate::error::{Error, Result};
 use crate::exec::{Done, WriteRequest};
 use crate::session::Session;
 use layout::{Laid, lay_out, results};
-use plan::{Planned, plan_all};
+use plan::{Planned, plan_all, read_all};
 
 /// Bytes of a request's name.
 const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -145,7 +146,14 @@ async fn run(
     let writing = writing(cluster, deadline).await?;
     let version = cluster.snapshot().catalog.version;
     let several_at_first = cluster.snapshot().topology.shard_count() > 1;
-    let planned = plan_all(cluster, &writing, statements, deadline).await?;
+    let is_named = !request_id.is_empty();
+    let id = request_id.to_owned();
+    let Some(planned) = plan_all(cluster, &writing, statements, deadline).await? else {
+        let statements = read_all(cluster, &writing, statements, deadline).await?;
+        let whole = Whole::several(cluster, writing, statements, deadline);
+        let bytes = whole.run(is_named, move |executed| judged(encode(executed), &id, digest)).await?;
+        return Ok(Answer { bytes, repeated: false });
+    };
     // No key is given a shard any more.
     let alone = match planned.iter().any(Planned::is_everywhere) {
         true => Some(alone(cluster, deadline).await?),
@@ -156,20 +164,23 @@ async fn run(
         // It was planned for one shard, which may do what several must not.
         return Err(Error::new(Reason::StaleTopology, "shards were made meanwhile; send it again"));
     }
-    let unrepeated = (1..).zip(&planned).find(|(_, planned)| !planned.repeats).map(|(number, _)| number);
+    let repeats = planned.iter().all(|planned| planned.repeats);
     let Laid { mut parts, shapes } = lay_out(planned, &shards);
-    if let (Some(number), true) = (unrepeated, parts.len() > 1 || !request_id.is_empty()) {
-        let message = "the clock or chance in a transaction that is run twice, of several shards or with a name, is not supported; bind a value";
-        return Err(numbered(number, unsupported(message)));
+    if !repeats && (parts.len() > 1 || is_named) {
+        // Shards would run them twice: when they promise, and when they are told.
+        drop(alone);
+        let statements = read_all(cluster, &writing, statements, deadline).await?;
+        let whole = Whole::several(cluster, writing, statements, deadline);
+        let bytes = whole.run(is_named, move |executed| judged(encode(executed), &id, digest)).await?;
+        return Ok(Answer { bytes, repeated: false });
     }
     let bytes_max = cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
-    if parts.len() == 1 && request_id.is_empty() {
+    if parts.len() == 1 && !is_named {
         let Part { shard, statements } = parts.remove(0);
         let request = WriteRequest { shard, schema_version: version, deadline, bytes_max, statements };
         let done = write_alone(cluster, request, (alone, writing)).await?;
         return Ok(Answer { bytes: encode(results(&shapes, &[done], version)?), repeated: false });
     }
-    let id = request_id.to_owned();
     let judge = move |outcomes: &[Vec<Done>]| judged(encode(results(&shapes, outcomes, version)?), &id, digest);
     let work = Work { parts, schema_version: version, deadline, bytes_max };
     let bytes = commit(cluster, work, judge, (alone, writing)).await?;
@@ -187,12 +198,4 @@ fn judged(answer: Vec<u8>, id: &str, digest: [u8; 16]) -> Result<Judged<Vec<u8>>
     }
     let request = NamedRequest { id: id.to_owned(), digest, answer: answer.clone() };
     Ok(Judged { answer, request: Some(request) })
-}
-
-fn numbered(number: u32, error: Error) -> Error {
-    Error { message: format!("statement {number}: {}", error.message), ..error }
-}
-
-fn unsupported(message: impl Into<String>) -> Error {
-    Error::new(Reason::UnsupportedSql, message)
 }

@@ -7,15 +7,17 @@ use souk_merge::{Value, ValueRef};
 use souk_proto::{Expectation, Reason};
 use tokio::time::Instant;
 
-use super::{Columns, TransactStatement, numbered, unsupported};
+use super::{Columns, TransactStatement};
 use crate::cluster::Cluster;
 use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
+use crate::plan::Prepared;
 use crate::session::{RowsAt, Session, order_parameters};
-use crate::sql::{Change, WriteStatement, read_write};
-use crate::write::Writing;
+use crate::sql::{Change, Touched, WriteStatement, read_write};
 use crate::write::change::{Changing, Plan, Together};
+use crate::write::whole;
+use crate::write::{Writing, numbered, unsupported};
 
 /// A statement that is planned.
 pub(super) struct Planned {
@@ -48,121 +50,157 @@ pub(super) enum What {
 
 /// The tables that statements change, in lower case.
 #[derive(Default)]
-struct Touched {
+struct Changed {
     all: BTreeSet<String>,
     /// Those of which rows that were there are others now, or gone.
     rows: BTreeSet<String>,
 }
 
-/// Plans all statements, each knowing what those before it change.
+/// A statement, with what is given for it.
+enum Read<'c> {
+    Change(Box<Changing<'c>>, Change),
+    Select(Select<'c>),
+}
+
+/// A SELECT.
+struct Select<'c> {
+    sql: &'c str,
+    prepared: Arc<Prepared>,
+    parameters: Vec<Value>,
+}
+
+/// Reads a statement of a transaction.
+async fn read<'c>(
+    cluster: &'c Arc<Cluster>,
+    writing: &Writing,
+    statement: &'c TransactStatement,
+    deadline: Instant,
+) -> Result<Read<'c>> {
+    let TransactStatement { sql, parameters, .. } = statement;
+    let given = parameters.clone();
+    match read_write(sql, &cluster.bounds())? {
+        WriteStatement::Change => {
+            let (changing, change) = Changing::read(cluster, writing, sql, given, deadline).await?;
+            Ok(Read::Change(Box::new(changing), change))
+        }
+        WriteStatement::Other(word) if word == "SELECT" || word == "VALUES" => {
+            let prepared = cluster.prepared(&cluster.snapshot().catalog, sql, deadline).await?;
+            let parameters = order_parameters(&prepared.parameters, given)?;
+            Ok(Read::Select(Select { sql, prepared, parameters }))
+        }
+        WriteStatement::Schema(_) => Err(unsupported("a schema change beside other statements is not supported")),
+        WriteStatement::Other(word) => Err(unsupported(format!("{word} is not supported in a transaction"))),
+    }
+}
+
+/// The statements as they are run over whole tables.
+pub(super) async fn read_all(
+    cluster: &Arc<Cluster>,
+    writing: &Writing,
+    statements: &[TransactStatement],
+    deadline: Instant,
+) -> Result<Vec<whole::Statement>> {
+    let mut all = Vec::with_capacity(statements.len());
+    for (number, statement) in (1..).zip(statements) {
+        let read = read(cluster, writing, statement, deadline).await.map_err(|error| numbered(number, error))?;
+        let whole = match read {
+            Read::Change(changing, _) => changing.into_whole(),
+            Read::Select(Select { sql, prepared, parameters }) => whole::Statement {
+                text: sql.to_owned(),
+                parameters,
+                columns: prepared.columns.clone(),
+                touched: Touched {
+                    tables: prepared.tables(),
+                    reads_schema: prepared.reads_schema(),
+                    ..Touched::default()
+                },
+                is_read: true,
+                expectation: None,
+            },
+        };
+        all.push(whole::Statement { expectation: statement.expectation, ..whole });
+    }
+    Ok(all)
+}
+
+/// Plans all statements, each knowing what those before it change; none when shards cannot run them by themselves.
 pub(super) async fn plan_all(
     cluster: &Arc<Cluster>,
     writing: &Writing,
     statements: &[TransactStatement],
     deadline: Instant,
-) -> Result<Vec<Planned>> {
+) -> Result<Option<Vec<Planned>>> {
     let mut planned = Vec::with_capacity(statements.len());
-    let mut changed = Touched::default();
+    let mut changed = Changed::default();
     for (number, statement) in (1..).zip(statements) {
         let one = plan(cluster, writing, statement, &mut changed, deadline).await;
-        planned.push(one.map_err(|error| numbered(number, error))?);
+        match one.map_err(|error| numbered(number, error))? {
+            Some(one) => planned.push(one),
+            None => return Ok(None),
+        }
     }
     refuse_same_rowids(&planned)?;
-    Ok(planned)
+    Ok(Some(planned))
 }
 
-/// Plans one statement; `changed` are the tables that those before it change.
+/// Plans one statement; `changed` is what those before it change.
 async fn plan(
     cluster: &Arc<Cluster>,
     writing: &Writing,
     statement: &TransactStatement,
-    changed: &mut Touched,
+    changed: &mut Changed,
     deadline: Instant,
-) -> Result<Planned> {
-    let TransactStatement { sql, parameters, expectation } = statement;
-    let (expectation, given) = (*expectation, parameters.clone());
-    let (what, columns, repeats) = match read_write(sql, &cluster.bounds())? {
-        WriteStatement::Change => {
-            let (changing, change) = Changing::read(cluster, writing, sql, given, deadline).await?;
-            changes(changing, &change, changed).await?
-        }
-        WriteStatement::Other(word) if word == "SELECT" || word == "VALUES" => {
-            reads(cluster, sql, given, deadline).await?
-        }
-        WriteStatement::Schema(_) => {
-            return Err(unsupported("a schema change beside other statements is not supported"));
-        }
-        WriteStatement::Other(word) => return Err(unsupported(format!("{word} is not supported in a transaction"))),
+) -> Result<Option<Planned>> {
+    let expectation = statement.expectation;
+    let planned = match read(cluster, writing, statement, deadline).await? {
+        Read::Change(changing, change) => changes(*changing, &change, changed).await?,
+        Read::Select(select) => reads(cluster, select, deadline).await?,
     };
-    if let (What::Nothing, Some(expectation)) = (&what, expectation)
+    let Some(planned) = planned else { return Ok(None) };
+    if let (What::Nothing, Some(expectation)) = (&planned.what, expectation)
         && let Some(words) = expectation.unmet(0, false)
     {
         return Err(Error::new(Reason::Expectation, words));
     }
-    Ok(Planned { what, repeats, columns, expectation })
+    Ok(Some(Planned { expectation, ..planned }))
 }
 
 /// Plans an INSERT, UPDATE or DELETE; what the coordinator reads for that must not be what statements before it change.
-async fn changes(changing: Changing<'_>, change: &Change, changed: &mut Touched) -> Result<(What, Columns, bool)> {
+async fn changes(changing: Changing<'_>, change: &Change, changed: &mut Changed) -> Result<Option<Planned>> {
     let name = change.table().to_ascii_lowercase();
     if let Change::Insert(insert) = change {
-        if let Some(table) = changing.reads_of(insert).await?.intersection(&changed.all).next() {
-            return Err(unsupported(format!(
-                "inserting what is read from `{table}`, which a statement before changes, is not supported in a transaction"
-            )));
+        if !changing.reads_of(insert).await?.is_disjoint(&changed.all) {
+            return Ok(None);
         }
-        let table = changing.table(&name)?;
-        let asks_others = table.key().is_some() && table.rowid_alias.is_some() && changing.are_several();
-        if asks_others && changed.rows.contains(&name) {
-            // Which rowids other shards have would be looked up before the statements in front of it.
-            return Err(unsupported(format!(
-                "inserting into `{name}`, of which a statement before changes or deletes rows, is not supported in a transaction"
-            )));
+        // Which rowids other shards have would be looked up before the statements in front of it.
+        if changing.asks_others(&name) && changed.rows.contains(&name) {
+            return Ok(None);
         }
     }
     let (what, repeats) = match changing.plan(change).await? {
         Plan::Nothing => (What::Nothing, true),
         Plan::Parts { parts, together, repeats } => (What::Parts { parts, together }, repeats),
         Plan::Everywhere { statement, repeats } => (What::Everywhere(statement), repeats),
-        Plan::Whole => {
-            return Err(unsupported(
-                "a change that no shard can make alone is not supported beside others; run it by itself",
-            ));
-        }
+        Plan::Whole => return Ok(None),
     };
     if !matches!(change, Change::Insert(insert) if insert.upsert.is_none() && insert.or.is_none()) {
-        changed.rows.insert(name.clone());
+        changed.rows.extend(changing.written());
     }
-    changed.all.insert(name);
-    Ok((what, changing.columns, repeats))
+    changed.all.extend(changing.written());
+    Ok(Some(Planned { what, repeats, columns: changing.columns, expectation: None }))
 }
 
 /// Plans a SELECT, which its shards run between the other statements.
-async fn reads(
-    cluster: &Arc<Cluster>,
-    sql: &str,
-    given: Vec<(String, Value)>,
-    deadline: Instant,
-) -> Result<(What, Columns, bool)> {
+async fn reads(cluster: &Arc<Cluster>, select: Select<'_>, deadline: Instant) -> Result<Option<Planned>> {
+    let Select { sql, prepared, parameters } = select;
     let snapshot = cluster.snapshot();
-    let session = Session::new(Arc::clone(cluster));
-    let prepared = cluster.prepared(&snapshot.catalog, sql, deadline).await?;
-    let parameters = order_parameters(&prepared.parameters, given)?;
-    let facts = session.facts(&snapshot, sql, &parameters, deadline).await?;
+    let facts = Session::new(Arc::clone(cluster)).facts(&snapshot, sql, &parameters, deadline).await?;
     let shards = match facts.rows_at {
-        RowsAt::Shards(shards) if shards.len() > 1 && facts.is_merged => {
-            return Err(unsupported(
-                "a SELECT of several shards with an order is not supported between other statements",
-            ));
-        }
+        RowsAt::Shards(shards) if shards.len() > 1 && facts.is_merged => return Ok(None),
         RowsAt::Shards(shards) => shards,
         // What no shard has to be asked for, any can say.
         RowsAt::Nowhere => snapshot.topology.any_shard().into_iter().collect(),
-        RowsAt::Apart => {
-            return Err(unsupported(
-                "a SELECT whose rows do not lie shard by shard is not supported between other statements; ask for them first",
-            ));
-        }
+        RowsAt::Apart => return Ok(None),
     };
     let statement = ShardStatement {
         sql: sql.to_owned(),
@@ -173,7 +211,8 @@ async fn reads(
         defers_foreign_keys: false,
     };
     let part = |shard| Part { shard, statements: vec![statement.clone()] };
-    Ok((What::Reads(shards.into_iter().map(part).collect()), prepared.columns.clone(), facts.repeats))
+    let what = What::Reads(shards.into_iter().map(part).collect());
+    Ok(Some(Planned { what, repeats: facts.repeats, columns: prepared.columns.clone(), expectation: None }))
 }
 
 /// Shards know their own rowids, and those before them were asked for; two statements may yet give the same to two shards.

@@ -18,6 +18,7 @@ mod returning;
 mod schema;
 mod sets;
 mod target;
+mod triggers;
 mod update;
 mod upsert;
 mod values;

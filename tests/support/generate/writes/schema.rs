@@ -9,6 +9,7 @@ use super::super::super::values::{real, show, text};
 use super::super::cells::{Kind, keys};
 use super::super::scene::{Place, Relation, Scene, views};
 use super::target::{Identity, Reference, Target};
+use super::triggers::Triggers;
 
 /// The schema with its rows, and what statements need to know of each table.
 pub struct WriteScene {
@@ -104,6 +105,9 @@ pub fn write_scene(random: &mut Random) -> WriteScene {
         scene.relations.push(view);
         scene.statements.push(sql);
     }
+    let Triggers { tables, statements } = Triggers::new(random, &targets, key_type);
+    scene.tables.extend(tables);
+    scene.statements.extend(statements);
     scene.statements.extend(INDEXES.iter().filter(|_| random.percent(30)).map(|sql| (*sql).to_owned()));
     let has_integer_keys = [key_type, other_type].map(|declared| matches!(declared, "INTEGER" | "NUMERIC"));
     WriteScene { scene, targets, has_integer_keys, new_keys: new_keys(key_type), other_new_keys: new_keys(other_type) }

@@ -1,0 +1,343 @@
+//! The most naive plan of statements that change rows: the tables that they touch are fetched whole, SQLite runs the user's own texts over them, and
+//! the shards are told which rows are to be otherwise.
+//!
+//! So it is right for what SQLite accepts, as the naive plan of a SELECT is. Foreign keys act and triggers fire in the scratch, and what they did
+//! comes to the shards as any other row does; shards fire no triggers, and rows that refer come before those that they refer to, so that a foreign key finds
+//! nothing left to act on. A row that was changed by others since it was read is noticed by the shard that has it, which compares it with what was read: then all is
+//! done anew.
+//!
+//! - [`rows`]: which shard has which rows, and is to have them otherwise.
+//! - [`work`]: that as statements.
+
+mod rows;
+mod work;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use souk_merge::{Batch, Value};
+use souk_proto::{Expectation, Reason};
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, timeout_at};
+
+use super::change::{RETURNED_BYTES_MAX, alone};
+use super::{Executed, Writing, numbered, unsupported, write_alone};
+use crate::catalog::{Catalog, Snapshot};
+use crate::cluster::Cluster;
+use crate::commit::{Judged, Part, Work, commit};
+use crate::error::{Error, Result};
+use crate::exec::{Done, WriteRequest};
+use crate::scratch::{CancelOnDrop, ChangedRows, Kept, Ran, Stop, StoredTable, WholeStatement};
+use crate::session::Session;
+use crate::sql::{TableInfo, Touched};
+
+/// How often it is tried while others change the same rows.
+const TRIES_MAX: u32 = 8;
+
+/// How often it is tried when a shard's constraint refuses what was none in the scratch: a row may have come between, or a row and the one that it refers to are on
+/// different shards.
+const CONSTRAINED_TRIES_MAX: u32 = 3;
+
+/// How long the second try waits; each further one waits longer.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
+/// A statement to be run.
+pub(super) struct Statement {
+    pub(super) text: String,
+    pub(super) parameters: Vec<Value>,
+    /// Name and declared type of each column that it gives.
+    pub(super) columns: Vec<(String, Option<String>)>,
+    pub(super) touched: Touched,
+    pub(super) is_read: bool,
+    pub(super) expectation: Option<Expectation>,
+}
+
+/// Statements to be run one after the other, all or none.
+pub(super) struct Whole<'c> {
+    cluster: &'c Arc<Cluster>,
+    snapshot: Snapshot,
+    writing: Writing,
+    deadline: Instant,
+    statements: Arc<[Statement]>,
+    /// Whether failures say which of them it was; one that stands alone may leave rows changed when it fails, as OR FAIL has it.
+    are_several: bool,
+    tables: BTreeSet<String>,
+    written: BTreeSet<String>,
+}
+
+/// What the tables may yet take.
+struct Left {
+    bytes: u64,
+    rows: u64,
+}
+
+/// What was done in the scratch.
+struct Scratched {
+    executed: Vec<Executed>,
+    /// What ended the one statement, whose rows stay changed.
+    failed: Option<Error>,
+    /// By table.
+    rows: Vec<(String, ChangedRows)>,
+}
+
+/// What is held until it is over.
+struct Held {
+    /// Nobody else changes a replicated table, and no shard is made.
+    alone: Option<OwnedMutexGuard<()>>,
+    /// Nobody else numbers rows as SQLite does, after the highest that is there.
+    numbering: Option<OwnedMutexGuard<()>>,
+}
+
+/// What came of one try.
+enum Tried<T> {
+    Done(T),
+    /// What shards said to their part. Nothing was done.
+    Refused(Error),
+}
+
+impl<'c> Whole<'c> {
+    /// One statement by itself.
+    pub(super) fn one(
+        cluster: &'c Arc<Cluster>,
+        writing: Writing,
+        statement: Statement,
+        deadline: Instant,
+    ) -> Whole<'c> {
+        Whole::new(cluster, writing, vec![statement], false, deadline)
+    }
+
+    /// The statements of a transaction.
+    pub(super) fn several(
+        cluster: &'c Arc<Cluster>,
+        writing: Writing,
+        statements: Vec<Statement>,
+        deadline: Instant,
+    ) -> Whole<'c> {
+        Whole::new(cluster, writing, statements, true, deadline)
+    }
+
+    fn new(
+        cluster: &'c Arc<Cluster>,
+        writing: Writing,
+        statements: Vec<Statement>,
+        are_several: bool,
+        deadline: Instant,
+    ) -> Whole<'c> {
+        let all = |names: fn(&Touched) -> &BTreeSet<String>| {
+            statements
+                .iter()
+                .flat_map(|statement| names(&statement.touched))
+                .map(|name| name.to_ascii_lowercase())
+                .collect()
+        };
+        let (tables, written) = (all(|touched| &touched.tables), all(|touched| &touched.written));
+        let (snapshot, statements) = (cluster.snapshot(), statements.into());
+        Whole { cluster, snapshot, writing, deadline, statements, are_several, tables, written }
+    }
+
+    /// Runs them; gives what `conclude` makes of what each did. `is_named`: there is a request to be remembered.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        is_named: bool,
+        conclude: impl Fn(Vec<Executed>) -> Result<Judged<T>> + Clone + Send + Sync + 'static,
+    ) -> Result<T> {
+        self.refuse()?;
+        let _turn = self.cluster.turn().await?;
+        for tried in 1.. {
+            let error = match self.try_once(is_named, conclude.clone()).await? {
+                Tried::Done(answer) => return Ok(answer),
+                Tried::Refused(error) => error,
+            };
+            match error.reason {
+                Reason::Expectation if tried < TRIES_MAX => {}
+                Reason::Expectation => {
+                    let names: Vec<&str> = self.written().map(|table| table.name.as_str()).collect();
+                    let message = format!(
+                        "rows of `{}` were changed by others each time they had been read; try again ({})",
+                        names.join("`, `"),
+                        error.message
+                    );
+                    return Err(Error::new(Reason::Overloaded, message));
+                }
+                Reason::Constraint if tried < CONSTRAINED_TRIES_MAX => {}
+                _ => return Err(error),
+            }
+            tokio::time::sleep(TRY_AGAIN_AFTER * tried).await;
+        }
+        Err(Error::internal("a statement was tried without end"))
+    }
+
+    /// The tables that may be changed.
+    fn written(&self) -> impl Iterator<Item = &TableInfo> {
+        self.written.iter().filter_map(|name| self.snapshot.catalog.schema.table(name))
+    }
+
+    fn refuse(&self) -> Result<()> {
+        if self.statements.iter().any(|statement| statement.touched.reads_schema) {
+            return Err(unsupported("reading the schema in what is run over whole tables is not supported"));
+        }
+        let nameless =
+            |table: &&TableInfo| !table.without_rowid && table.rowid_alias.is_none() && table.rowid_name().is_none();
+        match self.written().find(nameless) {
+            Some(table) => Err(unsupported(format!(
+                "this change of `{}`, whose columns take every name of its rowid, is not supported",
+                table.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    async fn try_once<T: Send + 'static>(
+        &self,
+        is_named: bool,
+        conclude: impl Fn(Vec<Executed>) -> Result<Judged<T>> + Send + Sync + 'static,
+    ) -> Result<Tried<T>> {
+        let mut held = self.hold().await?;
+        let Scratched { mut executed, failed, rows } = self.run_in_scratch().await?;
+        let parts = match self.parts(rows, &mut held.alone).await {
+            Ok(parts) => parts,
+            Err(error) => return Ok(Tried::Refused(error)),
+        };
+        let shards = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        executed.iter_mut().filter(|executed| executed.rows_affected > 0).for_each(|executed| executed.shards = shards);
+        let done = if parts.len() > 1 || is_named {
+            let (schema_version, deadline) = (self.snapshot.catalog.version, self.deadline);
+            let work = Work { parts, schema_version, deadline, bytes_max: RETURNED_BYTES_MAX };
+            let judge = move |_: &[Vec<Done>]| conclude(executed.clone());
+            commit(self.cluster, work, judge, (held.alone, held.numbering, Arc::clone(&self.writing))).await
+        } else {
+            // First, since it may yet refuse.
+            let answer = conclude(executed)?.answer;
+            self.write(parts, held).await.map(|()| answer)
+        };
+        match (done, failed) {
+            (Err(error), _) => Ok(Tried::Refused(error)),
+            (Ok(_), Some(error)) => Err(error),
+            (Ok(answer), None) => Ok(Tried::Done(answer)),
+        }
+    }
+
+    /// Has the one shard do its part, if there is one.
+    async fn write(&self, mut parts: Vec<Part>, held: Held) -> Result<()> {
+        let Some(Part { shard, statements }) = parts.pop() else { return Ok(()) };
+        let (schema_version, deadline) = (self.snapshot.catalog.version, self.deadline);
+        let request = WriteRequest { shard, schema_version, deadline, bytes_max: RETURNED_BYTES_MAX, statements };
+        write_alone(self.cluster, request, (held.alone, held.numbering, Arc::clone(&self.writing))).await.map(drop)
+    }
+
+    async fn hold(&self) -> Result<Held> {
+        let numbers = |table: &TableInfo| table.key().is_some() && table.rowid_alias.is_some();
+        let numbering = match self.written().any(numbers) {
+            true => {
+                let numbering = timeout_at(self.deadline, Arc::clone(&self.cluster.numbering).lock_owned()).await;
+                Some(numbering.map_err(|_| Error::deadline())?)
+            }
+            false => None,
+        };
+        let alone = match self.written().any(|table| table.key().is_none()) {
+            true => Some(alone(self.cluster, self.deadline).await?),
+            false => None,
+        };
+        Ok(Held { alone, numbering })
+    }
+
+    async fn run_in_scratch(&self) -> Result<Scratched> {
+        let limits = &self.cluster.limits;
+        let mut left = Left { bytes: limits.gather_bytes_max, rows: limits.gather_rows_max };
+        let mut all = Vec::new();
+        let schema = &self.snapshot.catalog.schema;
+        for table in self.tables.iter().filter_map(|name| schema.table(name)) {
+            all.push((table.name.clone(), self.stored(table, &mut left).await?));
+        }
+        let (catalog, statements) = (Arc::clone(&self.snapshot.catalog), Arc::clone(&self.statements));
+        let (written, are_several) = (self.written.clone(), self.are_several);
+        let stop = Stop { deadline: self.deadline, cancelled: Arc::default() };
+        // Who goes away wants nothing run any more.
+        let _cancel = CancelOnDrop(Arc::clone(&stop.cancelled));
+        let bytes_max = self.cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
+        let ran = tokio::task::spawn_blocking(move || {
+            let tables = stored_tables(&catalog, all, &written)?;
+            scratched(&catalog, &tables, &statements, are_several, &stop, bytes_max)
+        });
+        ran.await.map_err(|_| Error::internal("a thread that ran a statement died"))?
+    }
+
+    /// The rows of a table, which take of what is left.
+    async fn stored(&self, table: &TableInfo, left: &mut Left) -> Result<Vec<Batch>> {
+        let too_large = || {
+            Error::new(
+                Reason::GatherTooLarge,
+                format!(
+                    "this can only be run over whole tables, and with `{}` they are larger than `gather_bytes_max` or `gather_rows_max`; \
+                     change rows by their shard key, of tables without triggers",
+                    table.name
+                ),
+            )
+        };
+        let session = Session::new(Arc::clone(self.cluster));
+        let rows = session.stored_rows(&self.snapshot, table, self.deadline, left.bytes).await;
+        let rows = rows.map_err(|error| if error.reason == Reason::TooLarge { too_large() } else { error })?;
+        let bytes: usize = rows.iter().map(Batch::byte_size).sum();
+        let count: usize = rows.iter().map(Batch::rows).sum();
+        left.bytes = left.bytes.checked_sub(bytes as u64).ok_or_else(too_large)?;
+        left.rows = left.rows.checked_sub(count as u64).ok_or_else(too_large)?;
+        Ok(rows)
+    }
+}
+
+/// The tables with their rows; those that may be changed keep them as they are.
+fn stored_tables<'t>(
+    catalog: &'t Catalog,
+    all: Vec<(String, Vec<Batch>)>,
+    written: &BTreeSet<String>,
+) -> Result<Vec<StoredTable<'t>>> {
+    let stored = |(place, (name, rows)): (usize, (String, Vec<Batch>))| {
+        let table = catalog.schema.table(&name);
+        let table = table.ok_or_else(|| Error::internal("a table that was read is not there any more"))?;
+        let kept = written.contains(&name.to_ascii_lowercase()).then_some(Kept(place));
+        Ok(StoredTable { table, rows, kept })
+    };
+    all.into_iter().enumerate().map(stored).collect()
+}
+
+/// Runs the statements over the tables, and finds what became of those.
+fn scratched(
+    catalog: &Catalog,
+    tables: &[StoredTable<'_>],
+    statements: &[Statement],
+    are_several: bool,
+    stop: &Stop,
+    returned_bytes_max: u64,
+) -> Result<Scratched> {
+    let refers = tables.iter().any(|stored| !stored.table.foreign_keys.is_empty());
+    let mut scratch = catalog.scratches.take(stop, refers)?;
+    scratch.load(tables)?;
+    let (mut executed, mut ended) = (Vec::with_capacity(statements.len()), None);
+    for (number, statement) in (1..).zip(statements) {
+        let named = |error| if are_several { numbered(number, error) } else { error };
+        let Statement { text, parameters, columns, touched, is_read, expectation } = statement;
+        let ran = scratch.run(&WholeStatement { text, parameters, fires: touched.fires, returned_bytes_max });
+        let Ran { rows_affected, last_insert_rowid, returned, failed } = ran.map_err(named)?;
+        match failed {
+            Some(error) if are_several => return Err(named(error)),
+            failed => ended = failed,
+        }
+        let mut done = Executed { columns: columns.clone(), rows: returned, ..Executed::at(catalog.version) };
+        if !is_read {
+            (done.rows_affected, done.last_insert_rowid) = (rows_affected, last_insert_rowid);
+        }
+        let gives_rows = done.rows.as_ref().is_some_and(|rows| !rows.is_empty());
+        if let Some(words) = expectation.and_then(|expected| expected.unmet(done.rows_affected, gives_rows)) {
+            return Err(named(Error::new(Reason::Expectation, words)));
+        }
+        executed.push(done);
+    }
+    let kept = tables.iter().filter_map(|stored| Some((stored.table, stored.kept?)));
+    let rows = kept.map(|(table, kept)| Ok((table.name.clone(), scratch.changed(table, kept)?)));
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    match ended {
+        Some(error) if rows.iter().all(|(_, rows)| rows.is_empty()) => Err(error),
+        failed => Ok(Scratched { executed, failed, rows }),
+    }
+}
