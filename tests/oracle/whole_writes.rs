@@ -146,13 +146,14 @@ fn foreign_keys_hold_whoever_changes_the_rows() {
             "k",
             "",
         ),
+        Table::sharded("CREATE TABLE lost(k TEXT, a REFERENCES nowhere)", "k", ""),
         Table::sharded(
             "CREATE TABLE kept(k TEXT, id INTEGER PRIMARY KEY REFERENCES shop ON DELETE RESTRICT)",
             "k",
             "VALUES ('c', 3)",
         ),
     ];
-    let order = ["kind", "shop", "item", "strict_one", "tree", "word", "kept"];
+    let order = ["kind", "shop", "item", "strict_one", "tree", "word", "lost", "kept"];
     let tables: Vec<Table> =
         order.iter().map(|name| tables.iter().find(|table| table.name == *name).expect(name).clone()).collect();
     let oracle = Oracle::new(&[Layout::Ring(7), Layout::Own, Layout::Ring(1)], &tables, &[]);
@@ -181,6 +182,8 @@ fn foreign_keys_hold_whoever_changes_the_rows() {
         "UPDATE kind SET id = id + 100 WHERE id > (SELECT count(*) FROM item)",
         "UPDATE kind SET id = id + 100 WHERE id < 3 OR id > (SELECT count(*) FROM item)",
         "REPLACE INTO kind SELECT id, label || '!' FROM kind WHERE id < (SELECT count(*) FROM shop)",
+        "DELETE FROM lost WHERE a > (SELECT count(*) FROM shop)",
+        "UPDATE lost SET k = 'moved'",
         "DELETE FROM tree WHERE id = 1",
         "INSERT INTO tree VALUES ('a', 1, NULL), ('a', 2, 1)",
         "INSERT INTO word(k, id) VALUES ('x', 1)",

@@ -21,6 +21,12 @@ pub(crate) struct StoredTable<'a> {
     pub(crate) kept: Option<Kept>,
 }
 
+impl StoredTable<'_> {
+    fn is_empty(&self) -> bool {
+        self.rows.iter().all(Batch::is_empty)
+    }
+}
+
 /// A table's rows as they were: the rowid in the scratch, the rowid on the shard, the columns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kept(pub(crate) usize);
@@ -80,6 +86,8 @@ impl Scratch<'_> {
         run("CREATE TABLE \"souk inserted\"(id INTEGER PRIMARY KEY); PRAGMA defer_foreign_keys = ON")?;
         tables.iter().try_for_each(|table| match table.kept {
             Some(kept) => load_kept(connection, table, kept),
+            // One that takes no rows, since its foreign keys lead nowhere, may yet be read.
+            None if table.is_empty() => Ok(()),
             None => load(connection, table),
         })?;
         run("PRAGMA defer_foreign_keys = OFF")
@@ -199,12 +207,35 @@ fn load_kept(connection: &Connection, stored: &StoredTable<'_>, kept: Kept) -> R
         let id = if keeps_rowid { row[0] } else { ValueRef::Null };
         [id].into_iter().chain(row.iter().copied()).collect()
     })?;
+    if stored.is_empty() {
+        return Ok(());
+    }
     let name = quote(&table.name);
     let fill = match table.rowid_name().filter(|_| table.rowid_alias.is_none()) {
         Some(rowid) => format!("INSERT INTO main.{name}({names}, {rowid}) SELECT {kept}, id FROM {before} ORDER BY id"),
         None => format!("INSERT INTO main.{name}({names}) SELECT {kept} FROM {before} ORDER BY id"),
     };
-    connection.execute_batch(&fill).map_err(|error| apart(table, &error))
+    connection.execute_batch(&fill).map_err(|error| match error {
+        rusqlite::Error::SqliteFailure(..) if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) => {
+            unfilled(table, &error)
+        }
+        error => apart(table, &error),
+    })
+}
+
+/// A table that SQLite takes no rows for has a foreign key that names what is not there, or is not unique.
+fn unfilled(table: &TableInfo, error: &rusqlite::Error) -> Error {
+    let message = error.to_string();
+    if table.foreign_keys.is_empty() {
+        return internal(error);
+    }
+    Error::new(
+        Reason::UnsupportedSql,
+        format!(
+            "over whole tables `{}` cannot be filled: {message}; mend its foreign keys, or change rows by their shard key",
+            table.name
+        ),
+    )
 }
 
 fn insert(
@@ -213,7 +244,7 @@ fn insert(
     stored: &StoredTable<'_>,
     values: impl for<'r> Fn(&[ValueRef<'r>]) -> Vec<ValueRef<'r>>,
 ) -> Result<()> {
-    let mut insert = connection.prepare(sql).map_err(|error| internal(&error))?;
+    let mut insert = connection.prepare(sql).map_err(|error| unfilled(stored.table, &error))?;
     for batch in &stored.rows {
         let mut cursor = batch.cursor();
         while cursor.advance() {

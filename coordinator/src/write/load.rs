@@ -25,6 +25,9 @@ const FLUSH_BYTES: usize = 32 << 20;
 /// Bytes of rows in one call to a node, about.
 const CALL_BYTES: usize = 8 << 20;
 
+/// Bytes of the copies for all shards of a node in one transaction, about: half of what a message may have.
+const EVERYWHERE_BYTES: usize = 32 << 20;
+
 /// How long rows may take to come to every shard.
 const INSERT_MAX: Duration = Duration::from_secs(60);
 
@@ -243,7 +246,7 @@ impl<'l> Everywhere<'l> {
             *by_node.entry(node).or_default() += 1;
         }
         // A node is sent a copy for each of its shards in one message.
-        let bytes_max = CALL_BYTES / by_node.into_values().max().unwrap_or(1);
+        let bytes_max = EVERYWHERE_BYTES / by_node.into_values().max().unwrap_or(1);
         let columns: Vec<String> = rows.columns.iter().map(|column| quote(column)).collect();
         let places: Vec<String> = (1..=columns.len()).map(|place| format!("?{place}")).collect();
         let (table, columns, places) = (quote(&rows.table), columns.join(", "), places.join(", "));
