@@ -12,7 +12,6 @@ use crate::cluster::Cluster;
 use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
-use crate::plan::Prepared;
 use crate::session::{RowsAt, Session, order_parameters};
 use crate::sql::{Change, Touched, WriteStatement, read_write};
 use crate::write::change::{Changing, Plan, Together};
@@ -65,8 +64,9 @@ enum Read<'c> {
 /// A SELECT.
 struct Select<'c> {
     sql: &'c str,
-    prepared: Arc<Prepared>,
     parameters: Vec<Value>,
+    columns: Columns,
+    touched: Touched,
 }
 
 /// Reads a statement of a transaction.
@@ -86,7 +86,9 @@ async fn read<'c>(
         WriteStatement::Other(word) if word == "SELECT" || word == "VALUES" => {
             let prepared = cluster.prepared(&cluster.snapshot().catalog, sql, deadline).await?;
             let parameters = order_parameters(&prepared.parameters, given)?;
-            Ok(Read::Select(Select { sql, prepared, parameters }))
+            let (tables, reads_schema) = (prepared.tables(), prepared.reads_schema());
+            let touched = Touched { tables, reads_schema, ..Touched::default() };
+            Ok(Read::Select(Select { sql, parameters, columns: prepared.columns.clone(), touched }))
         }
         WriteStatement::Schema(_) => Err(unsupported("a schema change beside other statements is not supported")),
         WriteStatement::Other(word) => Err(unsupported(format!("{word} is not supported in a transaction"))),
@@ -105,18 +107,10 @@ pub(super) async fn read_all(
         let read = read(cluster, writing, statement, deadline).await.map_err(|error| numbered(number, error))?;
         let whole = match read {
             Read::Change(changing, _) => changing.into_whole(),
-            Read::Select(Select { sql, prepared, parameters }) => whole::Statement {
-                text: sql.to_owned(),
-                parameters,
-                columns: prepared.columns.clone(),
-                touched: Touched {
-                    tables: prepared.tables(),
-                    reads_schema: prepared.reads_schema(),
-                    ..Touched::default()
-                },
-                is_read: true,
-                expectation: None,
-            },
+            Read::Select(Select { sql, parameters, columns, touched }) => {
+                let text = sql.to_owned();
+                whole::Statement { text, parameters, columns, touched, is_read: true, expectation: None }
+            }
         };
         all.push(whole::Statement { expectation: statement.expectation, ..whole });
     }
@@ -192,7 +186,7 @@ async fn changes(changing: Changing<'_>, change: &Change, changed: &mut Changed)
 
 /// Plans a SELECT, which its shards run between the other statements.
 async fn reads(cluster: &Arc<Cluster>, select: Select<'_>, deadline: Instant) -> Result<Option<Planned>> {
-    let Select { sql, prepared, parameters } = select;
+    let Select { sql, parameters, columns, .. } = select;
     let snapshot = cluster.snapshot();
     let facts = Session::new(Arc::clone(cluster)).facts(&snapshot, sql, &parameters, deadline).await?;
     let shards = match facts.rows_at {
@@ -212,7 +206,7 @@ async fn reads(cluster: &Arc<Cluster>, select: Select<'_>, deadline: Instant) ->
     };
     let part = |shard| Part { shard, statements: vec![statement.clone()] };
     let what = What::Reads(shards.into_iter().map(part).collect());
-    Ok(Some(Planned { what, repeats: facts.repeats, columns: prepared.columns.clone(), expectation: None }))
+    Ok(Some(Planned { what, repeats: facts.repeats, columns, expectation: None }))
 }
 
 /// Shards know their own rowids, and those before them were asked for; two statements may yet give the same to two shards.
