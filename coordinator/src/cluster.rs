@@ -45,7 +45,7 @@ pub(crate) struct Cluster {
     /// Held by whoever has SQLite number rows after those that are there, and before `changing`: two would give the same numbers.
     pub(crate) numbering: Arc<tokio::sync::Mutex<()>>,
     /// For rows that leave theirs open.
-    pub(crate) rowids: Rowids,
+    pub(crate) rowids: Arc<Rowids>,
     snapshot: RwLock<Snapshot>,
     prepared: Mutex<LruCache<(u64, String), Arc<Prepared>>>,
     /// Statements that change rows.
@@ -82,7 +82,7 @@ impl Cluster {
             writing: Arc::default(),
             changing: Arc::default(),
             numbering: Arc::default(),
-            rowids: Rowids::default(),
+            rowids: Arc::default(),
             snapshot: RwLock::new(snapshot),
             prepared: Mutex::new(LruCache::new(PREPARED_KEPT)),
             changes: Mutex::new(LruCache::new(PREPARED_KEPT)),

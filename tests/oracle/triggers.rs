@@ -1,5 +1,6 @@
 //! Triggers do what they do in one database, on whatever shards.
 
+use souk_merge::Value;
 use souk_proto::{Reason, v1};
 
 use crate::changes::changed;
@@ -125,7 +126,7 @@ fn triggers_fire_in_transactions_too() {
     ];
     oracle.plain.execute("BEGIN");
     let counted = oracle.plain.query(statements[2], &none()).expect("a count").rows;
-    assert_eq!(counted[0][0], souk_merge::Value::Integer(0));
+    assert_eq!(counted[0][0], Value::Integer(0));
     for sql in statements {
         oracle.plain.execute(sql);
     }
@@ -177,5 +178,54 @@ fn triggers_come_and_go_with_the_schema() {
         let failure = cluster.execute(sql, &none()).expect_err(sql);
         assert_eq!(failure.reason, Some(reason), "{sql}: {failure:?}");
     }
+    // One may name what comes later, or is gone.
+    both("CREATE TRIGGER early AFTER INSERT ON t BEGIN INSERT INTO later VALUES (new.m); END");
+    assert!(cluster.execute("INSERT INTO t(k, m) VALUES ('e', 5)", &none()).is_err());
+    oracle.plain.execute("CREATE TABLE later(m INTEGER, PRIMARY KEY (m))");
+    cluster.execute("CREATE TABLE later(m INTEGER, PRIMARY KEY (m)) REPLICATED", &none()).expect("a table");
+    changed(&oracle, "INSERT INTO t(k, id, m) VALUES ('e', 700, 5)", &none(), true, ["SELECT * FROM later"]);
+    both("DROP TABLE later");
+    both("DROP TRIGGER early");
     oracle.exact(every);
+}
+
+#[test]
+fn a_table_is_not_dropped_where_that_would_fire_triggers() {
+    let oracle = Oracle::new(
+        &[Layout::Ring(3)],
+        &[
+            Table::sharded("CREATE TABLE p(k TEXT, id INTEGER PRIMARY KEY)", "k", "VALUES ('a', 1)"),
+            Table::sharded("CREATE TABLE c(k TEXT, p INTEGER REFERENCES p ON DELETE CASCADE)", "k", "VALUES ('a', 1)"),
+        ],
+        &["CREATE TRIGGER gone AFTER DELETE ON c BEGIN SELECT 1; END"],
+    );
+    let cluster = &oracle.clusters[0].1;
+    let failure = cluster.execute("DROP TABLE p", &none()).expect_err("it fires");
+    assert_eq!(failure.reason, Some(Reason::UnsupportedSql), "{failure:?}");
+    both(&oracle, "DROP TRIGGER gone");
+    both(&oracle, "DROP TABLE p");
+}
+
+#[test]
+fn only_the_rows_that_shards_refuse_are_left_out_of_what_every_shard_has() {
+    let oracle = Oracle::new(
+        &[Layout::Ring(3)],
+        &[Table::replicated("CREATE TABLE r(id INTEGER PRIMARY KEY, j TEXT, CHECK (j ->> 'a' > 0))", "")],
+        &[],
+    );
+    let cluster = &oracle.clusters[0].1;
+    let json = |id: i64| match id {
+        7 => "not json",
+        13 => "{\"a\":-1}",
+        _ => "{\"a\":1}",
+    };
+    let rows: Vec<Vec<Value>> = (1..=40).map(|id| vec![Value::Integer(id), text(json(id))]).collect();
+    let load = cluster.load("r", &["id".into(), "j".into()], &rows).expect("a load");
+    assert_eq!(load.loaded, 38);
+    let rejected: Vec<u64> = load.rejected.iter().map(|rejected| rejected.row).collect();
+    assert_eq!(rejected, [6, 12]);
+    assert_eq!(
+        cluster.query("SELECT count(*), sum(id) FROM r", &none()).expect("a sum").rows,
+        [[38, 800].map(Value::Integer)]
+    );
 }

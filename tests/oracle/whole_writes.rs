@@ -1,7 +1,7 @@
 //! What no shard can change alone is changed over all rows, as one SQLite would.
 
 use souk_merge::Value;
-use souk_proto::Reason;
+use souk_proto::{Reason, v1};
 
 use crate::changes::{change, changed};
 use crate::fixture::market;
@@ -185,7 +185,8 @@ fn foreign_keys_hold_whoever_changes_the_rows() {
         "DELETE FROM lost WHERE a > (SELECT count(*) FROM shop)",
         "UPDATE lost SET k = 'moved'",
         "DELETE FROM tree WHERE id = 1",
-        "INSERT INTO tree VALUES ('a', 1, NULL), ('a', 2, 1)",
+        "INSERT INTO tree VALUES ('a', 1, NULL), ('a', 2, 1), ('b', 3, NULL)",
+        "DELETE FROM tree WHERE id <= 1 + (SELECT count(*) FROM shop WHERE id < 0)",
         "INSERT INTO word(k, id) VALUES ('x', 1)",
         "INSERT INTO word(id) VALUES (2)",
         "INSERT OR REPLACE INTO word(k, id) VALUES (NULL, 3), ('x', 1)",
@@ -194,11 +195,11 @@ fn foreign_keys_hold_whoever_changes_the_rows() {
     ] {
         changed(&oracle, sql, &none(), false, every);
     }
-    // Where foreign keys would lead to other shards, or act in a circle.
+    // Where a row that others refer to would go to another shard; and what would speak on one shard alone.
     let several = &oracle.clusters[0].1;
     for sql in [
         "REPLACE INTO shop VALUES ('c', 2, 'moved here', 1)",
-        "DELETE FROM tree WHERE id <= 1 + (SELECT count(*) FROM shop)",
+        "CREATE TABLE \"trigger\"(k TEXT, a, UNIQUE (k, a) ON CONFLICT REPLACE) SHARD KEY (k)",
         "CREATE TABLE late(k TEXT, a UNIQUE ON CONFLICT REPLACE) SHARD KEY (k)",
         "CREATE TABLE late(id INTEGER PRIMARY KEY AUTOINCREMENT) REPLICATED",
     ] {
@@ -223,5 +224,137 @@ fn rows_that_move_take_no_rowid_of_others() {
         "UPDATE r SET b = b + 1 WHERE b IN (SELECT b FROM r ORDER BY b LIMIT 2)",
     ] {
         changed(&oracle, sql, &none(), false, ["SELECT * FROM n", "SELECT rowid, * FROM r", "SELECT count(*) FROM r"]);
+    }
+}
+
+#[test]
+fn foreign_keys_act_once() {
+    let oracle = Oracle::new(
+        &[Layout::Ring(7), Layout::Own, Layout::Ring(1)],
+        &[
+            Table::replicated(
+                "CREATE TABLE kind(id INTEGER PRIMARY KEY, code TEXT UNIQUE)",
+                "VALUES (1, 'a'), (2, 'z')",
+            ),
+            Table::sharded(
+                "CREATE TABLE doc(k TEXT, code TEXT, n INTEGER, UNIQUE (k, code))",
+                "k",
+                "VALUES ('v', 'a', 1), ('v', 'z', 1), ('w', 'a', 5)",
+            ),
+            Table::sharded(
+                "CREATE TABLE name(k TEXT, code TEXT COLLATE NOCASE, n INTEGER, PRIMARY KEY (k, code)) WITHOUT ROWID",
+                "k",
+                "VALUES ('v', 'a', 1), ('w', 'b', 2)",
+            ),
+            Table::sharded(
+                "CREATE TABLE line(k TEXT, id INTEGER PRIMARY KEY, code TEXT, kind TEXT REFERENCES kind(code) ON UPDATE CASCADE ON DELETE SET NULL, \
+                 FOREIGN KEY (k, code) REFERENCES doc(k, code) ON DELETE CASCADE)",
+                "k",
+                "VALUES ('v', 1, 'a', 'a'), ('w', 2, 'a', 'z')",
+            ),
+            Table::sharded(
+                "CREATE TABLE label(k TEXT, id INTEGER PRIMARY KEY, code TEXT, FOREIGN KEY (k, code) REFERENCES name(k, code) ON DELETE CASCADE)",
+                "k",
+                "VALUES ('v', 1, 'A'), ('w', 2, 'b')",
+            ),
+        ],
+        &[
+            "CREATE TRIGGER again AFTER INSERT ON doc WHEN new.n = 9 BEGIN INSERT INTO line(k, code) VALUES (new.k, new.code); END",
+        ],
+    );
+    let every =
+        ["SELECT * FROM kind", "SELECT * FROM doc", "SELECT * FROM name", "SELECT * FROM line", "SELECT * FROM label"];
+    for sql in [
+        "REPLACE INTO doc VALUES ('v', 'a', 9)",
+        "REPLACE INTO doc SELECT k, code, 9 FROM doc WHERE k = 'w'",
+        "UPDATE name SET code = upper(code) WHERE n <= (SELECT count(*) FROM doc)",
+        "UPDATE kind SET code = CASE id WHEN 1 THEN 'b' ELSE 'y' END WHERE id <= (SELECT count(*) FROM doc)",
+        "DELETE FROM kind WHERE id = (SELECT min(n) FROM name)",
+        "DELETE FROM name WHERE n = (SELECT min(n) FROM name)",
+    ] {
+        // Rowids of `doc` are numbers of their shard.
+        changed(&oracle, sql, &none(), false, every);
+    }
+    transacted(
+        &oracle,
+        &[
+            "DELETE FROM doc WHERE k = 'v' AND code = 'a'",
+            "INSERT INTO doc VALUES ('v', 'a', 2)",
+            "INSERT INTO line(k, id, code) VALUES ('v', 200, 'a')",
+        ],
+        every,
+    );
+    transacted(
+        &oracle,
+        &[
+            "UPDATE kind SET code = 'c' WHERE code = 'y'",
+            "INSERT INTO kind VALUES (9, 'y')",
+            "UPDATE line SET kind = 'y' WHERE k = 'w'",
+        ],
+        every,
+    );
+    transacted(&oracle, &["DELETE FROM doc WHERE k = 'w'", "INSERT INTO doc VALUES ('x', 'a', 1)"], every);
+}
+
+/// Runs statements of a transaction on both sides, where all of them succeed.
+fn transacted<const N: usize>(oracle: &Oracle, statements: &[&str], every: [&str; N]) {
+    statements.iter().for_each(|sql| oracle.plain.execute(sql));
+    for (layout, cluster) in &oracle.clusters {
+        let statement =
+            |sql: &&str| v1::TransactStatement { sql: (*sql).to_owned(), ..v1::TransactStatement::default() };
+        let statements = statements.iter().map(statement).collect();
+        let request = v1::TransactRequest { statements, ..v1::TransactRequest::default() };
+        cluster.transact(request).unwrap_or_else(|failure| panic!("{layout:?}: {failure:?}"));
+    }
+    oracle.exact(every);
+}
+
+#[test]
+fn rows_are_numbered_once_whoever_comes_at_the_same_time() {
+    let oracle = Oracle::new(
+        &[Layout::Own],
+        &[Table::sharded("CREATE TABLE t(k TEXT, id INTEGER PRIMARY KEY, n INTEGER)", "k", "")],
+        &["CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END"],
+    );
+    let cluster = &oracle.clusters[0].1;
+    let statement = |number: u64| format!("INSERT INTO t(k, n) VALUES ('new {number}', {number}), ('same', {number})");
+    for done in cluster.execute_together(&(0..24).map(statement).collect::<Vec<_>>()) {
+        assert_eq!(done.expect("an INSERT").rows_affected, 2);
+    }
+    let ids = cluster.query("SELECT count(*), count(DISTINCT id), max(id) FROM t", &none()).expect("numbers").rows;
+    assert_eq!(ids, [[48, 48, 48].map(Value::Integer)]);
+}
+
+#[test]
+fn a_table_that_counts_gives_no_rowid_twice() {
+    let oracle = Oracle::new(
+        &[Layout::Ring(3)],
+        &[Table::sharded("CREATE TABLE t(k TEXT, id INTEGER PRIMARY KEY AUTOINCREMENT, n INTEGER)", "k", "")],
+        &["CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END"],
+    );
+    let cluster = &oracle.clusters[0].1;
+    let mut last = 0;
+    for key in ["a", "b", "a", "c"] {
+        let insert = format!("INSERT INTO t(k, n) VALUES ('{key}', 1)");
+        let id = cluster.execute(&insert, &none()).expect("a row").last_insert_rowid.expect("its id");
+        assert!(id > last, "{id} comes behind {last}");
+        last = id;
+        cluster.execute("DELETE FROM t", &none()).expect("no row is left");
+    }
+}
+
+#[test]
+fn a_new_shard_has_replicated_rows_that_refer_to_others() {
+    let oracle = Oracle::new(
+        &[Layout::Own],
+        &[
+            Table::replicated("CREATE TABLE z(id INTEGER PRIMARY KEY, up REFERENCES z)", "VALUES (2, NULL), (1, 2)"),
+            Table::replicated("CREATE TABLE a(z INTEGER REFERENCES z)", "VALUES (1), (2)"),
+            Table::sharded("CREATE TABLE t(k TEXT, n INTEGER)", "k", ""),
+        ],
+        &[],
+    );
+    for sql in ["INSERT INTO t VALUES ('x', 1)", "INSERT INTO t VALUES ('y', 1), ('z', 2)"] {
+        changed(&oracle, sql, &none(), false, ["SELECT * FROM t", "SELECT * FROM a", "SELECT k, z.id, up FROM t, z"]);
     }
 }

@@ -227,6 +227,17 @@ impl Cluster {
         Ok(answer)
     }
 
+    /// Runs statements that write at the same time.
+    pub fn execute_together(&self, statements: &[String]) -> Vec<Result<v1::ExecuteResponse, Failure>> {
+        self.shards.set(None);
+        let execute = |sql: &String| {
+            let (mut client, request) =
+                (self.writes.clone(), v1::ExecuteRequest { sql: sql.clone(), ..v1::ExecuteRequest::default() });
+            async move { client.execute(request).await.map(tonic::Response::into_inner).map_err(Failure::from) }
+        };
+        self.runtime.block_on(futures::future::join_all(statements.iter().map(execute)))
+    }
+
     pub fn explain(&self, sql: &str, params: &Params) -> Result<v1::ExplainResponse, Failure> {
         self.explain_with(v1::ExplainRequest {
             sql: sql.to_owned(),

@@ -20,6 +20,7 @@ fn statement(sql: &str, parameters: &[Value]) -> v1::ShardStatement {
         expectation: None,
         number: 0,
         defers_foreign_keys: false,
+        foreign_keys_checked: Vec::new(),
     }
 }
 
@@ -270,6 +271,7 @@ async fn what_a_constraint_refuses_is_not_promised() {
         let tree = v1::ShardStatement {
             rows: Some(batch.into()),
             defers_foreign_keys: true,
+            foreign_keys_checked: Vec::new(),
             ..statement("INSERT INTO tree VALUES (?1, ?2)", &[])
         };
         v1::WriteRequest { schema_version: 3, ..request(1, vec![tree]) }

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use souk_merge::Collation;
 
-use crate::sql::{Affinity, ColumnInfo, Declared, Distribution, ForeignKey, TableInfo, quote};
+use crate::sql::{Affinity, ColumnInfo, Declared, Distribution, TableInfo, quote};
 
 /// The column that shards a table which does not say how its rows lie.
 const DEFAULT_KEY: &str = "vendor_id";
@@ -69,7 +69,7 @@ fn table_info(
     let distribution = distribution(&name, &columns, declared)?;
     let rowid_alias = if without_rowid { None } else { rowid_alias(connection, &name, &columns)? };
     let (referenced, refers_to_itself) = referenced(connection, &name)?;
-    let foreign_keys = foreign_keys(connection, &name)?;
+    let parents = parents(connection, &name)?;
     let has_insert_triggers = has_insert_triggers(connection, &name)?;
     let table = TableInfo {
         name,
@@ -78,7 +78,7 @@ fn table_info(
         rowid_alias,
         without_rowid,
         strict,
-        foreign_keys,
+        parents,
         referenced,
         refers_to_itself,
         has_insert_triggers,
@@ -167,18 +167,17 @@ fn rowid_alias(connection: &Connection, table: &str, columns: &[ColumnInfo]) -> 
     Ok((key.declared_type.eq_ignore_ascii_case("INTEGER") && !indexed).then_some(index))
 }
 
-/// Whether SQLite makes programs beside that of an INSERT: those of its triggers.
+/// Whether SQLite makes programs beside that of an INSERT: those of its triggers. One of which it makes none names what is not there.
 fn has_insert_triggers(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
-    let mut insert = connection.prepare(&format!("EXPLAIN INSERT INTO {} DEFAULT VALUES", quote(table)))?;
+    let insert = connection.prepare(&format!("EXPLAIN INSERT INTO {} DEFAULT VALUES", quote(table)));
+    let Ok(mut insert) = insert else { return Ok(true) };
     let opcodes: Vec<String> = insert.query_map([], |row| row.get(1))?.collect::<rusqlite::Result<_>>()?;
     Ok(opcodes.iter().any(|opcode| opcode == "Program"))
 }
 
-fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<ForeignKey>> {
-    let own = "SELECT \"table\", max(on_update <> 'NO ACTION' OR on_delete <> 'NO ACTION')
-               FROM pragma_foreign_key_list(?1) GROUP BY id";
-    let key = |row: &rusqlite::Row<'_>| Ok(ForeignKey { parent: row.get(0)?, acts: row.get(1)? });
-    connection.prepare(own)?.query_map([table], key)?.collect()
+fn parents(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let named = "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list(?1)";
+    connection.prepare(named)?.query_map([table], |row| row.get(0))?.collect()
 }
 
 /// Whether foreign keys name a table, and whether one of its own does.

@@ -205,7 +205,7 @@ impl Driver {
 
 impl Work {
     fn run(mut self, emit: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()> {
-        let mut scratch = self.scratches.take(&self.stop, false)?;
+        let mut scratch = self.scratches.take(&self.stop)?;
         let indices = scratch.prepare(&self.tables, &self.sql)?;
         for (index, (table, inlet)) in self.tables.iter().zip(&mut self.inlets).enumerate() {
             let mut watch = self.trace.watch(Place::Load(index));

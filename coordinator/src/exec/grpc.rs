@@ -448,6 +448,7 @@ fn write_to_wire(request: WriteRequest) -> Result<v1::WriteRequest> {
         expectation: statement.expectation.map(Into::into),
         number: statement.number,
         defers_foreign_keys: statement.defers_foreign_keys,
+        foreign_keys_checked: statement.foreign_keys_checked,
     };
     Ok(v1::WriteRequest {
         shard: request.shard,

@@ -203,6 +203,8 @@ pub(crate) struct ShardStatement {
     pub(crate) number: u32,
     /// From here on foreign keys speak at the end of the request: rows may name such that come behind them.
     pub(crate) defers_foreign_keys: bool,
+    /// When there are any: for the whole request foreign keys neither speak nor act, and at its end those of these tables must hold.
+    pub(crate) foreign_keys_checked: Vec<String>,
 }
 
 /// What a statement did.

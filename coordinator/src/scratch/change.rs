@@ -21,12 +21,6 @@ pub(crate) struct StoredTable<'a> {
     pub(crate) kept: Option<Kept>,
 }
 
-impl StoredTable<'_> {
-    fn is_empty(&self) -> bool {
-        self.rows.iter().all(Batch::is_empty)
-    }
-}
-
 /// A table's rows as they were: the rowid in the scratch, the rowid on the shard, the columns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kept(pub(crate) usize);
@@ -75,22 +69,37 @@ impl ChangedRows {
 }
 
 impl Scratch<'_> {
-    /// Fills tables.
+    /// Fills tables, whatever foreign keys say.
     pub(crate) fn load(&mut self, tables: &[StoredTable<'_>]) -> Result<()> {
         for rows in tables.iter().flat_map(|table| &table.rows) {
             self.filled.bytes += rows.byte_size() as u64;
         }
         let connection = self.connection();
-        let run = |sql: &str| connection.execute_batch(sql).map_err(|error| internal(&error));
-        // Rows may come before those that they refer to.
-        run("CREATE TABLE \"souk inserted\"(id INTEGER PRIMARY KEY); PRAGMA defer_foreign_keys = ON")?;
+        let mark = "CREATE TABLE \"souk inserted\"(id INTEGER PRIMARY KEY)";
+        connection.execute_batch(mark).map_err(|error| internal(&error))?;
         tables.iter().try_for_each(|table| match table.kept {
             Some(kept) => load_kept(connection, table, kept),
-            // One that takes no rows, since its foreign keys lead nowhere, may yet be read.
-            None if table.is_empty() => Ok(()),
             None => load(connection, table),
-        })?;
-        run("PRAGMA defer_foreign_keys = OFF")
+        })
+    }
+
+    /// From now on the tables that count their rowids give none that is not above `rowid`.
+    pub(crate) fn count_from(&self, table: &TableInfo, rowid: i64) -> Result<()> {
+        let counted = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'";
+        let connection = self.connection();
+        let counts = connection.prepare(counted).and_then(|mut counted| counted.exists([]));
+        if !counts.map_err(|error| internal(&error))? {
+            return Ok(());
+        }
+        // What is noted of a table that does not count is not looked at.
+        let name = &table.name;
+        let kept = connection.execute("DELETE FROM sqlite_sequence WHERE name = ?1 AND seq < ?2", (name, rowid));
+        let noted = kept.and_then(|_| {
+            let note = "INSERT INTO sqlite_sequence(name, seq) SELECT ?1, ?2
+                        WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)";
+            connection.execute(note, (name, rowid))
+        });
+        noted.map(drop).map_err(|error| internal(&error))
     }
 
     /// Runs a statement over what is there.
@@ -119,10 +128,11 @@ impl Scratch<'_> {
     }
 }
 
-/// Whether a connection looks at CHECK, and fires triggers.
-fn enforce(connection: &Connection, checks: bool, triggers: bool) -> Result<()> {
-    let set = connection.pragma_update(None, "ignore_check_constraints", !checks);
-    let set = set.and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, triggers));
+/// Whether a connection looks at CHECK and has foreign keys act, and whether it fires triggers. A pragma could not switch foreign keys within a transaction.
+fn enforce(connection: &Connection, constraints: bool, triggers: bool) -> Result<()> {
+    let set = connection.pragma_update(None, "ignore_check_constraints", !constraints);
+    let set = set.and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, constraints));
+    let set = set.and_then(|_| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, triggers));
     set.map(drop).map_err(|error| internal(&error))
 }
 
@@ -207,35 +217,12 @@ fn load_kept(connection: &Connection, stored: &StoredTable<'_>, kept: Kept) -> R
         let id = if keeps_rowid { row[0] } else { ValueRef::Null };
         [id].into_iter().chain(row.iter().copied()).collect()
     })?;
-    if stored.is_empty() {
-        return Ok(());
-    }
     let name = quote(&table.name);
     let fill = match table.rowid_name().filter(|_| table.rowid_alias.is_none()) {
         Some(rowid) => format!("INSERT INTO main.{name}({names}, {rowid}) SELECT {kept}, id FROM {before} ORDER BY id"),
         None => format!("INSERT INTO main.{name}({names}) SELECT {kept} FROM {before} ORDER BY id"),
     };
-    connection.execute_batch(&fill).map_err(|error| match error {
-        rusqlite::Error::SqliteFailure(..) if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) => {
-            unfilled(table, &error)
-        }
-        error => apart(table, &error),
-    })
-}
-
-/// A table that SQLite takes no rows for has a foreign key that names what is not there, or is not unique.
-fn unfilled(table: &TableInfo, error: &rusqlite::Error) -> Error {
-    let message = error.to_string();
-    if table.foreign_keys.is_empty() {
-        return internal(error);
-    }
-    Error::new(
-        Reason::UnsupportedSql,
-        format!(
-            "over whole tables `{}` cannot be filled: {message}; mend its foreign keys, or change rows by their shard key",
-            table.name
-        ),
-    )
+    connection.execute_batch(&fill).map_err(|error| apart(table, &error))
 }
 
 fn insert(
@@ -244,7 +231,7 @@ fn insert(
     stored: &StoredTable<'_>,
     values: impl for<'r> Fn(&[ValueRef<'r>]) -> Vec<ValueRef<'r>>,
 ) -> Result<()> {
-    let mut insert = connection.prepare(sql).map_err(|error| unfilled(stored.table, &error))?;
+    let mut insert = connection.prepare(sql).map_err(|error| internal(&error))?;
     for batch in &stored.rows {
         let mut cursor = batch.cursor();
         while cursor.advance() {

@@ -70,8 +70,8 @@ impl Scratches {
         Scratches { script, idle: Mutex::new(Vec::new()) }
     }
 
-    /// An empty scratch for one query, which stops when it is told to. `foreign_keys`: whether they are enforced, and act.
-    pub(crate) fn take(&self, stop: &Stop, foreign_keys: bool) -> Result<Scratch<'_>> {
+    /// An empty scratch for one query, which stops when it is told to.
+    pub(crate) fn take(&self, stop: &Stop) -> Result<Scratch<'_>> {
         let idle = self.idle.lock().pop();
         let mut connection = match idle {
             Some(connection) => connection,
@@ -81,8 +81,7 @@ impl Scratches {
         connection
             .progress_handler(STEPS_PER_LOOK, Some(move || watched.is_due()))
             .map_err(|error| internal(&error))?;
-        let begin = format!("PRAGMA foreign_keys = {foreign_keys}; BEGIN");
-        connection.execute_batch(&begin).map_err(|error| internal(&error))?;
+        connection.execute_batch("BEGIN").map_err(|error| internal(&error))?;
         Ok(Scratch { home: self, connection: Some(connection), stop: stop.clone(), filled: Filled::default() })
     }
 }
@@ -94,7 +93,7 @@ fn open(script: &[String]) -> rusqlite::Result<Connection> {
     // The shards have enforced what is enforced here no more: rows come without the columns that nobody reads.
     connection.execute_batch(&format!(
         "PRAGMA cache_size = -{CACHE_KIB}; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;
-         PRAGMA ignore_check_constraints = ON;"
+         PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;"
     ))?;
     script.iter().try_for_each(|statement| connection.execute_batch(statement))?;
     Ok(connection)
@@ -222,7 +221,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds { bytes_max: 256 << 20, rows_max: 1 << 20 };
 
     fn ask(scratches: &Scratches, batches: Vec<Batch>, bounds: &Bounds, sql: &str) -> Result<Vec<Vec<Value>>> {
-        let mut scratch = scratches.take(&stop(), false)?;
+        let mut scratch = scratches.take(&stop())?;
         let tables = [table()];
         let indices = scratch.prepare(&tables, sql)?;
         let mut batches = batches.into_iter();
@@ -274,7 +273,7 @@ mod tests {
     #[test]
     fn a_large_scratch_goes_to_a_file_that_no_crash_can_leave_behind() {
         let scratches = Scratches::new(vec![SCHEMA.to_owned()]);
-        let mut scratch = scratches.take(&stop(), false).expect("a scratch");
+        let mut scratch = scratches.take(&stop()).expect("a scratch");
         let before = unnamed_files();
         let text = "x".repeat(1 << 20);
         let mut ids = 0..80;

@@ -28,7 +28,7 @@ pub(crate) use change::{Change, Clause, Insert, mentions};
 pub(crate) use evaluate::Evaluator;
 pub(crate) use judge::Verdict;
 pub(crate) use print::quote;
-pub(crate) use schema::{Affinity, ColumnInfo, Distribution, ForeignKey, Schema, TableInfo, ViewInfo};
+pub(crate) use schema::{Affinity, ColumnInfo, Distribution, Schema, TableInfo, ViewInfo};
 use tokens::tokenize;
 pub(crate) use twin::{Described, Touched, Twin};
 pub(crate) use walk::{Node, map_query, own_sources, walk_expr, walk_query};
@@ -206,7 +206,7 @@ mod tests {
             rowid_alias: None,
             without_rowid: false,
             strict: false,
-            foreign_keys: Vec::new(),
+            parents: Vec::new(),
             referenced: false,
             refers_to_itself: false,
             has_insert_triggers: false,

@@ -91,22 +91,14 @@ pub(crate) struct TableInfo {
     pub(crate) rowid_alias: Option<usize>,
     pub(crate) without_rowid: bool,
     pub(crate) strict: bool,
-    pub(crate) foreign_keys: Vec<ForeignKey>,
+    /// The tables that its foreign keys name.
+    pub(crate) parents: Vec<String>,
     /// A foreign key names it.
     pub(crate) referenced: bool,
     /// One of its own does.
     pub(crate) refers_to_itself: bool,
     /// Rows that are inserted fire triggers.
     pub(crate) has_insert_triggers: bool,
-}
-
-/// A foreign key of a table.
-#[derive(Debug, Clone)]
-pub(crate) struct ForeignKey {
-    /// The table that it names.
-    pub(crate) parent: String,
-    /// Whether anything but NO ACTION is done when a row of that goes or changes.
-    pub(crate) acts: bool,
 }
 
 impl TableInfo {

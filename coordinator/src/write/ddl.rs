@@ -141,7 +141,8 @@ fn refuse_unsupported(words: &[String]) -> Result<()> {
 /// Runs the statement after the log on an empty database: SQLite's own errors, and which table it makes.
 fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChange> {
     let SchemaStatement { words, sql, declared, has_query, has_on_conflict, has_autoincrement } = statement;
-    if has_on_conflict && words.iter().any(|word| word == "TABLE") && words.iter().all(|word| word != "TRIGGER") {
+    let of_table = matches!(words.as_slice(), [verb, what, ..] if verb != "DROP" && what == "TABLE");
+    if has_on_conflict && of_table {
         let message = "ON CONFLICT in a table is not supported, since it would speak on one shard alone; say OR IGNORE or OR REPLACE in the statement";
         return Err(Error::new(Reason::UnsupportedSql, message));
     }
@@ -155,6 +156,7 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
         return Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"));
     }
     drop(prepared);
+    let fires = fires_when_dropped(&connection).map_err(internal)?;
     connection.execute_batch(&sql).map_err(SqlError::from_sqlite)?;
     let reserved_now = reserved(&connection).map_err(internal)?;
     if let Some(name) = reserved_now.iter().find(|name| !reserved_before.contains(name)) {
@@ -164,6 +166,12 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
     let after = tables(&connection).map_err(internal)?;
     let made: Vec<&String> = after.iter().filter(|table| !before.contains(table)).collect();
     let lost = before.iter().any(|table| !after.contains(table));
+    if let Some(table) = fires.iter().find(|table| !after.contains(table)) {
+        let message = format!(
+            "dropping `{table}` is not supported while a foreign key acts on rows of a table that has triggers; delete its rows first, and then drop those"
+        );
+        return Err(Error::new(Reason::UnsupportedSql, message));
+    }
     match (made.as_slice(), declared) {
         ([], None) => Ok(SchemaChange { sql, distribution: None }),
         ([table], _) if lost => Err(Error::new(
@@ -199,6 +207,18 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
         )),
         _ => Err(Error::new(Reason::UnsupportedSql, "a statement that makes several tables is not supported")),
     }
+}
+
+/// The tables whose rows take others with them when they go, or change them, for which triggers may fire: SQLite deletes the rows of a table that is dropped.
+fn fires_when_dropped(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare(
+            "SELECT DISTINCT p.name FROM pragma_table_list AS p, pragma_table_list AS c, pragma_foreign_key_list(c.name) AS f, sqlite_schema AS s
+             WHERE p.schema = 'main' AND f.\"table\" = p.name COLLATE NOCASE AND f.on_delete NOT IN ('NO ACTION', 'RESTRICT')
+             AND s.type = 'trigger' AND s.tbl_name = c.name COLLATE NOCASE",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }
 
 /// A foreign key's action that changes the shard key would leave the row on a shard where nobody looks for it.

@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::router::{Routed, RoutedRows, route, target};
-use super::rowids::{Numbered, with_rowids};
+use super::rowids::{Handed, Numbered, with_rowids};
 use super::{Writing, shards};
 use crate::cluster::Cluster;
 use crate::commit::{Judged, Part, Work, commit};
@@ -70,6 +70,8 @@ pub(crate) struct Loader {
     routed_by: Option<u64>,
     bytes: usize,
     refused: Vec<RejectedRow>,
+    /// Rowids that were handed out for the pending rows.
+    handed: Vec<Handed>,
 }
 
 /// Rows for one table of one shard, and their numbers.
@@ -104,6 +106,7 @@ impl Loader {
             routed_by: None,
             bytes: 0,
             refused: Vec::new(),
+            handed: Vec::new(),
         }
     }
 
@@ -126,7 +129,8 @@ impl Loader {
         if *self.routed_by.get_or_insert(version) != version {
             return Err(schema_changed());
         }
-        let Numbered { columns, rows: batch, .. } = with_rowids(&self.cluster, info, columns, batch)?;
+        let Numbered { columns, rows: batch, handed, .. } = with_rowids(&self.cluster, info, columns, batch)?;
+        self.handed.extend(handed);
         match route(info, &columns, batch, first_row, &self.cluster.evaluator)? {
             Routed::Everywhere(rows) => append(&mut self.pending.everywhere, info.name.clone(), &columns, rows),
             Routed::ByKey { keys, refused } => {
@@ -168,11 +172,14 @@ impl Loader {
         let by_shard = self.by_shard(by_key)?;
         loaded.shards =
             if everywhere.is_empty() { by_shard.len() } else { self.cluster.snapshot().topology.shard_count() };
-        let mut rejected = self.write(by_shard).await?;
+        // First, since rows of single shards may refer to those.
+        let mut rejected = Vec::new();
         for rows in everywhere {
             let held = (alone.clone(), Arc::clone(&writing));
             rejected.extend(Everywhere::new(&self.cluster, &rows, self.keep_going, held)?.write().await?);
         }
+        rejected.extend(self.write(by_shard).await?);
+        self.handed.clear();
         rejected.sort_by_key(|rejected| rejected.row);
         loaded.rows = (taken - rejected.len()) as u64;
         loaded.rejected.extend(rejected);
@@ -292,6 +299,7 @@ impl<'l> Everywhere<'l> {
             expectation: None,
             number: 0,
             defers_foreign_keys: false,
+            foreign_keys_checked: Vec::new(),
         };
         let part = |shard: &u64| Part { shard: *shard, statements: vec![statement.clone()] };
         let work = Work {
@@ -303,7 +311,9 @@ impl<'l> Everywhere<'l> {
         let judge = |_: &[Vec<Done>]| Ok(Judged { answer: (), request: None });
         match commit(self.cluster, work, judge, self.held.clone()).await {
             Ok(()) => Ok(None),
-            Err(error) if error.reason == Reason::Constraint => Ok(Some(error)),
+            Err(error) if matches!(error.reason, Reason::Constraint | Reason::SqlRuntime | Reason::TooLarge) => {
+                Ok(Some(error))
+            }
             Err(error) => Err(error),
         }
     }

@@ -3,6 +3,9 @@
 //! What is handed out grows with time and is never handed out twice: milliseconds since 2025, then 8 bits that count within one, then 4 bits for the
 //! coordinator's number (there is one coordinator now, 0). That is 53 bits until the year 2094, so that JSON's numbers hold it.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -10,7 +13,7 @@ use souk_merge::{Batch, Value, ValueRef};
 
 use crate::catalog::Store;
 use crate::cluster::Cluster;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sql::TableInfo;
 
 /// 2025-01-01T00:00:00Z, in milliseconds since 1970.
@@ -25,9 +28,37 @@ const COORDINATORS: i64 = 1 << 4;
 /// What is written down before it is handed out: so much time's. What a crash leaves of it is never handed out.
 const RESERVED_AT_ONCE: Duration = Duration::from_secs(10);
 
-/// Hands out rowids. What is reserved is looked up when the first is wanted.
+/// Hands out rowids.
 #[derive(Default)]
-pub(crate) struct Rowids(Mutex<Option<Reserved>>);
+pub(crate) struct Rowids(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Looked up when the first is wanted.
+    reserved: Option<Reserved>,
+    /// What was handed out to statements that are not over, by the number under which each is known.
+    under_way: BTreeMap<u64, Range<i64>>,
+    last: u64,
+}
+
+/// Rowids that were handed out to a statement, until it is over and its rows can be read.
+pub(crate) struct Handed {
+    rowids: Arc<Rowids>,
+    number: u64,
+    range: Range<i64>,
+}
+
+impl Handed {
+    fn iter(&self) -> impl Iterator<Item = i64> + use<> {
+        self.range.clone().map(|number| number * COORDINATORS)
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        self.rowids.0.lock().under_way.remove(&self.number);
+    }
+}
 
 /// Numbers below `end` may be handed out; those below `next` were.
 struct Reserved {
@@ -35,28 +66,70 @@ struct Reserved {
     end: i64,
 }
 
+impl State {
+    fn reserved(&mut self, store: &Store) -> Result<&mut Reserved> {
+        if self.reserved.is_none() {
+            // A clock that was set back hands out nothing twice.
+            let next = store.rowids_reserved()?;
+            self.reserved = Some(Reserved { next, end: next });
+        }
+        self.reserved.as_mut().ok_or_else(|| Error::internal("what was just set is not there"))
+    }
+}
+
+impl Reserved {
+    /// Those below `next` were handed out.
+    fn advance(&mut self, store: &Store, next: i64) -> Result<()> {
+        if next > self.end {
+            let ahead = i64::try_from(RESERVED_AT_ONCE.as_millis()).unwrap_or(i64::MAX) * PER_MS;
+            store.reserve_rowids(next + ahead)?;
+            self.end = next + ahead;
+        }
+        self.next = next;
+        Ok(())
+    }
+}
+
 impl Rowids {
     /// So many, rising.
-    fn take(&self, store: &Store, count: usize) -> Result<impl Iterator<Item = i64> + use<>> {
+    fn take(self: &Arc<Rowids>, store: &Store, count: usize) -> Result<Handed> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let mut known = self.0.lock();
-        let reserved = match &mut *known {
-            Some(reserved) => reserved,
-            None => {
-                // A clock that was set back hands out nothing twice.
-                let next = store.rowids_reserved()?;
-                known.insert(Reserved { next, end: next })
-            }
-        };
+        let state = &mut *self.0.lock();
+        let reserved = state.reserved(store)?;
         let first = reserved.next.max(now());
-        let end = first + count;
-        if end > reserved.end {
-            let ahead = i64::try_from(RESERVED_AT_ONCE.as_millis()).unwrap_or(i64::MAX) * PER_MS;
-            store.reserve_rowids(end + ahead)?;
-            reserved.end = end + ahead;
+        reserved.advance(store, first + count)?;
+        let range = first..first + count;
+        state.last += 1;
+        state.under_way.insert(state.last, range.clone());
+        Ok(Handed { rowids: Arc::clone(self), number: state.last, range })
+    }
+
+    /// Every rowid that was handed out is below this one.
+    pub(super) fn above(&self, store: &Store) -> Result<i64> {
+        Ok(self.0.lock().reserved(store)?.next.max(now()) * COORDINATORS)
+    }
+
+    /// Whether rowids that SQLite gave, each the highest that it saw and one, are nobody's: a statement that is not over may have been handed some that could not
+    /// be seen yet. If so, none of them will be handed out.
+    pub(super) fn are_free(&self, store: &Store, rowids: &[i64]) -> Result<bool> {
+        let state = &mut *self.0.lock();
+        let is_under_way = |rowid: &&i64| {
+            let number = **rowid / COORDINATORS;
+            **rowid % COORDINATORS == 0 && state.under_way.values().any(|range| range.contains(&number))
+        };
+        if rowids.iter().find(is_under_way).is_some() {
+            return Ok(false);
         }
-        reserved.next = end;
-        Ok((first..end).map(|number| number * COORDINATORS))
+        let reserved = state.reserved(store)?;
+        // One that is further ahead was given by the client.
+        let bound = reserved.next.max(now()).saturating_mul(COORDINATORS).saturating_add(rowids.len() as i64);
+        if let Some(highest) = rowids.iter().filter(|rowid| **rowid <= bound).max() {
+            let next = highest / COORDINATORS + 1;
+            if next > reserved.next {
+                reserved.advance(store, next)?;
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -70,6 +143,8 @@ fn now() -> i64 {
 pub(super) struct Numbered {
     pub(super) columns: Vec<String>,
     pub(super) rows: Batch,
+    /// What was handed out for that: kept until the statement is over.
+    pub(super) handed: Option<Handed>,
     /// All of them were handed out: no shard has one of these.
     pub(super) all_new: bool,
 }
@@ -82,16 +157,17 @@ pub(super) fn with_rowids(
     rows: Batch,
 ) -> Result<Numbered> {
     let alias = table.rowid_alias.filter(|_| table.key().is_some()).map(|alias| &table.columns[alias].name);
-    let Some(alias) = alias else { return Ok(Numbered { columns, rows, all_new: false }) };
+    let Some(alias) = alias else { return Ok(Numbered { columns, rows, handed: None, all_new: false }) };
     let place = columns.iter().position(|column| column.eq_ignore_ascii_case(alias));
     let open = match place {
         None => rows.rows(),
         Some(place) => count_open(&rows, place),
     };
     if open == 0 && place.is_some() {
-        return Ok(Numbered { columns, rows, all_new: false });
+        return Ok(Numbered { columns, rows, handed: None, all_new: false });
     }
-    let mut rowids = cluster.rowids.take(&cluster.store, open)?;
+    let handed = cluster.rowids.take(&cluster.store, open)?;
+    let mut rowids = handed.iter();
     let place = place.unwrap_or(columns.len());
     let mut filled = Batch::new(rows.width().max(place + 1));
     if place == columns.len() {
@@ -105,7 +181,7 @@ pub(super) fn with_rowids(
         let behind = (place + 1..rows.width()).map(|column| cursor.value(column));
         filled.push_row(before.chain([rowid.as_ref()]).chain(behind));
     }
-    Ok(Numbered { columns, rows: filled, all_new: open == rows.rows() })
+    Ok(Numbered { columns, rows: filled, handed: Some(handed), all_new: open == rows.rows() })
 }
 
 fn count_open(rows: &Batch, column: usize) -> usize {
@@ -127,10 +203,10 @@ mod tests {
         let open =
             || Store::open(&folder.path().join("store.db"), PlacementPolicy::Own, &["n".into()]).expect("a store");
         let store = open();
-        let rowids = Rowids::default();
+        let rowids = Arc::new(Rowids::default());
         let mut last = 0;
         for count in [1, 5000, 1, 300] {
-            let taken: Vec<i64> = rowids.take(&store, count).expect("rowids").collect();
+            let taken: Vec<i64> = rowids.take(&store, count).expect("rowids").iter().collect();
             assert_eq!(taken.len(), count);
             assert!(taken[0] > last && taken.windows(2).all(|pair| pair[0] < pair[1]));
             last = taken[count - 1];
@@ -139,9 +215,28 @@ mod tests {
         drop(store);
         let store = open();
         // As if the clock had been set back before all that was reserved.
-        let next = Rowids::default().take(&store, 1).expect("a rowid").next().expect("one");
+        let next = Arc::new(Rowids::default()).take(&store, 1).expect("a rowid").iter().next().expect("one");
         assert!(next > last);
         store.reserve_rowids(1 << 48).expect("reserved");
-        assert_eq!(Rowids::default().take(&store, 1).expect("a rowid").next(), Some((1 << 48) * COORDINATORS));
+        let rowids = Arc::new(Rowids::default());
+        assert_eq!(rowids.take(&store, 1).expect("a rowid").iter().next(), Some((1 << 48) * COORDINATORS));
+    }
+
+    #[test]
+    fn what_sqlite_gives_and_what_is_handed_out_do_not_meet() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("store.db"), PlacementPolicy::Own, &["n".into()]).expect("a store");
+        let rowids = Arc::new(Rowids::default());
+        let handed = rowids.take(&store, 2).expect("two");
+        let first = handed.iter().next().expect("the first");
+        let given: Vec<i64> = (first - 3..first + 40).collect();
+        assert!(!rowids.are_free(&store, &given).expect("an answer"), "a statement that is not over has some of them");
+        drop(handed);
+        let ahead: Vec<i64> = (rowids.above(&store).expect("a rowid")..).take(10_000).collect();
+        assert!(rowids.are_free(&store, &ahead).expect("an answer"));
+        let next = rowids.take(&store, 1).expect("one").iter().next().expect("one");
+        assert!(next > ahead[ahead.len() - 1], "{next} behind {ahead:?}");
+        assert!(rowids.are_free(&store, &[i64::MAX, 1 << 60]).expect("given by a client"));
+        assert!(rowids.above(&store).expect("a rowid") < 1 << 53);
     }
 }

@@ -132,12 +132,14 @@ pub(crate) fn work(kept: &[u8]) -> Result<WriteRequest, Fault> {
 }
 
 fn write_statement(statement: v1::ShardStatement) -> Result<WriteStatement, WireError> {
-    let v1::ShardStatement { sql, rows, parameters, expectation, number, defers_foreign_keys } = statement;
+    let v1::ShardStatement { sql, rows, parameters, expectation, number, defers_foreign_keys, foreign_keys_checked } =
+        statement;
     Ok(WriteStatement {
         sql,
         expectation: expectation.map(Expectation::from),
         number,
         defers_foreign_keys,
+        foreign_keys_checked,
         rows: rows.map(Batch::try_from).transpose()?,
         parameters: parameters.into_iter().map(Value::try_from).collect::<Result<_, _>>()?,
     })

@@ -31,6 +31,8 @@ pub(crate) struct WriteStatement {
     pub(crate) number: u32,
     /// From here on foreign keys speak at the end of the request.
     pub(crate) defers_foreign_keys: bool,
+    /// When there are any: for the whole request foreign keys neither speak nor act, and at its end those of these tables must hold.
+    pub(crate) foreign_keys_checked: Vec<String>,
 }
 
 /// What a statement did.

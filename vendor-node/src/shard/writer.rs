@@ -269,6 +269,10 @@ impl Writer {
     /// Inserts rows in one transaction. With `keep_going` a refused row is reported and the others stay; else it undoes all.
     pub(crate) fn insert(&mut self, tables: Vec<TableRows>, keep_going: bool) -> Result<Inserted, WriteFault> {
         self.transaction(|writer| {
+            if !keep_going {
+                let deferred = writer.control("PRAGMA defer_foreign_keys = ON");
+                deferred.map_err(|error| writer.place.sqlite(Phase::Run, &error))?;
+            }
             let mut inserted = Inserted::default();
             for (index, rows) in tables.into_iter().enumerate() {
                 writer.insert_table(index, rows, keep_going, &mut inserted)?;

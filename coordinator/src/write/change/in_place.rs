@@ -50,6 +50,7 @@ impl Changing<'_> {
             expectation: None,
             number: 0,
             defers_foreign_keys: false,
+            foreign_keys_checked: Vec::new(),
         }
     }
 

@@ -46,7 +46,8 @@ impl Changing<'_> {
         self.check_columns(table, &columns)?;
         let Some(rows) = self.rows(source).await? else { return Ok(Plan::Nothing) };
         let (columns, rows) = self.with_defaults(table, columns, rows)?;
-        let Numbered { columns, rows, all_new } = with_rowids(self.cluster, table, columns, rows)?;
+        let Numbered { columns, rows, handed, all_new } = with_rowids(self.cluster, table, columns, rows)?;
+        self.handed.lock().extend(handed);
         let is_unrepeated = clauses().any(|clause| clause.mentions(&UNREPEATED));
         if is_unrepeated && table.key().is_none() && self.are_several() {
             return Ok(Plan::Whole);
@@ -175,6 +176,7 @@ impl Changing<'_> {
             expectation: None,
             number: 0,
             defers_foreign_keys: table.refers_to_itself,
+            foreign_keys_checked: Vec::new(),
         }
     }
 }

@@ -16,11 +16,13 @@ mod taken;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
+use super::rowids::Handed;
 use super::whole::{Statement, Whole};
 use super::{Executed, Writing, unsupported, write_alone, writing};
 use crate::catalog::Snapshot;
@@ -44,8 +46,13 @@ pub(super) struct Changing<'c> {
     parameters: Vec<Value>,
     pub(super) columns: Vec<(String, Option<String>)>,
     touched: Touched,
+    /// Rowids that were handed out for it.
+    pub(super) handed: AllHanded,
     deadline: Instant,
 }
+
+/// Rowids that were handed out, kept until the statement is over.
+pub(super) type AllHanded = Arc<Mutex<Vec<Handed>>>;
 
 /// How what several shards did is one.
 #[derive(Debug, Clone)]
@@ -137,6 +144,7 @@ impl<'c> Changing<'c> {
                 parameters,
                 columns,
                 touched,
+                handed: AllHanded::default(),
                 deadline,
             },
             change,
@@ -252,11 +260,13 @@ impl Changing<'_> {
         if parts.len() > 1 {
             let work = Work { parts, schema_version: version, deadline, bytes_max };
             let judge = |outcomes: &[Vec<Done>]| Ok(Judged { answer: outcomes.to_vec(), request: None });
-            return commit(self.cluster, work, judge, (alone, Arc::clone(&self.writing))).await;
+            let held = (alone, Arc::clone(&self.writing), Arc::clone(&self.handed));
+            return commit(self.cluster, work, judge, held).await;
         }
         let Some(Part { shard, statements }) = parts.pop() else { return Ok(Vec::new()) };
         let request = WriteRequest { shard, schema_version: version, deadline, bytes_max, statements };
-        Ok(vec![write_alone(self.cluster, request, (alone, Arc::clone(&self.writing))).await?])
+        let held = (alone, Arc::clone(&self.writing), Arc::clone(&self.handed));
+        Ok(vec![write_alone(self.cluster, request, held).await?])
     }
 
     /// The outcome of a statement that no row was there for.

@@ -165,10 +165,11 @@ async fn run(
         return Err(Error::new(Reason::StaleTopology, "shards were made meanwhile; send it again"));
     }
     let repeats = planned.iter().all(|planned| planned.repeats);
+    let handed: Vec<_> = planned.iter().map(|planned| Arc::clone(&planned.handed)).collect();
     let Laid { mut parts, shapes } = lay_out(planned, &shards);
     if !repeats && (parts.len() > 1 || is_named) {
         // Shards would run them twice: when they promise, and when they are told.
-        drop(alone);
+        drop((alone, handed));
         let statements = read_all(cluster, &writing, statements, deadline).await?;
         let whole = Whole::several(cluster, writing, statements, deadline);
         let bytes = whole.run(is_named, move |executed| judged(encode(executed), &id, digest)).await?;
@@ -178,12 +179,12 @@ async fn run(
     if parts.len() == 1 && !is_named {
         let Part { shard, statements } = parts.remove(0);
         let request = WriteRequest { shard, schema_version: version, deadline, bytes_max, statements };
-        let done = write_alone(cluster, request, (alone, writing)).await?;
+        let done = write_alone(cluster, request, (alone, writing, handed)).await?;
         return Ok(Answer { bytes: encode(results(&shapes, &[done], version)?), repeated: false });
     }
     let judge = move |outcomes: &[Vec<Done>]| judged(encode(results(&shapes, outcomes, version)?), &id, digest);
     let work = Work { parts, schema_version: version, deadline, bytes_max };
-    let bytes = commit(cluster, work, judge, (alone, writing)).await?;
+    let bytes = commit(cluster, work, judge, (alone, writing, handed)).await?;
     Ok(Answer { bytes, repeated: false })
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
 use crate::session::{RowsAt, Session, order_parameters};
 use crate::sql::{Change, Touched, WriteStatement, read_write};
-use crate::write::change::{Changing, Plan, Together};
+use crate::write::change::{AllHanded, Changing, Plan, Together};
 use crate::write::whole;
 use crate::write::{Writing, numbered, unsupported};
 
@@ -25,6 +25,7 @@ pub(super) struct Planned {
     pub(super) repeats: bool,
     pub(super) columns: Columns,
     pub(super) expectation: Option<Expectation>,
+    pub(super) handed: AllHanded,
 }
 
 impl Planned {
@@ -133,8 +134,7 @@ pub(super) async fn plan_all(
             None => return Ok(None),
         }
     }
-    refuse_same_rowids(&planned)?;
-    Ok(Some(planned))
+    Ok(if gives_twice(&planned) { None } else { Some(planned) })
 }
 
 /// Plans one statement; `changed` is what those before it change.
@@ -181,7 +181,8 @@ async fn changes(changing: Changing<'_>, change: &Change, changed: &mut Changed)
         changed.rows.extend(changing.written());
     }
     changed.all.extend(changing.written());
-    Ok(Some(Planned { what, repeats, columns: changing.columns, expectation: None }))
+    let Changing { columns, handed, .. } = changing;
+    Ok(Some(Planned { what, repeats, columns, expectation: None, handed }))
 }
 
 /// Plans a SELECT, which its shards run between the other statements.
@@ -203,14 +204,15 @@ async fn reads(cluster: &Arc<Cluster>, select: Select<'_>, deadline: Instant) ->
         expectation: None,
         number: 0,
         defers_foreign_keys: false,
+        foreign_keys_checked: Vec::new(),
     };
     let part = |shard| Part { shard, statements: vec![statement.clone()] };
     let what = What::Reads(shards.into_iter().map(part).collect());
-    Ok(Some(Planned { what, repeats: facts.repeats, columns, expectation: None }))
+    Ok(Some(Planned { what, repeats: facts.repeats, columns, expectation: None, handed: AllHanded::default() }))
 }
 
-/// Shards know their own rowids, and those before them were asked for; two statements may yet give the same to two shards.
-fn refuse_same_rowids(planned: &[Planned]) -> Result<()> {
+/// Whether two statements may give a rowid to two shards: each knows its own, and of the others those were asked for that were there before.
+fn gives_twice(planned: &[Planned]) -> bool {
     let mut shards: HashMap<(&str, i64), u64> = HashMap::new();
     for Planned { what, .. } in planned {
         let What::Parts { parts, together: Together::Sharded { rowids: Some((table, column)), .. } } = what else {
@@ -230,13 +232,11 @@ fn refuse_same_rowids(planned: &[Planned]) -> Result<()> {
                         _ => continue,
                     };
                     if *shards.entry((table.as_str(), id)).or_insert(*shard) != *shard {
-                        let message =
-                            format!("UNIQUE constraint failed: the rowid {id} of {table} is given to two shards");
-                        return Err(Error::new(Reason::Constraint, message));
+                        return true;
                     }
                 }
             }
         }
     }
-    Ok(())
+    false
 }

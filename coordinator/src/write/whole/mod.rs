@@ -2,8 +2,7 @@
 //! the shards are told which rows are to be otherwise.
 //!
 //! So it is right for what SQLite accepts, as the naive plan of a SELECT is. Foreign keys act and triggers fire in the scratch, and what they did
-//! comes to the shards as any other row does; shards fire no triggers, and rows that refer come before those that they refer to, so that a foreign key finds
-//! nothing left to act on. A row that was changed by others since it was read is noticed by the shard that has it, which compares it with what was read: then all is
+//! comes to the shards as any other row does: there no trigger fires, and foreign keys do not act again, but must hold in the end. A row that was changed by others since it was read is noticed by the shard that has it, which compares it with what was read: then all is
 //! done anew.
 //!
 //! - [`rows`]: which shard has which rows, and is to have them otherwise.
@@ -16,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use souk_merge::{Batch, Value};
+use souk_merge::{Batch, Value, ValueRef};
 use souk_proto::{Expectation, Reason};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
@@ -28,7 +27,7 @@ use crate::cluster::Cluster;
 use crate::commit::{Judged, Part, Work, commit};
 use crate::error::{Error, Result};
 use crate::exec::{Done, WriteRequest};
-use crate::scratch::{CancelOnDrop, ChangedRows, Kept, Ran, Stop, StoredTable, WholeStatement};
+use crate::scratch::{CancelOnDrop, ChangedRows, Kept, Ran, Scratch, Stop, StoredTable, WholeStatement};
 use crate::session::Session;
 use crate::sql::{TableInfo, Touched};
 
@@ -143,7 +142,6 @@ impl<'c> Whole<'c> {
         conclude: impl Fn(Vec<Executed>) -> Result<Judged<T>> + Clone + Send + Sync + 'static,
     ) -> Result<T> {
         self.refuse()?;
-        let _turn = self.cluster.turn().await?;
         for tried in 1.. {
             let error = match self.try_once(is_named, conclude.clone()).await? {
                 Tried::Done(answer) => return Ok(answer),
@@ -194,7 +192,15 @@ impl<'c> Whole<'c> {
         conclude: impl Fn(Vec<Executed>) -> Result<Judged<T>> + Send + Sync + 'static,
     ) -> Result<Tried<T>> {
         let mut held = self.hold().await?;
-        let Scratched { mut executed, failed, rows } = self.run_in_scratch().await?;
+        // Not before: who waits for the locks above would keep others from theirs.
+        let _turn = self.cluster.turn().await?;
+        // Those too that were made while it waited.
+        let snapshot = Snapshot { topology: self.cluster.snapshot().topology, ..self.snapshot.clone() };
+        let Scratched { mut executed, failed, rows } = self.run_in_scratch(&snapshot).await?;
+        if !self.are_free(&rows)? {
+            let message = "rowids that are given are handed out to others at the same time";
+            return Ok(Tried::Refused(Error::new(Reason::Expectation, message)));
+        }
         let parts = match self.parts(rows, &mut held.alone).await {
             Ok(parts) => parts,
             Err(error) => return Ok(Tried::Refused(error)),
@@ -227,13 +233,15 @@ impl<'c> Whole<'c> {
     }
 
     async fn hold(&self) -> Result<Held> {
-        let numbers = |table: &TableInfo| table.key().is_some() && table.rowid_alias.is_some();
-        let numbering = match self.written().any(numbers) {
-            true => {
+        let numbering = match self.numbered().next() {
+            Some(_) => {
                 let numbering = timeout_at(self.deadline, Arc::clone(&self.cluster.numbering).lock_owned()).await;
-                Some(numbering.map_err(|_| Error::deadline())?)
+                let numbering = numbering.map_err(|_| Error::deadline())?;
+                // What the one before decided must be there to be seen.
+                self.cluster.transactions.settled(self.deadline).await?;
+                Some(numbering)
             }
-            false => None,
+            None => None,
         };
         let alone = match self.written().any(|table| table.key().is_none()) {
             true => Some(alone(self.cluster, self.deadline).await?),
@@ -242,14 +250,41 @@ impl<'c> Whole<'c> {
         Ok(Held { alone, numbering })
     }
 
-    async fn run_in_scratch(&self) -> Result<Scratched> {
+    /// Tables whose rows SQLite may number, which no two shards may do alike.
+    fn numbered(&self) -> impl Iterator<Item = &TableInfo> {
+        self.written().filter(|table| table.key().is_some() && table.rowid_alias.is_some())
+    }
+
+    /// Whether the rowids of new rows were handed out to nobody, and will not be.
+    fn are_free(&self, rows: &[(String, ChangedRows)]) -> Result<bool> {
+        let mut rowids = Vec::new();
+        for table in self.numbered() {
+            let alias = table.rowid_alias.map(|alias| &table.columns[alias].name);
+            let place = table.stored().position(|column| Some(&column.name) == alias);
+            let inserted = rows.iter().find(|(name, _)| *name == table.name).map(|(_, rows)| &rows.inserted);
+            let (Some(place), Some(inserted)) = (place, inserted) else { continue };
+            let mut cursor = inserted.cursor();
+            while cursor.advance() {
+                if let ValueRef::Integer(rowid) = cursor.value(1 + place) {
+                    rowids.push(rowid);
+                }
+            }
+        }
+        Ok(rowids.is_empty() || self.cluster.rowids.are_free(&self.cluster.store, &rowids)?)
+    }
+
+    async fn run_in_scratch(&self, snapshot: &Snapshot) -> Result<Scratched> {
         let limits = &self.cluster.limits;
         let mut left = Left { bytes: limits.gather_bytes_max, rows: limits.gather_rows_max };
         let mut all = Vec::new();
-        let schema = &self.snapshot.catalog.schema;
+        let schema = &snapshot.catalog.schema;
         for table in self.tables.iter().filter_map(|name| schema.table(name)) {
-            all.push((table.name.clone(), self.stored(table, &mut left).await?));
+            all.push((table.name.clone(), self.stored(snapshot, table, &mut left).await?));
         }
+        let counted_from = match self.numbered().next() {
+            Some(_) => self.cluster.rowids.above(&self.cluster.store)?,
+            None => 0,
+        };
         let (catalog, statements) = (Arc::clone(&self.snapshot.catalog), Arc::clone(&self.statements));
         let (written, are_several) = (self.written.clone(), self.are_several);
         let stop = Stop { deadline: self.deadline, cancelled: Arc::default() };
@@ -258,13 +293,17 @@ impl<'c> Whole<'c> {
         let bytes_max = self.cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
         let ran = tokio::task::spawn_blocking(move || {
             let tables = stored_tables(&catalog, all, &written)?;
-            scratched(&catalog, &tables, &statements, are_several, &stop, bytes_max)
+            let mut scratch = catalog.scratches.take(&stop)?;
+            scratch.load(&tables)?;
+            let numbered = tables.iter().filter(|stored| stored.kept.is_some() && stored.table.key().is_some());
+            numbered.into_iter().try_for_each(|stored| scratch.count_from(stored.table, counted_from))?;
+            scratched(&scratch, catalog.version, &tables, &statements, are_several, bytes_max)
         });
         ran.await.map_err(|_| Error::internal("a thread that ran a statement died"))?
     }
 
     /// The rows of a table, which take of what is left.
-    async fn stored(&self, table: &TableInfo, left: &mut Left) -> Result<Vec<Batch>> {
+    async fn stored(&self, snapshot: &Snapshot, table: &TableInfo, left: &mut Left) -> Result<Vec<Batch>> {
         let too_large = || {
             Error::new(
                 Reason::GatherTooLarge,
@@ -276,7 +315,7 @@ impl<'c> Whole<'c> {
             )
         };
         let session = Session::new(Arc::clone(self.cluster));
-        let rows = session.stored_rows(&self.snapshot, table, self.deadline, left.bytes).await;
+        let rows = session.stored_rows(snapshot, table, self.deadline, left.bytes).await;
         let rows = rows.map_err(|error| if error.reason == Reason::TooLarge { too_large() } else { error })?;
         let bytes: usize = rows.iter().map(Batch::byte_size).sum();
         let count: usize = rows.iter().map(Batch::rows).sum();
@@ -303,16 +342,13 @@ fn stored_tables<'t>(
 
 /// Runs the statements over the tables, and finds what became of those.
 fn scratched(
-    catalog: &Catalog,
+    scratch: &Scratch<'_>,
+    version: u64,
     tables: &[StoredTable<'_>],
     statements: &[Statement],
     are_several: bool,
-    stop: &Stop,
     returned_bytes_max: u64,
 ) -> Result<Scratched> {
-    let refers = tables.iter().any(|stored| !stored.table.foreign_keys.is_empty());
-    let mut scratch = catalog.scratches.take(stop, refers)?;
-    scratch.load(tables)?;
     let (mut executed, mut ended) = (Vec::with_capacity(statements.len()), None);
     for (number, statement) in (1..).zip(statements) {
         let named = |error| if are_several { numbered(number, error) } else { error };
@@ -323,7 +359,7 @@ fn scratched(
             Some(error) if are_several => return Err(named(error)),
             failed => ended = failed,
         }
-        let mut done = Executed { columns: columns.clone(), rows: returned, ..Executed::at(catalog.version) };
+        let mut done = Executed { columns: columns.clone(), rows: returned, ..Executed::at(version) };
         if !is_read {
             (done.rows_affected, done.last_insert_rowid) = (rows_affected, last_insert_rowid);
         }

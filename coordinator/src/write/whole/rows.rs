@@ -1,6 +1,6 @@
 //! Which shard has which rows, and is to have them otherwise.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use souk_merge::{Batch, ValueRef};
@@ -13,9 +13,9 @@ use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
 use crate::scratch::ChangedRows;
-use crate::sql::TableInfo;
+use crate::sql::{Schema, TableInfo};
 use crate::write::router::keys;
-use crate::write::{shards, unsupported};
+use crate::write::shards;
 
 impl Whole<'_> {
     /// What each shard is to do. Keys that have no shard get one: `alone` is held meanwhile, if it is.
@@ -28,30 +28,26 @@ impl Whole<'_> {
         let changed = rows.iter().filter(|(_, rows)| !rows.is_empty());
         let changed: Vec<(&TableInfo, &ChangedRows)> =
             changed.filter_map(|(name, rows)| Some((table(name)?, rows))).collect();
-        let changed = referring_first(changed)?;
-        let mut by_shard: BTreeMap<u64, Vec<(usize, ShardStatement)>> = BTreeMap::new();
-        let mut add = |shard: u64, place: usize, table: &TableInfo, statements: Vec<ShardStatement>| {
-            let defers_foreign_keys = table.referenced || !table.foreign_keys.is_empty();
-            let statements = statements.into_iter();
-            let placed = statements.map(|statement| (place, ShardStatement { defers_foreign_keys, ..statement }));
-            by_shard.entry(shard).or_default().extend(placed);
-        };
-        for (place, (table, rows)) in changed.iter().enumerate().filter(|(_, (table, _))| table.key().is_some()) {
+        let mut by_shard: BTreeMap<u64, Vec<ShardStatement>> = BTreeMap::new();
+        for (table, rows) in changed.iter().filter(|(table, _)| table.key().is_some()) {
             for Part { shard, statements } in self.by_shard(table, rows, alone).await?.into_parts() {
-                add(shard, place, table, statements);
+                by_shard.entry(shard).or_default().extend(statements);
             }
         }
         // Those too that were made just now, which have the rows as they were.
         let shards = self.cluster.snapshot().topology.shards();
-        for (place, (table, rows)) in changed.iter().enumerate().filter(|(_, (table, _))| table.key().is_none()) {
+        for (table, rows) in changed.iter().filter(|(table, _)| table.key().is_none()) {
             let mut work = Work::new(table);
             work.take_all(table, rows);
             let statements = work.statements(table);
-            shards.iter().for_each(|shard| add(*shard, place, table, statements.clone()));
+            shards.iter().for_each(|shard| by_shard.entry(*shard).or_default().extend(statements.clone()));
         }
-        let part = |(shard, mut statements): (u64, Vec<(usize, ShardStatement)>)| {
-            statements.sort_by_key(|(place, _)| *place);
-            Part { shard, statements: statements.into_iter().map(|(_, statement)| statement).collect() }
+        let checked = checked(&self.snapshot.catalog.schema, &changed);
+        let part = |(shard, mut statements): (u64, Vec<ShardStatement>)| {
+            if let Some(first) = statements.first_mut() {
+                first.foreign_keys_checked.clone_from(&checked);
+            }
+            Part { shard, statements }
         };
         Ok(by_shard.into_iter().map(part).filter(|part| !part.statements.is_empty()).collect())
     }
@@ -99,7 +95,8 @@ impl Whole<'_> {
                 work.of(from).change(table, &values);
                 continue;
             }
-            if table.referenced {
+            // What refers to a row by its rowid alone stays where it is; another key that is named holds the shard key, and goes with it.
+            if table.referenced && table.rowid_alias.is_some() {
                 return Err(moves_parent(table));
             }
             work.of(from).delete(values[..1 + width].iter().copied());
@@ -115,24 +112,14 @@ impl Whole<'_> {
     }
 }
 
-/// The tables in an order in which those that refer come before those that they refer to, where the foreign key acts: when a row goes, none refers to it any more.
-fn referring_first<T>(tables: Vec<(&TableInfo, T)>) -> Result<Vec<(&TableInfo, T)>> {
-    let mut left = tables;
-    let mut ordered = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let acting = left.iter().flat_map(|(table, _)| table.foreign_keys.iter().filter(|key| key.acts));
-        let referred: BTreeSet<String> = acting.map(|key| key.parent.to_ascii_lowercase()).collect();
-        let is_free = |table: &TableInfo| !referred.contains(&table.name.to_ascii_lowercase());
-        let Some(free) = left.iter().position(|(table, _)| is_free(table)) else {
-            let names: Vec<&str> = left.iter().map(|(table, _)| table.name.as_str()).collect();
-            return Err(unsupported(format!(
-                "this change of `{}`, whose foreign keys act in a circle, over the rows of all shards is not supported; change rows by their shard key",
-                names.join("`, `")
-            )));
-        };
-        ordered.push(left.remove(free));
-    }
-    Ok(ordered)
+/// The tables whose foreign keys may not hold when these are changed: their own, and those that name them.
+fn checked<'a>(schema: &'a Schema, changed: &[(&TableInfo, &ChangedRows)]) -> Vec<String> {
+    let is_changed = |name: &str| changed.iter().any(|(table, _)| table.name.eq_ignore_ascii_case(name));
+    let concerns = |table: &&'a TableInfo| {
+        let parents = &table.parents;
+        !parents.is_empty() && (is_changed(&table.name) || parents.iter().any(|parent| is_changed(parent)))
+    };
+    schema.tables().into_iter().filter(concerns).map(|table| table.name.clone()).collect()
 }
 
 /// Rows that refer to the row by a foreign key would have to go with it.

@@ -14,8 +14,6 @@ use crate::sql::{TableInfo, quote};
 pub(super) struct Work {
     /// The rowid and the columns of rows that go.
     deleted: Batch,
-    /// The columns as they will be, the rowid, and the columns as they are.
-    updated: Batch,
     /// The columns and the rowid of rows that come under one, which go first, so that no other row gets it.
     replaced: Batch,
     /// The columns of rows that come under any.
@@ -47,12 +45,7 @@ impl<'t> WorkByShard<'t> {
 impl Work {
     pub(super) fn new(table: &TableInfo) -> Work {
         let width = table.stored().count();
-        Work {
-            deleted: Batch::new(1 + width),
-            updated: Batch::new(1 + 2 * width),
-            replaced: Batch::new(width + 1),
-            inserted: Batch::new(width),
-        }
+        Work { deleted: Batch::new(1 + width), replaced: Batch::new(width + 1), inserted: Batch::new(width) }
     }
 
     /// What every shard is to do with a replicated table.
@@ -86,14 +79,9 @@ impl Work {
         }
     }
 
-    /// A row, with its rowid in front, gets other values. It goes and comes again, so that rows may exchange values that are one of a kind; not
-    /// where others name it by a foreign key, which acts when it goes.
+    /// A row, with its rowid in front, gets other values. It goes and comes again, so that rows may exchange values that are one of a kind.
     pub(super) fn change(&mut self, table: &TableInfo, row: &[ValueRef<'_>]) {
         let (was, is) = row.split_at(1 + table.stored().count());
-        if table.referenced {
-            self.updated.push_row(is.iter().chain(was).copied());
-            return;
-        }
         self.delete(was.iter().copied());
         self.insert(is, was[0]);
     }
@@ -101,13 +89,9 @@ impl Work {
     pub(super) fn statements(self, table: &TableInfo) -> Vec<ShardStatement> {
         let name = format!("main.{}", quote(&table.name));
         let columns: Vec<String> = table.stored().map(|column| quote(&column.name)).collect();
-        let width = columns.len();
-        let stands = |first: usize| stands(table, &columns, first);
         let list = |first: usize, count: usize| {
             (first..first + count).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ")
         };
-        let set: Vec<String> =
-            columns.iter().enumerate().map(|(index, column)| format!("{column} = ?{}", index + 1)).collect();
         let rowid = table.rowid_name().filter(|_| table.rowid_alias.is_none());
         let mut given = columns.clone();
         given.extend(rowid.map(str::to_owned));
@@ -117,8 +101,7 @@ impl Work {
             format!("INSERT INTO {name}({}) VALUES ({})", columns.join(", "), list(1, columns.len()))
         };
         let work = [
-            (format!("DELETE FROM {name} WHERE {}", stands(1)), self.deleted),
-            (format!("UPDATE {name} SET {} WHERE {}", set.join(", "), stands(1 + width)), self.updated),
+            (format!("DELETE FROM {name} WHERE {}", stands(table, &columns)), self.deleted),
             (insert(&given), replaced),
             (insert(&columns), self.inserted),
         ];
@@ -132,25 +115,26 @@ impl Work {
                 expectation,
                 number: 0,
                 defers_foreign_keys: false,
+                foreign_keys_checked: Vec::new(),
             }
         };
         work.map(statement).collect()
     }
 }
 
-/// Whether a row stands as it was read: its rowid and columns are the parameters from `first` on.
-fn stands(table: &TableInfo, columns: &[String], first: usize) -> String {
-    let place = |column: usize| format!("?{}", first + 1 + column);
+/// Whether a row stands as it was read: its rowid and columns are the parameters.
+fn stands(table: &TableInfo, columns: &[String]) -> String {
+    let place = |column: usize| format!("?{}", 2 + column);
     let is = columns.iter().map(|column| format!("{column} COLLATE BINARY")).collect::<Vec<_>>().join(", ");
     let was = (0..columns.len()).map(place).collect::<Vec<_>>().join(", ");
     let found = match table.rowid_name() {
-        Some(_) if let Some(alias) = table.rowid_alias => format!("{} = ?{first}", quote(&table.columns[alias].name)),
-        Some(rowid) => format!("{rowid} = ?{first}"),
+        Some(_) if let Some(alias) = table.rowid_alias => format!("{} = ?1", quote(&table.columns[alias].name)),
+        Some(rowid) => format!("{rowid} = ?1"),
         None => {
             let keys = table.stored().enumerate().filter(|(_, column)| column.primary_key > 0);
             let keys = keys.map(|(index, column)| format!("{} = {}", quote(&column.name), place(index)));
             // A parameter that nothing mentions would be one too many.
-            [format!("?{first} IS NULL")].into_iter().chain(keys).collect::<Vec<_>>().join(" AND ")
+            ["?1 IS NULL".to_owned()].into_iter().chain(keys).collect::<Vec<_>>().join(" AND ")
         }
     };
     format!("{found} AND ({is}) IS ({was})")

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use rusqlite::{CachedStatement, ErrorCode, Row};
+use rusqlite::{CachedStatement, ErrorCode, Row, config::DbConfig};
 use souk_merge::{Batch, Value, ValueRef};
 use souk_proto::Reason;
 
@@ -88,6 +88,34 @@ impl Writer {
 
     /// Runs the statements of a request in the transaction that is open.
     pub(super) fn run_statements(&self, request: &WriteRequest) -> Outcome {
+        let mut checked = request.statements.iter().flat_map(|statement| &statement.foreign_keys_checked).peekable();
+        if checked.peek().is_none() {
+            return self.run_enforced(request);
+        }
+        let enforce = |on| {
+            let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, on);
+            set.map_err(|error| self.place.sqlite(Phase::Run, &error))
+        };
+        enforce(false)?;
+        let outcome = self.run_enforced(request);
+        enforce(true)?;
+        let outcome = outcome?;
+        checked.try_for_each(|table| self.check_foreign_keys(table))?;
+        Ok(outcome)
+    }
+
+    /// Every row of a table must find those that it refers to.
+    fn check_foreign_keys(&self, table: &str) -> Result<(), Fault> {
+        let check = "SELECT 1 FROM pragma_foreign_key_check(?1) LIMIT 1";
+        let broken = self.connection.prepare_cached(check).and_then(|mut check| check.exists([table]));
+        match broken.map_err(|error| self.place.sqlite(Phase::Run, &error))? {
+            true => Err(Fault::new(Reason::Constraint, "FOREIGN KEY constraint failed")),
+            false => Ok(()),
+        }
+    }
+
+    /// Runs them with foreign keys as they are switched now.
+    fn run_enforced(&self, request: &WriteRequest) -> Outcome {
         // Nothing is broken yet: the requests before it have been asked.
         self.control("PRAGMA defer_foreign_keys = OFF").map_err(|error| self.place.sqlite(Phase::Run, &error))?;
         self.client.trusted.store(false, Ordering::Relaxed);
