@@ -195,9 +195,14 @@ fn a_table_is_not_dropped_where_that_would_fire_triggers() {
         &[Layout::Ring(3)],
         &[
             Table::sharded("CREATE TABLE p(k TEXT, id INTEGER PRIMARY KEY)", "k", "VALUES ('a', 1)"),
-            Table::sharded("CREATE TABLE c(k TEXT, p INTEGER REFERENCES p ON DELETE CASCADE)", "k", "VALUES ('a', 1)"),
+            Table::sharded(
+                "CREATE TABLE c(k TEXT, id INTEGER PRIMARY KEY REFERENCES p ON DELETE CASCADE)",
+                "k",
+                "VALUES ('a', 1)",
+            ),
+            Table::sharded("CREATE TABLE d(k TEXT, c INTEGER REFERENCES c ON DELETE CASCADE)", "k", "VALUES ('a', 1)"),
         ],
-        &["CREATE TRIGGER gone AFTER DELETE ON c BEGIN SELECT 1; END"],
+        &["CREATE TRIGGER gone AFTER DELETE ON d BEGIN SELECT 1; END"],
     );
     let cluster = &oracle.clusters[0].1;
     let failure = cluster.execute("DROP TABLE p", &none()).expect_err("it fires");

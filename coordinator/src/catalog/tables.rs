@@ -70,6 +70,7 @@ fn table_info(
     let rowid_alias = if without_rowid { None } else { rowid_alias(connection, &name, &columns)? };
     let (referenced, refers_to_itself) = referenced(connection, &name)?;
     let parents = parents(connection, &name)?;
+    let referenced_columns = referenced_columns(connection, &name)?;
     let has_insert_triggers = has_insert_triggers(connection, &name)?;
     let table = TableInfo {
         name,
@@ -80,6 +81,7 @@ fn table_info(
         strict,
         parents,
         referenced,
+        referenced_columns,
         refers_to_itself,
         has_insert_triggers,
     };
@@ -185,6 +187,13 @@ fn referenced(connection: &Connection, table: &str) -> rusqlite::Result<(bool, b
     let named = "SELECT count(*), coalesce(max(t.name = ?1), 0) FROM pragma_table_list AS t, pragma_foreign_key_list(t.name) AS f
          WHERE t.schema = 'main' AND f.\"table\" = ?1 COLLATE NOCASE";
     connection.query_row(named, [table], |row| Ok((row.get::<_, i64>(0)? > 0, row.get(1)?)))
+}
+
+/// The columns that foreign keys name of a table.
+fn referenced_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Option<String>>> {
+    let named = "SELECT DISTINCT f.\"to\" FROM pragma_table_list AS t, pragma_foreign_key_list(t.name) AS f
+         WHERE t.schema = 'main' AND f.\"table\" = ?1 COLLATE NOCASE";
+    connection.prepare(named)?.query_map([table], |row| row.get(0))?.collect()
 }
 
 fn check_uniqueness(connection: &Connection, table: &TableInfo) -> Result<(), DeclareError> {

@@ -122,6 +122,11 @@ impl Scratch<'_> {
         }
     }
 
+    /// Rows that were changed so far, each as often as it was.
+    pub(crate) fn changes(&self) -> u64 {
+        self.connection().total_changes()
+    }
+
     /// The rows of a table that are otherwise than they were when it was filled.
     pub(crate) fn changed(&self, table: &TableInfo, kept: Kept) -> Result<ChangedRows> {
         changed_rows(self.connection(), table, &kept.name())

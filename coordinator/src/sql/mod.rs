@@ -208,6 +208,7 @@ mod tests {
             strict: false,
             parents: Vec::new(),
             referenced: false,
+            referenced_columns: Vec::new(),
             refers_to_itself: false,
             has_insert_triggers: false,
         }

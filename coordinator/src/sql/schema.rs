@@ -95,6 +95,8 @@ pub(crate) struct TableInfo {
     pub(crate) parents: Vec<String>,
     /// A foreign key names it.
     pub(crate) referenced: bool,
+    /// The columns that foreign keys name; none stands for its primary key.
+    pub(crate) referenced_columns: Vec<Option<String>>,
     /// One of its own does.
     pub(crate) refers_to_itself: bool,
     /// Rows that are inserted fire triggers.

@@ -213,9 +213,15 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
 fn fires_when_dropped(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare(
-            "SELECT DISTINCT p.name FROM pragma_table_list AS p, pragma_table_list AS c, pragma_foreign_key_list(c.name) AS f, sqlite_schema AS s
-             WHERE p.schema = 'main' AND f.\"table\" = p.name COLLATE NOCASE AND f.on_delete NOT IN ('NO ACTION', 'RESTRICT')
-             AND s.type = 'trigger' AND s.tbl_name = c.name COLLATE NOCASE",
+            "WITH acts(child, parent, when_gone) AS (
+               SELECT c.name, f.\"table\", f.on_delete NOT IN ('NO ACTION', 'RESTRICT')
+               FROM pragma_table_list AS c, pragma_foreign_key_list(c.name) AS f
+               WHERE f.on_delete NOT IN ('NO ACTION', 'RESTRICT') OR f.on_update NOT IN ('NO ACTION', 'RESTRICT')),
+             reached(dropped, changed) AS (
+               SELECT p.name, child FROM pragma_table_list AS p, acts
+               WHERE p.schema = 'main' AND parent = p.name COLLATE NOCASE AND when_gone
+               UNION SELECT dropped, child FROM reached, acts WHERE parent = changed COLLATE NOCASE)
+             SELECT DISTINCT dropped FROM reached, sqlite_schema AS s WHERE s.type = 'trigger' AND s.tbl_name = changed COLLATE NOCASE",
         )?
         .query_map([], |row| row.get(0))?
         .collect()

@@ -38,7 +38,18 @@ struct State {
     reserved: Option<Reserved>,
     /// What was handed out to statements that are not over, by the number under which each is known.
     under_way: BTreeMap<u64, Range<i64>>,
+    /// Of statements that were over while somebody watches.
+    ended: Option<Vec<Range<i64>>>,
     last: u64,
+}
+
+/// While there is one, what ends is remembered; only one at a time.
+pub(crate) struct Watch(Arc<Rowids>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.0.lock().ended = None;
+    }
 }
 
 /// Rowids that were handed out to a statement, until it is over and its rows can be read.
@@ -56,7 +67,11 @@ impl Handed {
 
 impl Drop for Handed {
     fn drop(&mut self) {
-        self.rowids.0.lock().under_way.remove(&self.number);
+        let mut state = self.rowids.0.lock();
+        let range = state.under_way.remove(&self.number);
+        if let Some(ended) = &mut state.ended {
+            ended.extend(range);
+        }
     }
 }
 
@@ -104,25 +119,32 @@ impl Rowids {
         Ok(Handed { rowids: Arc::clone(self), number: state.last, range })
     }
 
+    /// Remembers from now on which statements are over: what they were handed may have been read, or not.
+    pub(super) fn watch(self: &Arc<Rowids>) -> Watch {
+        self.0.lock().ended = Some(Vec::new());
+        Watch(Arc::clone(self))
+    }
+
     /// Every rowid that was handed out is below this one.
     pub(super) fn above(&self, store: &Store) -> Result<i64> {
         Ok(self.0.lock().reserved(store)?.next.max(now()) * COORDINATORS)
     }
 
-    /// Whether rowids that SQLite gave, each the highest that it saw and one, are nobody's: a statement that is not over may have been handed some that could not
-    /// be seen yet. If so, none of them will be handed out.
-    pub(super) fn are_free(&self, store: &Store, rowids: &[i64]) -> Result<bool> {
+    /// Whether rowids that SQLite gave, each the highest that it saw and one, are nobody's: a statement that was not over when the watch began may have been handed
+    /// some that could not be seen. If they are, none of them will be handed out. `given`: how many it gave at most, be they gone by now.
+    pub(super) fn are_free(&self, store: &Store, rowids: &[i64], given: u64) -> Result<bool> {
         let state = &mut *self.0.lock();
         let is_under_way = |rowid: &&i64| {
             let number = **rowid / COORDINATORS;
-            **rowid % COORDINATORS == 0 && state.under_way.values().any(|range| range.contains(&number))
+            let mut handed = state.under_way.values().chain(state.ended.iter().flatten());
+            **rowid % COORDINATORS == 0 && handed.any(|range| range.contains(&number))
         };
         if rowids.iter().find(is_under_way).is_some() {
             return Ok(false);
         }
         let reserved = state.reserved(store)?;
         // One that is further ahead was given by the client.
-        let bound = reserved.next.max(now()).saturating_mul(COORDINATORS).saturating_add(rowids.len() as i64);
+        let bound = reserved.next.max(now()).saturating_mul(COORDINATORS).saturating_add_unsigned(given);
         if let Some(highest) = rowids.iter().filter(|rowid| **rowid <= bound).max() {
             let next = highest / COORDINATORS + 1;
             if next > reserved.next {
@@ -230,13 +252,19 @@ mod tests {
         let handed = rowids.take(&store, 2).expect("two");
         let first = handed.iter().next().expect("the first");
         let given: Vec<i64> = (first - 3..first + 40).collect();
-        assert!(!rowids.are_free(&store, &given).expect("an answer"), "a statement that is not over has some of them");
+        assert!(
+            !rowids.are_free(&store, &given, 43).expect("an answer"),
+            "a statement that is not over has some of them"
+        );
+        let watch = rowids.watch();
         drop(handed);
+        assert!(!rowids.are_free(&store, &given, 43).expect("an answer"), "what it wrote may not have been read");
+        drop(watch);
         let ahead: Vec<i64> = (rowids.above(&store).expect("a rowid")..).take(10_000).collect();
-        assert!(rowids.are_free(&store, &ahead).expect("an answer"));
+        assert!(rowids.are_free(&store, &ahead, 10_000).expect("an answer"));
         let next = rowids.take(&store, 1).expect("one").iter().next().expect("one");
         assert!(next > ahead[ahead.len() - 1], "{next} behind {ahead:?}");
-        assert!(rowids.are_free(&store, &[i64::MAX, 1 << 60]).expect("given by a client"));
+        assert!(rowids.are_free(&store, &[i64::MAX, 1 << 60], 2).expect("given by a client"));
         assert!(rowids.above(&store).expect("a rowid") < 1 << 53);
     }
 }

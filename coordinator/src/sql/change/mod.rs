@@ -36,6 +36,8 @@ pub(crate) struct Insert {
     pub(crate) columns: Vec<String>,
     /// The query that gives the rows, with the text's own parameters; none for DEFAULT VALUES.
     pub(crate) source: Option<String>,
+    /// The numbers of the parameters that are the rows, when nothing else is in the query: `VALUES (?, ?), (?, ?)`.
+    pub(crate) given: Vec<Vec<usize>>,
     /// The table's other name, which the clauses behind the rows may use.
     pub(crate) alias: Option<String>,
     pub(crate) upsert: Option<Clause>,

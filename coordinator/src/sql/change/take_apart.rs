@@ -59,11 +59,24 @@ impl Words<'_> {
             or,
             columns,
             source,
+            given: self.given(at..upsert).unwrap_or_default(),
             alias,
             sets: self.upserted(upsert..returning)?,
             upsert: self.clause(upsert..returning),
             returning: self.clause(returning..end),
         })
+    }
+
+    /// The numbers of the parameters in `VALUES (?, ?), (?, ?)`; none when anything else is there.
+    fn given(&self, range: Range<usize>) -> Option<Vec<Vec<usize>>> {
+        let rows = self.split(self.expect(range.start, "VALUES")?..range.end, &Token::Comma);
+        let cell = |cell: Range<usize>| if cell.len() == 1 { self.parameter(cell.start) } else { None };
+        let row = |row: Range<usize>| {
+            let is_row = self.is_token(row.start, &Token::LParen) && self.closing(row.start)? + 1 == row.end;
+            let cells = if is_row { self.split(row.start + 1..row.end - 1, &Token::Comma) } else { return None };
+            cells.into_iter().map(cell).collect()
+        };
+        rows.into_iter().map(row).collect()
     }
 
     /// The columns that are set in `ON CONFLICT ... DO UPDATE SET ...`, of which there may be several.
@@ -252,6 +265,28 @@ mod tests {
             "WITH t AS (SELECT 1) UPDATE t SET a = b IS DISTINCT FROM 2, (c, d) = (SELECT x, y FROM u) FROM v, w WHERE t.k = v.k",
             "WITH t AS (SELECT 1) SELECT b IS DISTINCT FROM 2, (SELECT x, y FROM u) = (NULL, NULL) FROM main.\"t\" , v, w WHERE t.k = v.k",
         );
+    }
+
+    #[test]
+    fn rows_that_are_parameters_are_known() {
+        let given = |text: &str| match parts(text) {
+            Change::Insert(insert) => insert.given,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(given("INSERT INTO t(a, b) VALUES (?, ?3), (?2, ?) RETURNING a"), [[1, 3], [2, 4]]);
+        assert_eq!(given("REPLACE INTO t VALUES(?)"), [[1]]);
+        for text in [
+            "VALUES (?, 1)",
+            "VALUES (?) UNION SELECT ?",
+            "VALUES (+?)",
+            "VALUES ((?))",
+            "SELECT ?",
+            "DEFAULT VALUES",
+            "VALUES (?), (abs(?))",
+        ] {
+            assert!(given(&format!("INSERT INTO t {text}")).is_empty(), "{text}");
+        }
+        assert!(given("WITH c AS (SELECT 1) INSERT INTO t VALUES (?)").len() == 1, "nothing is read");
     }
 
     #[test]

@@ -55,6 +55,11 @@ impl<'t> Words<'t> {
         }
     }
 
+    /// The number of the parameter at a place.
+    pub(super) fn parameter(&self, at: usize) -> Option<usize> {
+        parameter(&self.tokens.get(at)?.token)
+    }
+
     pub(super) fn clause(&self, range: Range<usize>) -> Option<Clause> {
         if range.is_empty() {
             return None;

@@ -44,7 +44,8 @@ impl Changing<'_> {
         };
         let columns = columns(table, insert);
         self.check_columns(table, &columns)?;
-        let Some(rows) = self.rows(source).await? else { return Ok(Plan::Nothing) };
+        let rows = if insert.given.is_empty() { self.rows(source).await? } else { Some(self.given(&insert.given)?) };
+        let Some(rows) = rows else { return Ok(Plan::Nothing) };
         let (columns, rows) = self.with_defaults(table, columns, rows)?;
         let Numbered { columns, rows, handed, all_new } = with_rowids(self.cluster, table, columns, rows)?;
         self.handed.lock().extend(handed);
@@ -85,9 +86,23 @@ impl Changing<'_> {
 
     /// The tables that the rows of an INSERT are read from, in lower case.
     pub(in crate::write) async fn reads_of(&self, insert: &Insert) -> Result<BTreeSet<String>> {
-        let Some(source) = &insert.source else { return Ok(BTreeSet::new()) };
+        let Some(source) = insert.source.as_ref().filter(|_| insert.given.is_empty()) else {
+            return Ok(BTreeSet::new());
+        };
         let prepared = self.cluster.prepared(&self.snapshot.catalog, source, self.deadline).await?;
         Ok(prepared.tables())
+    }
+
+    /// The rows of an INSERT whose values are parameters.
+    fn given(&self, rows: &[Vec<usize>]) -> Result<Batch> {
+        let mut all = Batch::new(rows.first().map_or(0, Vec::len));
+        for row in rows {
+            let values = row.iter().map(|number| number.checked_sub(1).and_then(|place| self.parameters.get(place)));
+            let values = values.collect::<Option<Vec<&Value>>>();
+            let values = values.ok_or_else(|| Error::internal("a statement has a parameter that it has not"))?;
+            all.push_row(values.into_iter().map(Value::as_ref));
+        }
+        Ok(all)
     }
 
     /// The rows of an INSERT; none when there is none.

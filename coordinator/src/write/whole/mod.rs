@@ -36,7 +36,7 @@ const TRIES_MAX: u32 = 8;
 
 /// How often it is tried when a shard's constraint refuses what was none in the scratch: a row may have come between, or a row and the one that it refers to are on
 /// different shards.
-const CONSTRAINED_TRIES_MAX: u32 = 3;
+const CONSTRAINED_TRIES_MAX: u32 = 5;
 
 /// How long the second try waits; each further one waits longer.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
@@ -78,6 +78,8 @@ struct Scratched {
     failed: Option<Error>,
     /// By table.
     rows: Vec<(String, ChangedRows)>,
+    /// Rows that were changed, each as often as it was.
+    changes: u64,
 }
 
 /// What is held until it is over.
@@ -192,12 +194,17 @@ impl<'c> Whole<'c> {
         conclude: impl Fn(Vec<Executed>) -> Result<Judged<T>> + Send + Sync + 'static,
     ) -> Result<Tried<T>> {
         let mut held = self.hold().await?;
-        // Not before: who waits for the locks above would keep others from theirs.
-        let _turn = self.cluster.turn().await?;
-        // Those too that were made while it waited.
-        let snapshot = Snapshot { topology: self.cluster.snapshot().topology, ..self.snapshot.clone() };
-        let Scratched { mut executed, failed, rows } = self.run_in_scratch(&snapshot).await?;
-        if !self.are_free(&rows)? {
+        let _watch = held.numbering.is_some().then(|| self.cluster.rowids.watch());
+        let scratched = {
+            // For no longer: who waits for a lock would keep others from their turns.
+            let turn = timeout_at(self.deadline, self.cluster.turn()).await;
+            let _turn = turn.map_err(|_| Error::deadline())??;
+            // Those too that were made while it waited.
+            let snapshot = Snapshot { topology: self.cluster.snapshot().topology, ..self.snapshot.clone() };
+            self.run_in_scratch(&snapshot).await?
+        };
+        let Scratched { mut executed, failed, rows, changes } = scratched;
+        if !self.are_free(&rows, changes)? {
             let message = "rowids that are given are handed out to others at the same time";
             return Ok(Tried::Refused(Error::new(Reason::Expectation, message)));
         }
@@ -256,7 +263,7 @@ impl<'c> Whole<'c> {
     }
 
     /// Whether the rowids of new rows were handed out to nobody, and will not be.
-    fn are_free(&self, rows: &[(String, ChangedRows)]) -> Result<bool> {
+    fn are_free(&self, rows: &[(String, ChangedRows)], changes: u64) -> Result<bool> {
         let mut rowids = Vec::new();
         for table in self.numbered() {
             let alias = table.rowid_alias.map(|alias| &table.columns[alias].name);
@@ -270,7 +277,7 @@ impl<'c> Whole<'c> {
                 }
             }
         }
-        Ok(rowids.is_empty() || self.cluster.rowids.are_free(&self.cluster.store, &rowids)?)
+        Ok(rowids.is_empty() || self.cluster.rowids.are_free(&self.cluster.store, &rowids, changes)?)
     }
 
     async fn run_in_scratch(&self, snapshot: &Snapshot) -> Result<Scratched> {
@@ -349,6 +356,7 @@ fn scratched(
     are_several: bool,
     returned_bytes_max: u64,
 ) -> Result<Scratched> {
+    let before = scratch.changes();
     let (mut executed, mut ended) = (Vec::with_capacity(statements.len()), None);
     for (number, statement) in (1..).zip(statements) {
         let named = |error| if are_several { numbered(number, error) } else { error };
@@ -369,11 +377,12 @@ fn scratched(
         }
         executed.push(done);
     }
+    let changes = scratch.changes() - before;
     let kept = tables.iter().filter_map(|stored| Some((stored.table, stored.kept?)));
     let rows = kept.map(|(table, kept)| Ok((table.name.clone(), scratch.changed(table, kept)?)));
     let rows = rows.collect::<Result<Vec<_>>>()?;
     match ended {
         Some(error) if rows.iter().all(|(_, rows)| rows.is_empty()) => Err(error),
-        failed => Ok(Scratched { executed, failed, rows }),
+        failed => Ok(Scratched { executed, failed, rows, changes }),
     }
 }

@@ -13,7 +13,7 @@ use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
 use crate::scratch::ChangedRows;
-use crate::sql::{Schema, TableInfo};
+use crate::sql::{ColumnInfo, Schema, TableInfo};
 use crate::write::router::keys;
 use crate::write::shards;
 
@@ -112,14 +112,43 @@ impl Whole<'_> {
     }
 }
 
-/// The tables whose foreign keys may not hold when these are changed: their own, and those that name them.
+/// The tables whose foreign keys are looked at when these are changed: their own, and those that name them, where what is named may be gone. With any of them,
+/// foreign keys do not act.
 fn checked<'a>(schema: &'a Schema, changed: &[(&TableInfo, &ChangedRows)]) -> Vec<String> {
     let is_changed = |name: &str| changed.iter().any(|(table, _)| table.name.eq_ignore_ascii_case(name));
+    let loses_keys: Vec<&str> =
+        changed.iter().filter(|(table, rows)| loses_keys(table, rows)).map(|(table, _)| table.name.as_str()).collect();
     let concerns = |table: &&'a TableInfo| {
-        let parents = &table.parents;
-        !parents.is_empty() && (is_changed(&table.name) || parents.iter().any(|parent| is_changed(parent)))
+        let is_lost = |parent: &String| loses_keys.iter().any(|name| name.eq_ignore_ascii_case(parent));
+        // A changed row goes and comes again: what refers to it must not hear of that.
+        let is_concerned = is_changed(&table.name) && (table.referenced || !table.parents.is_empty());
+        is_concerned || table.parents.iter().any(is_lost)
     };
     schema.tables().into_iter().filter(concerns).map(|table| table.name.clone()).collect()
+}
+
+/// Whether values that a foreign key may name, which are one of a kind, are no longer there, or on another shard.
+fn loses_keys(table: &TableInfo, rows: &ChangedRows) -> bool {
+    if !rows.deleted.is_empty() {
+        return true;
+    }
+    let width = table.stored().count();
+    let shard_key = table.key().map(|key| key.name.as_str());
+    let named = |column: &ColumnInfo| {
+        let is_named = |named: &Option<String>| match named {
+            Some(named) => column.name.eq_ignore_ascii_case(named),
+            None => column.primary_key > 0,
+        };
+        table.referenced_columns.iter().any(is_named) || Some(column.name.as_str()) == shard_key
+    };
+    let keys: Vec<usize> = table.stored().enumerate().filter(|(_, column)| named(column)).map(|(at, _)| at).collect();
+    let mut cursor = rows.updated.cursor();
+    while cursor.advance() {
+        if keys.iter().any(|key| cursor.value(1 + key) != cursor.value(1 + width + key)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Rows that refer to the row by a foreign key would have to go with it.

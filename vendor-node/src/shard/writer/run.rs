@@ -100,15 +100,21 @@ impl Writer {
         let outcome = self.run_enforced(request);
         enforce(true)?;
         let outcome = outcome?;
-        checked.try_for_each(|table| self.check_foreign_keys(table))?;
-        Ok(outcome)
+        *self.client.ticket.lock() = Some(Arc::clone(&request.ticket));
+        let holds = checked.try_for_each(|table| self.check_foreign_keys(table, request));
+        *self.client.ticket.lock() = None;
+        holds.map(|()| outcome)
     }
 
     /// Every row of a table must find those that it refers to.
-    fn check_foreign_keys(&self, table: &str) -> Result<(), Fault> {
+    fn check_foreign_keys(&self, table: &str, request: &WriteRequest) -> Result<(), Fault> {
         let check = "SELECT 1 FROM pragma_foreign_key_check(?1) LIMIT 1";
         let broken = self.connection.prepare_cached(check).and_then(|mut check| check.exists([table]));
-        match broken.map_err(|error| self.place.sqlite(Phase::Run, &error))? {
+        let fault = |error| match code(&error) {
+            Some(ErrorCode::OperationInterrupted) => request.ticket.fault(),
+            _ => self.place.sqlite(Phase::Run, &error),
+        };
+        match broken.map_err(fault)? {
             true => Err(Fault::new(Reason::Constraint, "FOREIGN KEY constraint failed")),
             false => Ok(()),
         }
