@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// The `domain` of every `ErrorInfo`.
 const DOMAIN: &str = "souk";
+
+/// When to try again what found no room.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// Why something failed, in a word that clients may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,9 +131,12 @@ impl Reason {
         }
     }
 
-    /// A gRPC status with this reason.
+    /// A gRPC status with this reason; of one that goes away by itself with the delay after which it is worth trying again (`RetryInfo`).
     pub fn status(self, message: impl Into<String>) -> Status {
-        let details = ErrorDetails::with_error_info(self.as_str(), DOMAIN, HashMap::<String, String>::new());
+        let mut details = ErrorDetails::with_error_info(self.as_str(), DOMAIN, HashMap::<String, String>::new());
+        if self == Reason::Overloaded {
+            details.set_retry_info(Some(RETRY_AFTER));
+        }
         Status::with_error_details(self.code(), message, details)
     }
 
@@ -156,6 +163,8 @@ mod tests {
             let status = reason.status("why");
             assert_eq!(Reason::of(&status), Some(reason));
             assert_eq!(status.message(), "why");
+            let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+            assert_eq!(delay, (reason == Reason::Overloaded).then_some(RETRY_AFTER));
         }
         assert_eq!(Reason::of(&Status::internal("not ours")), None);
     }
