@@ -85,16 +85,21 @@ fn transact(oracle: &Oracle, id: &str, statements: &[Wanted]) {
     oracle.exact(EVERY);
 }
 
+/// Runs one transaction after the other, each under a name of its own if they are to have names.
+fn runner(oracle: &Oracle, id: &'static str) -> impl FnMut(&[Wanted]) {
+    let mut count = 0;
+    move |statements: &[Wanted]| {
+        count += 1;
+        let id = if id.is_empty() { String::new() } else { format!("{id} {count}") };
+        transact(oracle, &id, statements);
+    }
+}
+
 #[test]
 fn statements_happen_together_or_not_at_all() {
     let oracle = market(&[Layout::Ring(7), Layout::Own, Layout::Ring(1)]);
     for id in ["", "named"] {
-        let mut count = 0;
-        let mut run = |statements: &[Wanted]| {
-            count += 1;
-            let id = if id.is_empty() { String::new() } else { format!("{id} {count}") };
-            transact(&oracle, &id, statements);
-        };
+        let mut run = runner(&oracle, id);
         let insert = if id.is_empty() {
             "INSERT INTO sales VALUES ('v1', 1000, 7, 1, 2.5)"
         } else {
@@ -170,12 +175,7 @@ fn statements_happen_together_or_not_at_all() {
 fn what_shards_cannot_run_by_themselves_is_run_over_whole_tables() {
     let oracle = market(&[Layout::Ring(7), Layout::Own, Layout::Ring(1)]);
     for id in ["", "named"] {
-        let mut count = 0;
-        let mut run = |statements: &[Wanted]| {
-            count += 1;
-            let id = if id.is_empty() { String::new() } else { format!("{id} {count}") };
-            transact(&oracle, &id, statements);
-        };
+        let mut run = runner(&oracle, id);
         run(&[("SELECT vendor_id, stock FROM products ORDER BY stock, id LIMIT 5", gives(true))]);
         run(&[("SELECT count(*) FROM products", None), ("SELECT avg(stock) FROM products", gives(true))]);
         run(&[

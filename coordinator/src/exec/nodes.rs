@@ -207,6 +207,26 @@ pub(crate) struct ShardStatement {
     pub(crate) foreign_keys_checked: Vec<String>,
 }
 
+impl ShardStatement {
+    /// Run once.
+    pub(crate) fn once(sql: String, parameters: Vec<Value>) -> ShardStatement {
+        ShardStatement {
+            sql,
+            rows: None,
+            parameters,
+            expectation: None,
+            number: 0,
+            defers_foreign_keys: false,
+            foreign_keys_checked: Vec::new(),
+        }
+    }
+
+    /// Run for each row.
+    pub(crate) fn of_rows(sql: String, rows: Batch) -> ShardStatement {
+        ShardStatement { rows: Some(rows), ..ShardStatement::once(sql, Vec::new()) }
+    }
+}
+
 /// What a statement did.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Done {

@@ -380,6 +380,14 @@ mod tests {
         }
     }
 
+    #[track_caller]
+    fn check_touched(twin: &Twin, text: &str, fires: bool, tables: &[&str], written: &[&str]) {
+        let (_, touched) = twin.describe_change(text).expect(text);
+        assert!(touched.written.iter().eq(written), "{text} writes {:?}", touched.written);
+        assert!(touched.tables.iter().eq(tables), "{text} touches {:?}", touched.tables);
+        assert_eq!(touched.fires, fires, "{text}");
+    }
+
     #[test]
     fn what_triggers_do_is_part_of_a_statement() {
         let twin = Twin::new([
@@ -390,12 +398,7 @@ mod tests {
             "CREATE TRIGGER four INSTEAD OF INSERT ON x BEGIN INSERT INTO v VALUES (new.a); END",
         ]);
         let twin = twin.expect("twin");
-        let check = |text: &str, fires: bool, tables: &[&str], written: &[&str]| {
-            let (_, touched) = twin.describe_change(text).expect(text);
-            assert!(touched.written.iter().eq(written), "{text} writes {:?}", touched.written);
-            assert!(touched.tables.iter().eq(tables), "{text} touches {:?}", touched.tables);
-            assert_eq!(touched.fires, fires, "{text}");
-        };
+        let check = |text, fires, tables: &[&str], written: &[&str]| check_touched(&twin, text, fires, tables, written);
         check("UPDATE t SET b = 1", false, &["t"], &["t"]);
         check("UPDATE t SET a = 1", true, &["t", "u", "v", "w", "x"], &["t", "u", "w"]);
         check("INSERT INTO t VALUES (1, 2)", false, &["t"], &["t"]);
@@ -413,12 +416,7 @@ mod tests {
             "CREATE TRIGGER t AFTER UPDATE ON d BEGIN INSERT INTO log VALUES (1); END",
         ]);
         let twin = twin.expect("twin");
-        let check = |text: &str, fires: bool, tables: &[&str], written: &[&str]| {
-            let (_, touched) = twin.describe_change(text).expect(text);
-            assert!(touched.written.iter().eq(written), "{text} writes {:?}", touched.written);
-            assert!(touched.tables.iter().eq(tables), "{text} touches {:?}", touched.tables);
-            assert_eq!(touched.fires, fires, "{text}");
-        };
+        let check = |text, fires, tables: &[&str], written: &[&str]| check_touched(&twin, text, fires, tables, written);
         check("DELETE FROM p WHERE n = 1", true, &["c", "d", "log", "p"], &["c", "d", "log", "p"]);
         check("UPDATE p SET n = 1", false, &["p"], &["p"]);
         check("UPDATE p SET id = id + 1", false, &["c", "d", "p"], &["p"]);

@@ -292,15 +292,7 @@ impl<'l> Everywhere<'l> {
 
     /// Inserts rows on all shards; gives why they are refused, when they are.
     async fn insert(&self, rows: Batch) -> Result<Option<Error>> {
-        let statement = ShardStatement {
-            sql: self.sql.clone(),
-            rows: Some(rows),
-            parameters: Vec::new(),
-            expectation: None,
-            number: 0,
-            defers_foreign_keys: false,
-            foreign_keys_checked: Vec::new(),
-        };
+        let statement = ShardStatement::of_rows(self.sql.clone(), rows);
         let part = |shard: &u64| Part { shard: *shard, statements: vec![statement.clone()] };
         let work = Work {
             parts: self.shards.iter().map(part).collect(),

@@ -42,16 +42,7 @@ impl Changing<'_> {
 
     /// The text as it was given.
     fn itself(&self) -> ShardStatement {
-        let parameters = self.parameters.clone();
-        ShardStatement {
-            sql: self.text.to_owned(),
-            rows: None,
-            parameters,
-            expectation: None,
-            number: 0,
-            defers_foreign_keys: false,
-            foreign_keys_checked: Vec::new(),
-        }
+        ShardStatement::once(self.text.to_owned(), self.parameters.clone())
     }
 
     /// Whether rows may change their shard or their rowid: a row whose key changes goes to another shard, and a rowid is one of a kind over

@@ -185,13 +185,9 @@ impl Changing<'_> {
             behind.join(" ")
         );
         ShardStatement {
-            sql,
-            rows: Some(rows),
             parameters: self.parameters[..used].to_vec(),
-            expectation: None,
-            number: 0,
             defers_foreign_keys: table.refers_to_itself,
-            foreign_keys_checked: Vec::new(),
+            ..ShardStatement::of_rows(sql, rows)
         }
     }
 }

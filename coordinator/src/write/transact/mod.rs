@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::change::{RETURNED_BYTES_MAX, alone};
 use super::whole::Whole;
-use super::{Executed, numbered, write_alone, writing};
+use super::{Executed, Writing, numbered, write_alone, writing};
 use crate::cluster::Cluster;
 use crate::commit::{Ended, Judged, NamedRequest, Part, Work, commit};
 use crate::error::{Error, Result};
@@ -148,11 +148,9 @@ async fn run(
     let several_at_first = cluster.snapshot().topology.shard_count() > 1;
     let is_named = !request_id.is_empty();
     let id = request_id.to_owned();
+    let judge = move |executed| judged(encode(executed), &id, digest);
     let Some(planned) = plan_all(cluster, &writing, statements, deadline).await? else {
-        let statements = read_all(cluster, &writing, statements, deadline).await?;
-        let whole = Whole::several(cluster, writing, statements, deadline);
-        let bytes = whole.run(is_named, move |executed| judged(encode(executed), &id, digest)).await?;
-        return Ok(Answer { bytes, repeated: false });
+        return run_whole(cluster, writing, statements, deadline, is_named, judge).await;
     };
     // No key is given a shard any more.
     let alone = match planned.iter().any(Planned::is_everywhere) {
@@ -170,22 +168,33 @@ async fn run(
     if !repeats && (parts.len() > 1 || is_named) {
         // Shards would run them twice: when they promise, and when they are told.
         drop((alone, handed));
-        let statements = read_all(cluster, &writing, statements, deadline).await?;
-        let whole = Whole::several(cluster, writing, statements, deadline);
-        let bytes = whole.run(is_named, move |executed| judged(encode(executed), &id, digest)).await?;
-        return Ok(Answer { bytes, repeated: false });
+        return run_whole(cluster, writing, statements, deadline, is_named, judge).await;
     }
     let bytes_max = cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
     if parts.len() == 1 && !is_named {
         let Part { shard, statements } = parts.remove(0);
         let request = WriteRequest { shard, schema_version: version, deadline, bytes_max, statements };
         let done = write_alone(cluster, request, (alone, writing, handed)).await?;
-        return Ok(Answer { bytes: encode(results(&shapes, &[done], version)?), repeated: false });
+        return Ok(Answer { bytes: judge(results(&shapes, &[done], version)?)?.answer, repeated: false });
     }
-    let judge = move |outcomes: &[Vec<Done>]| judged(encode(results(&shapes, outcomes, version)?), &id, digest);
+    let judge = move |outcomes: &[Vec<Done>]| judge(results(&shapes, outcomes, version)?);
     let work = Work { parts, schema_version: version, deadline, bytes_max };
     let bytes = commit(cluster, work, judge, (alone, writing, handed)).await?;
     Ok(Answer { bytes, repeated: false })
+}
+
+/// Runs the statements over whole tables.
+async fn run_whole(
+    cluster: &Arc<Cluster>,
+    writing: Writing,
+    statements: &[TransactStatement],
+    deadline: Instant,
+    is_named: bool,
+    judge: impl Fn(Vec<Executed>) -> Result<Judged<Vec<u8>>> + Clone + Send + Sync + 'static,
+) -> Result<Answer> {
+    let statements = read_all(cluster, &writing, statements, deadline).await?;
+    let whole = Whole::several(cluster, writing, statements, deadline);
+    Ok(Answer { bytes: whole.run(is_named, judge).await?, repeated: false })
 }
 
 /// An answer, and what is remembered of a request that has a name.

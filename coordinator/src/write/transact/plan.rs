@@ -197,15 +197,7 @@ async fn reads(cluster: &Arc<Cluster>, select: Select<'_>, deadline: Instant) ->
         RowsAt::Nowhere => snapshot.topology.any_shard().into_iter().collect(),
         RowsAt::Apart => return Ok(None),
     };
-    let statement = ShardStatement {
-        sql: sql.to_owned(),
-        rows: None,
-        parameters,
-        expectation: None,
-        number: 0,
-        defers_foreign_keys: false,
-        foreign_keys_checked: Vec::new(),
-    };
+    let statement = ShardStatement::once(sql.to_owned(), parameters);
     let part = |shard| Part { shard, statements: vec![statement.clone()] };
     let what = What::Reads(shards.into_iter().map(part).collect());
     Ok(Some(Planned { what, repeats: facts.repeats, columns, expectation: None, handed: AllHanded::default() }))

@@ -108,15 +108,7 @@ impl Work {
         let work = work.into_iter().filter(|(_, rows)| !rows.is_empty());
         let statement = |(sql, rows): (String, Batch)| {
             let expectation = Some(Expectation::Changes(rows.rows() as u64));
-            ShardStatement {
-                sql,
-                rows: Some(rows),
-                parameters: Vec::new(),
-                expectation,
-                number: 0,
-                defers_foreign_keys: false,
-                foreign_keys_checked: Vec::new(),
-            }
+            ShardStatement { expectation, ..ShardStatement::of_rows(sql, rows) }
         };
         work.map(statement).collect()
     }
