@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags};
@@ -13,12 +14,16 @@ use crate::{
     work::Work,
 };
 
+/// How often a question is asked that nobody answers.
+const ASKED_MAX: usize = 20;
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// The rows: what was acknowledged is there, what was refused is not, nothing is there in part or twice.
 pub(crate) async fn rows(client: &Client, first: i64, log: &[(Work, Vec<Told>)]) -> Result<(), String> {
     let mut found: BTreeMap<i64, i64> = BTreeMap::new();
     for table in ["log", "u"] {
         let sql = format!("SELECT number, count(*) FROM {table} WHERE number >= {first} GROUP BY number");
-        let rows = client.rows(&sql).await.ok_or("rows cannot be read")?;
+        let rows = patiently(|| client.rows(&sql)).await.ok_or("rows cannot be read")?;
         found.extend(rows.iter().map(|row| (row[0], row[1])));
     }
     for (work, told) in log {
@@ -36,11 +41,22 @@ pub(crate) async fn rows(client: &Client, first: i64, log: &[(Work, Vec<Told>)])
     if !found.is_empty() {
         return Err(format!("rows that nobody wrote: {found:?}"));
     }
-    let sum = client.rows("SELECT sum(n) FROM t").await.ok_or("the sum cannot be read")?;
+    let sum = patiently(|| client.rows("SELECT sum(n) FROM t")).await.ok_or("the sum cannot be read")?;
     if sum != [[0]] {
         return Err(format!("what one has more another has not less: {sum:?}"));
     }
     Ok(())
+}
+
+/// Asks again when there is no answer: what fails at its second time may do so now.
+async fn patiently<T, Asked: Future<Output = Option<T>>>(ask: impl Fn() -> Asked) -> Option<T> {
+    for _ in 0..ASKED_MAX {
+        match ask().await {
+            Some(answer) => return Some(answer),
+            None => tokio::time::sleep(ASK_AGAIN_AFTER).await,
+        }
+    }
+    None
 }
 
 /// Whether it must have been done, by what was told, and by the answer to the question where it can be asked.
@@ -49,7 +65,7 @@ async fn outcome(client: &Client, work: &Work, told: &[Told]) -> Result<Option<b
     let is_refused = told.iter().all(|told| matches!(told, Told::NotDone(..)));
     let known = if is_done { Some(true) } else { is_refused.then_some(false) };
     let Some(id) = work.request_id() else { return Ok(known) };
-    let asked = client.was_done(&id).await.ok_or("a request cannot be asked about")?;
+    let asked = patiently(|| client.was_done(&id)).await.ok_or("a request cannot be asked about")?;
     match known {
         Some(known) if known != asked => Err(format!("{work:?}: told {told:?}, and asked done: {asked}")),
         _ => Ok(Some(asked)),

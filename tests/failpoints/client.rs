@@ -6,8 +6,9 @@ use souk_merge::{Batch, Value};
 use souk_proto::{
     Reason,
     v1::{
-        ExecuteRequest, GetTransactionRequest, QueryRequest, TransactRequest, TransactStatement, query_response::Part,
-        query_service_client::QueryServiceClient, write_service_client::WriteServiceClient,
+        ExecuteRequest, GetStatusRequest, GetTransactionRequest, QueryRequest, TransactRequest, TransactStatement,
+        cluster_service_client::ClusterServiceClient, query_response::Part, query_service_client::QueryServiceClient,
+        write_service_client::WriteServiceClient,
     },
 };
 use tonic::{
@@ -71,6 +72,14 @@ impl Client {
     pub(crate) async fn was_done(&self, request_id: &str) -> Option<bool> {
         let request = GetTransactionRequest { request_id: request_id.to_owned() };
         Some(hear(self.writes().get_transaction(request)).await.ok()?.done.is_some())
+    }
+
+    /// Whether all nodes say that none of their shards waits for a word.
+    pub(crate) async fn waits_for_nothing(&self) -> bool {
+        match hear(ClusterServiceClient::new(self.0.clone()).get_status(GetStatusRequest {})).await {
+            Ok(status) => status.nodes.iter().all(|node| node.error.is_empty() && node.shards_waiting == 0),
+            Err(_) => false,
+        }
     }
 
     /// Rows of integers, or none when they are not all given.

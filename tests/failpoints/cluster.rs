@@ -111,18 +111,19 @@ impl Cluster {
         }
     }
 
-    /// From now on nothing fails for good; waits until no shard waits for a word: then what changes all of them goes through.
+    /// From now on nothing fails for good; waits until no shard waits for a word: then what changes all of them goes through. What may yet
+    /// fail once, fails even then, so the shards are asked afterwards.
     pub(crate) async fn settle(&mut self) -> Result<(), String> {
         self.processes.iter_mut().for_each(Process::calm);
         let until = Instant::now() + SETTLE_MAX;
         let client = self.client.clone();
         loop {
-            let told =
-                self.look_after(async { [client.execute(EVERYWHERE[0]).await, client.execute(EVERYWHERE[1]).await] });
-            let told = told.await;
-            if told == [Told::Done, Told::Done] {
-                return Ok(());
-            }
+            let settled = async {
+                let told = [client.execute(EVERYWHERE[0]).await, client.execute(EVERYWHERE[1]).await];
+                let is_settled = told == [Told::Done, Told::Done] && client.waits_for_nothing().await;
+                if is_settled { Ok(()) } else { Err(told) }
+            };
+            let Err(told) = self.look_after(settled).await else { return Ok(()) };
             if Instant::now() >= until {
                 return Err(format!("shards do not take new writes: {told:?}"));
             }

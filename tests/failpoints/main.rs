@@ -23,6 +23,7 @@ mod source;
 mod work;
 
 use std::{
+    any::Any,
     collections::BTreeSet,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
@@ -94,10 +95,11 @@ async fn lane(runs: Arc<Mutex<Runs>>, seed: u64) {
     while let Some(case) = take(&runs) {
         let start = Instant::now();
         let ran = AssertUnwindSafe(run(&mut cluster, &case, first, &mut chance(seed, &case))).catch_unwind().await;
-        let ran = ran.unwrap_or_else(|_| Err("it panicked, see above".to_owned()));
+        let ran = ran.unwrap_or_else(|panic| Err(format!("it panicked: {}", words(panic.as_ref()))));
         let is_hit = cluster.has_hit(&case);
-        let missed = if is_hit { "" } else { ", not all was reached" };
-        println!("{case}: {:.1} s{missed}", start.elapsed().as_secs_f64());
+        if !is_hit {
+            println!("{case}: {:.1} s, not all was reached", start.elapsed().as_secs_f64());
+        }
         let is_sound = ran.is_ok();
         note(&runs, &case, is_hit, ran);
         first += NUMBERS_A_RUN;
@@ -105,6 +107,12 @@ async fn lane(runs: Arc<Mutex<Runs>>, seed: u64) {
             cluster = Cluster::start().await;
         }
     }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("nothing that can be read")
 }
 
 fn note(runs: &Mutex<Runs>, case: &Case, is_hit: bool, ran: Result<(), String>) {
