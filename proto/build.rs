@@ -8,20 +8,31 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "souk/v1/value.proto",
     "souk/v1/query.proto",
     "souk/v1/write.proto",
     "souk/v1/cluster.proto",
     "souk/v1/shard.proto",
+    MARKET,
 ];
+
+/// Its messages are JSON too.
+const MARKET: &str = "souk/v1/market.proto";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=souk");
     let descriptors = protox::compile(FILES, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?).join("souk_descriptor.bin");
     fs::write(out, descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(with_numbers_as_bytes(descriptors))?;
+    let mut configured = tonic_prost_build::configure();
+    let market = descriptors.file.iter().filter(|file| file.name() == MARKET);
+    for message in market.flat_map(|file| &file.message_type) {
+        let path = format!(".souk.v1.{}", message.name());
+        let derives = "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default, deny_unknown_fields)]";
+        configured = configured.message_attribute(path, derives);
+    }
+    configured.compile_fds(with_numbers_as_bytes(descriptors))?;
     Ok(())
 }
 

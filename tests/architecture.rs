@@ -102,6 +102,8 @@ const RULES: &[Rule] = &[
     Rule { part: "coordinator/src/write", never: &["sqlparser", "crate::plan", "crate::analyze", "crate::rpc"] },
     Rule { part: "coordinator/src/session.rs", never: &["sqlparser", "rusqlite", "tonic", "crate::rpc"] },
     Rule { part: "coordinator/src/session", never: &["sqlparser", "rusqlite", "tonic", "crate::rpc"] },
+    Rule { part: "marketplace/src", never: &["rusqlite", "sqlparser", "souk_vendor_node", "souk_hashring"] },
+    Rule { part: "marketplace/src/order", never: &["tonic", "axum", "crate::rpc", "crate::http"] },
 ];
 
 fn root() -> &'static Path {
@@ -169,7 +171,8 @@ fn the_pure_crates_depend_on_nothing_else() {
     for (manifest, never) in [
         ("proto/Cargo.toml", vec!["rusqlite", "tokio", "souk-hashring", "souk-vendor-node", "souk-coordinator"]),
         ("vendor-node/Cargo.toml", vec!["sqlparser", "souk-hashring", "souk-coordinator"]),
-        ("coordinator/Cargo.toml", vec!["souk-vendor-node"]),
+        ("coordinator/Cargo.toml", vec!["souk-vendor-node", "souk-marketplace"]),
+        ("marketplace/Cargo.toml", vec!["rusqlite", "sqlparser", "souk-vendor-node", "souk-hashring"]),
     ] {
         let known = dependencies(manifest);
         let broken: Vec<_> = never.iter().filter(|never| known.iter().any(|name| name == *never)).collect();
@@ -180,7 +183,16 @@ fn the_pure_crates_depend_on_nothing_else() {
 #[test]
 fn every_source_file_says_what_it_is_for() {
     let mut files = Vec::new();
-    for part in ["src", "proto/src", "hashring/src", "merge/src", "vendor-node/src", "coordinator/src", "tests"] {
+    for part in [
+        "src",
+        "proto/src",
+        "hashring/src",
+        "merge/src",
+        "vendor-node/src",
+        "coordinator/src",
+        "marketplace/src",
+        "tests",
+    ] {
         sources(&root().join(part), &mut files);
     }
     let silent: Vec<_> = files

@@ -10,15 +10,17 @@ use crate::sql::SqlError;
 /// A failure with its stable reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct Error {
-    pub(crate) reason: Reason,
-    pub(crate) message: String,
+pub struct Error {
+    /// In a word that callers may rely on.
+    pub reason: Reason,
+    /// For people.
+    pub message: String,
     /// It may have been done nevertheless, or still be on its way.
-    pub(crate) in_doubt: bool,
+    pub in_doubt: bool,
 }
 
 /// The outcome of a stage.
-pub(crate) type Result<T> = std::result::Result<T, Error>;
+pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Error {

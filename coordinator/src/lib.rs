@@ -12,6 +12,8 @@
 //! 7. `exec`: runs the plan over the nodes (`exec::run`), merging with the operators of `souk_merge`.
 //! 8. Back out as a stream of batches, ended by the certificate (`rpc::query`).
 //!
+//! An application in the same process asks through [`Database`], and has its services served beside these ([`run`]).
+//!
 //! `write` changes it: schema changes, statements that change rows, bulk load; over several shards by a transaction (`commit`).
 
 #[macro_use]
@@ -42,10 +44,13 @@ mod write;
 
 mod cluster;
 mod error;
+mod library;
 mod serve;
 mod status;
 mod values;
 
+pub use error::{Error, Result};
+pub use library::{Database, Outcome, Statement};
 pub use serve::{Opened, StartError, open, run};
 pub use settings::{Limits, NodeAddress, PlacementPolicy, Settings};
 

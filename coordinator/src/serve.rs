@@ -10,12 +10,14 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::catalog::{Store, StoreError};
 use crate::cluster::Cluster;
 use crate::commit::sweep;
 use crate::exec::{GrpcNodes, Nodes};
+use crate::library::Database;
 use crate::rpc::{ClusterRpc, QueryRpc, WriteRpc};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -68,6 +70,13 @@ pub struct Opened {
     settings: Settings,
 }
 
+impl Opened {
+    /// What an application in this process asks. Before it is served, its calls fail as they do while nodes are away.
+    pub fn database(&self) -> Database {
+        Database::new(Arc::clone(&self.cluster))
+    }
+}
+
 /// Takes a coordinator's folder.
 ///
 /// # Errors
@@ -79,9 +88,12 @@ pub fn open(settings: Settings) -> Result<Opened, StartError> {
 
 /// Serves a coordinator on `listener` until `shutdown` resolves; queries that run then have five seconds to end.
 ///
+/// `application` is served beside the coordinator's own services, on the same port; what is not gRPC may come by HTTP/1.
+///
 /// A new cluster waits for its nodes before it serves: its first shards are made on them.
 pub async fn run(
     Opened { cluster, settings }: Opened,
+    application: Routes,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
@@ -112,6 +124,8 @@ pub async fn run(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .accept_http1(true)
+        .add_routes(application)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(

@@ -54,12 +54,20 @@ pub enum Reason {
     TooLarge,
     /// No room now; try again after the delay given.
     Overloaded,
+    /// The marketplace has no such vendor, product or order.
+    NotFound,
+    /// It is there already, with other content.
+    AlreadyExists,
+    /// What an order or a table is now does not allow it.
+    WrongState,
+    /// A cursor points behind what is kept: begin anew.
+    OutOfRange,
     /// A fault of souk itself.
     Internal,
 }
 
 impl Reason {
-    const ALL: [Reason; 20] = [
+    const ALL: [Reason; 24] = [
         Reason::SqlSyntax,
         Reason::NoSuchTable,
         Reason::UnsupportedSql,
@@ -79,6 +87,10 @@ impl Reason {
         Reason::RequestIdReused,
         Reason::TooLarge,
         Reason::Overloaded,
+        Reason::NotFound,
+        Reason::AlreadyExists,
+        Reason::WrongState,
+        Reason::OutOfRange,
         Reason::Internal,
     ];
 
@@ -104,6 +116,10 @@ impl Reason {
             Reason::RequestIdReused => "REQUEST_ID_REUSED",
             Reason::TooLarge => "TOO_LARGE",
             Reason::Overloaded => "OVERLOADED",
+            Reason::NotFound => "NOT_FOUND",
+            Reason::AlreadyExists => "ALREADY_EXISTS",
+            Reason::WrongState => "WRONG_STATE",
+            Reason::OutOfRange => "OUT_OF_RANGE",
             Reason::Internal => "INTERNAL",
         }
     }
@@ -117,16 +133,19 @@ impl Reason {
     pub fn code(self) -> Code {
         match self {
             Reason::SqlSyntax | Reason::InvalidArgument | Reason::SqlRuntime => Code::InvalidArgument,
-            Reason::NoSuchTable => Code::NotFound,
+            Reason::NoSuchTable | Reason::NotFound => Code::NotFound,
             Reason::UnsupportedSql => Code::Unimplemented,
-            Reason::RequestIdReused => Code::AlreadyExists,
+            Reason::RequestIdReused | Reason::AlreadyExists => Code::AlreadyExists,
+            Reason::OutOfRange => Code::OutOfRange,
             Reason::ShardUnavailable => Code::Unavailable,
             Reason::ShardDamaged => Code::DataLoss,
             Reason::Deadline => Code::DeadlineExceeded,
             Reason::Cancelled => Code::Cancelled,
             Reason::GatherTooLarge | Reason::TooLarge | Reason::Overloaded => Code::ResourceExhausted,
             Reason::StaleTopology | Reason::Expectation => Code::Aborted,
-            Reason::SchemaMismatch | Reason::NodeMismatch | Reason::Constraint => Code::FailedPrecondition,
+            Reason::SchemaMismatch | Reason::NodeMismatch | Reason::Constraint | Reason::WrongState => {
+                Code::FailedPrecondition
+            }
             Reason::Internal | Reason::VerifyFailed => Code::Internal,
         }
     }

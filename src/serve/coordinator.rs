@@ -1,10 +1,11 @@
 //! `souk coordinator`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use souk_coordinator::{PlacementPolicy, Settings};
+use souk_marketplace::{Market, TestPayment};
 
 use super::{address, file, limits::RawLimits, listen};
 use crate::{failure::Failure, stop::StopSignals};
@@ -104,8 +105,13 @@ pub(crate) async fn run(arguments: CoordinatorArguments) -> Result<(), Failure> 
     let signals = StopSignals::catch()?;
     let listener = listen::bind(&address).await?;
     let opened = souk_coordinator::open(settings).map_err(|error| Failure::Failed(error.into()))?;
+    let market =
+        Market::new(opened.database(), Arc::new(TestPayment::default()), souk_marketplace::Settings::default());
     listen::announce("coordinator", &listener)?;
-    let stopped = souk_coordinator::run(opened, listener, listen::shutdown(signals, stop_with_stdin)).await;
+    let behind = tokio::spawn(market.clone().run());
+    let shutdown = listen::shutdown(signals, stop_with_stdin);
+    let stopped = souk_coordinator::run(opened, market.routes(), listener, shutdown).await;
+    behind.abort();
     stopped.map_err(|error| Failure::Failed(error.into()))
 }
 

@@ -11,7 +11,10 @@ use souk_proto::v1::{
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    service::Routes,
+    transport::{Channel, Endpoint},
+};
 
 use crate::source::Rows;
 
@@ -163,5 +166,9 @@ fn coordinator(
     let data = folder.join("coordinator");
     let placement = PlacementPolicy::Own;
     let settings = souk_coordinator::Settings { data, nodes, placement, limits: Limits::default() };
-    async move { souk_coordinator::run(souk_coordinator::open(settings).unwrap(), listener, shutdown).await.unwrap() }
+    async move {
+        souk_coordinator::run(souk_coordinator::open(settings).unwrap(), Routes::default(), listener, shutdown)
+            .await
+            .unwrap()
+    }
 }

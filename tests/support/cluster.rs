@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use v1::cluster_service_client::ClusterServiceClient;
@@ -129,7 +130,9 @@ impl Cluster {
             let (listener, address) = listen().await;
             let shutdown = wait_for(stopped.clone());
             let opened = souk_coordinator::open(settings).expect("a coordinator");
-            let run = async move { souk_coordinator::run(opened, listener, shutdown).await.expect("a coordinator") };
+            let run = async move {
+                souk_coordinator::run(opened, Routes::default(), listener, shutdown).await.expect("a coordinator")
+            };
             // The first to end.
             tasks.insert(0, tokio::spawn(run));
             address

@@ -1,0 +1,28 @@
+//! A marketplace over vendors' own databases: an application on the coordinator's public API alone, served by the same process.
+//!
+//! # The life of an order
+//!
+//! 1. `rpc`, `http`: a message in; nothing is decided here.
+//! 2. `order::draft`: what is asked for, checked; its digest.
+//! 3. `order::purchase`: accepted: the customer's record of it, durable before anything else is done.
+//! 4. `order::vendor`: each vendor's part, one local transaction a step: reserve, place, confirm, release.
+//! 5. `payment`: charged by somebody else, each step repeatable.
+//! 6. `order::drive`: calls them one after the other, from the last durable step to the end.
+//! 7. `order::sweep`: goes on with what a crash left half way.
+//!
+//! `catalog` is what is sold, `schema` the tables of both.
+
+mod catalog;
+mod error;
+mod http;
+mod ids;
+mod market;
+mod order;
+mod payment;
+mod rows;
+mod rpc;
+mod schema;
+
+pub use market::{Market, Settings};
+pub use payment::{Declined, Money, Payment, PaymentError, TestPayment};
+pub use schema::STATEMENTS;

@@ -1,0 +1,62 @@
+//! The marketplace: what all calls share, its services, and what runs behind them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
+use souk_coordinator::Database;
+use tonic::service::Routes;
+
+use crate::error::Result;
+use crate::order::{Purchase, sweep};
+use crate::payment::Payment;
+use crate::{http, rpc};
+
+/// How the marketplace is set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long an order may take until it is decided; then it is refused.
+    pub order_deadline: Duration,
+    /// How often is looked for orders that nobody drives any more.
+    pub sweep_every: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { order_deadline: Duration::from_secs(30), sweep_every: Duration::from_secs(1) }
+    }
+}
+
+/// An order that is being driven, for all who wait for it.
+pub(crate) type Driven = Shared<BoxFuture<'static, Result<Purchase>>>;
+
+/// A marketplace over a cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct Market {
+    pub(crate) database: Database,
+    pub(crate) payment: Arc<dyn Payment>,
+    pub(crate) settings: Settings,
+    /// Orders that are driven here, by number: one at a time.
+    pub(crate) driven: Arc<Mutex<HashMap<String, Driven>>>,
+    /// Held while tables are made.
+    pub(crate) making: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Market {
+    /// A marketplace; nothing is asked yet.
+    pub fn new(database: Database, payment: Arc<dyn Payment>, settings: Settings) -> Market {
+        Market { database, payment, settings, driven: Arc::default(), making: Arc::default() }
+    }
+
+    /// Its services: gRPC, and the same as HTTP/JSON.
+    pub fn routes(&self) -> Routes {
+        Routes::from(rpc::routes(self).into_axum_router().merge(http::router(self)))
+    }
+
+    /// Goes on with what was left half way, for ever: to be run beside the services.
+    pub async fn run(self) {
+        sweep(&self).await;
+    }
+}

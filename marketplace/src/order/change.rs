@@ -1,0 +1,123 @@
+//! What becomes of an order that was placed: each vendor's part by itself, in one local transaction.
+
+use souk_coordinator::Statement;
+use souk_merge::Value;
+use souk_proto::{Expectation, Reason, v1};
+
+use super::purchase::{Part, Purchase, State};
+use super::vendor::{note, tell};
+use crate::error::{Error, Result};
+use crate::ids::now_ms;
+use crate::market::Market;
+use crate::payment::Money;
+use crate::rows::text;
+
+/// What becomes of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Ship,
+    Deliver,
+    Cancel,
+    Refund,
+}
+
+impl Change {
+    /// What it may be before, and is then.
+    fn states(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Change::Ship => (&["placed"], "shipped"),
+            Change::Deliver => (&["shipped"], "delivered"),
+            Change::Cancel => (&["placed"], "cancelled"),
+            Change::Refund => (&["shipped", "delivered"], "refunded"),
+        }
+    }
+
+    /// What is told of it.
+    fn event(self) -> &'static str {
+        match self {
+            Change::Ship => "order.shipped",
+            Change::Deliver => "order.delivered",
+            Change::Cancel => "order.cancelled",
+            Change::Refund => "order.refunded",
+        }
+    }
+
+    /// Whether money comes back.
+    fn pays_back(self) -> bool {
+        matches!(self, Change::Cancel | Change::Refund)
+    }
+}
+
+impl Market {
+    /// Changes the parts of an order, or one of them. What is as it shall be is left so; what cannot be changed is refused, and then nothing is changed that comes
+    /// behind it.
+    pub(crate) async fn change_order(&self, request: v1::ChangeOrderRequest, change: Change) -> Result<v1::Order> {
+        let purchase = self.purchase_of_id(&request.order_id).await?;
+        if purchase.state != State::Done {
+            let message = format!("order `{}` is not placed", purchase.id);
+            return Err(Error::new(Reason::WrongState, message));
+        }
+        let vendor = request.vendor_id;
+        let parts = purchase.parts.iter().filter(|part| vendor.is_empty() || part.vendor == vendor);
+        let parts: Vec<&Part> = parts.collect();
+        if parts.is_empty() {
+            let message = format!("vendor `{}` has no part in order `{}`", vendor.escape_debug(), purchase.id);
+            return Err(Error::not_found(message));
+        }
+        for part in parts {
+            self.change_part(&purchase, part, change, vendor.is_empty()).await?;
+            if change.pays_back() {
+                self.pay_back(&purchase, part).await?;
+            }
+        }
+        self.order_of(&purchase).await
+    }
+
+    /// `among_others`: parts that are past it are left as they are.
+    async fn change_part(&self, purchase: &Purchase, part: &Part, change: Change, among_others: bool) -> Result<()> {
+        let (before, after) = change.states();
+        let now = now_ms();
+        let refund = if change.pays_back() { text("due") } else { Value::Null };
+        let sql = format!(
+            "UPDATE orders SET status = ?3, refund = ?4 WHERE vendor_id = ?1 AND id = ?2 AND status IN ('{}')",
+            before.join("', '")
+        );
+        let parameters = [text(&part.vendor), text(&purchase.id), text(after), refund];
+        let mut statements = vec![Statement::new(sql, parameters).expect(Expectation::Changes(1))];
+        if change == Change::Cancel {
+            let back = "UPDATE products SET stock = stock + ?3, sold = sold - ?3 WHERE vendor_id = ?1 AND id = ?2";
+            statements.extend(part.items.iter().map(|item| {
+                let parameters = [text(&part.vendor), Value::Integer(item.product_id), Value::Integer(item.quantity)];
+                Statement::new(back, parameters).expect(Expectation::Changes(1))
+            }));
+        }
+        statements.push(note(purchase, part, after, now));
+        let told = serde_json::json!({ "total": part.total });
+        statements.extend(tell(purchase, &part.vendor, change.event(), now, &told)?);
+        let Err(error) = self.database.transact(statements).await else { return Ok(()) };
+        if (error.reason, error.statement()) != (Reason::Expectation, Some(1)) {
+            return Err(error.into());
+        }
+        let status = self.status_of(purchase, part).await?.unwrap_or_default();
+        if status == after || (among_others && ["cancelled", "refunded"].contains(&status.as_str())) {
+            return Ok(());
+        }
+        let message = format!(
+            "the part of vendor `{}` is {status}: only what is {} becomes {after}",
+            part.vendor,
+            before.join(" or ")
+        );
+        Err(Error::new(Reason::WrongState, message))
+    }
+
+    /// Gives a part's money back, if it is due.
+    pub(super) async fn pay_back(&self, purchase: &Purchase, part: &Part) -> Result<()> {
+        let amount = Money { minor: part.total, currency: purchase.total.currency.clone() };
+        let paid = self.payment.refund(&purchase.id, &part.vendor, &amount).await;
+        // The sweeper asks again: it is noted that it is due.
+        paid.map_err(|error| Error::new(Reason::Overloaded, format!("the money is not back yet: {error}")))?;
+        let sql = "UPDATE orders SET refund = 'paid' WHERE vendor_id = ?1 AND id = ?2 AND refund = 'due'";
+        self.database.execute(Statement::new(sql, [text(&part.vendor), text(&purchase.id)])).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! An order as it is asked for, checked: what is left is sound, each product once, in an order of its own.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use souk_proto::v1::{OrderLine, PlaceOrderRequest};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result};
+
+/// Lines of an order.
+const LINES_MAX: usize = 100;
+/// Pieces of one product.
+const QUANTITY_MAX: i64 = 1_000_000;
+/// Bytes of a key, a name or a token.
+const WORD_BYTES_MAX: usize = 128;
+
+/// A line: how much of a product, and what a piece may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) quantity: i64,
+    /// None: whatever it costs.
+    pub(super) price: Option<i64>,
+}
+
+/// An order as it is asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub(super) customer: String,
+    pub(super) key: String,
+    pub(super) token: String,
+    /// By vendor, then by sku.
+    pub(super) vendors: BTreeMap<String, BTreeMap<String, Wanted>>,
+}
+
+impl Draft {
+    pub(super) fn checked(request: PlaceOrderRequest) -> Result<Draft> {
+        let PlaceOrderRequest { idempotency_key: key, customer, lines, payment_token: token } = request;
+        for (name, word) in [("idempotency_key", &key), ("customer", &customer), ("payment_token", &token)] {
+            word_is_sound(name, word)?;
+        }
+        if lines.is_empty() {
+            return Err(Error::invalid("the order has no lines"));
+        }
+        if lines.len() > LINES_MAX {
+            let count = lines.len();
+            return Err(Error::invalid(format!("the order has {count} lines, over {LINES_MAX}: place several")));
+        }
+        let mut vendors: BTreeMap<String, BTreeMap<String, Wanted>> = BTreeMap::new();
+        for OrderLine { vendor_id, sku, quantity, price } in lines {
+            word_is_sound("vendor_id", &vendor_id)?;
+            word_is_sound("sku", &sku)?;
+            if !(1..=QUANTITY_MAX).contains(&quantity) {
+                let message = format!("`quantity` of `{sku}` is {quantity}: it is 1 to {QUANTITY_MAX}");
+                return Err(Error::invalid(message));
+            }
+            if price < 0 {
+                return Err(Error::invalid(format!("`price` of `{sku}` is {price}: no price is below zero")));
+            }
+            let wanted = Wanted { quantity, price: (price > 0).then_some(price) };
+            match vendors.entry(vendor_id).or_default().entry(sku) {
+                Entry::Vacant(place) => place.insert(wanted),
+                Entry::Occupied(taken) => {
+                    let sku = taken.key();
+                    return Err(Error::invalid(format!("`{sku}` is on two lines: put their quantities together")));
+                }
+            };
+        }
+        Ok(Draft { customer, key, token, vendors })
+    }
+
+    /// Of what is asked for; in which order the lines came does not matter.
+    pub(super) fn digest(&self) -> i64 {
+        let mut words = vec![self.token.clone()];
+        for (vendor, lines) in &self.vendors {
+            for (sku, Wanted { quantity, price }) in lines {
+                words.extend([vendor.clone(), sku.clone(), quantity.to_string(), price.unwrap_or(0).to_string()]);
+            }
+        }
+        // Each with its length: no two lists of words are one text.
+        let text: String = words.iter().map(|word| format!("{}:{word}", word.len())).collect();
+        xxh3_64(text.as_bytes()) as i64
+    }
+}
+
+/// Neither empty nor too long, and of characters that can be seen.
+pub(crate) fn word_is_sound(name: &str, word: &str) -> Result<()> {
+    if word.is_empty() || word.len() > WORD_BYTES_MAX || word.chars().any(char::is_control) {
+        return Err(Error::invalid(format!(
+            "`{name}` has 1 to {WORD_BYTES_MAX} bytes and no control characters; it has {} bytes",
+            word.len()
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(sku: &str, quantity: i64) -> OrderLine {
+        OrderLine { vendor_id: "v1".into(), sku: sku.into(), quantity, price: 0 }
+    }
+
+    fn request(lines: Vec<OrderLine>) -> PlaceOrderRequest {
+        PlaceOrderRequest { idempotency_key: "k".into(), customer: "c".into(), lines, payment_token: "ok".into() }
+    }
+
+    #[test]
+    fn lines_that_make_no_sense_are_refused_by_name() {
+        let message = |lines| Draft::checked(request(lines)).unwrap_err().message;
+        assert!(message(vec![]).contains("no lines"));
+        for quantity in [0, -1, i64::MAX, i64::MIN] {
+            assert!(message(vec![line("a", quantity)]).contains("`quantity` of `a`"));
+        }
+        assert!(message(vec![line("a", 1), line("a", 2)]).contains("`a` is on two lines"));
+        assert!(message((0..10_000).map(|n| line(&n.to_string(), 1)).collect()).contains("10000 lines"));
+        assert!(message(vec![OrderLine { price: -1, ..line("a", 1) }]).contains("`price` of `a`"));
+        assert!(message(vec![line("", 1)]).contains("`sku`"));
+    }
+
+    #[test]
+    fn the_digest_is_of_what_is_asked_for() {
+        let digest = |lines| Draft::checked(request(lines)).unwrap().digest();
+        let both = digest(vec![line("a", 1), line("b", 2)]);
+        assert_eq!(both, digest(vec![line("b", 2), line("a", 1)]));
+        assert_ne!(both, digest(vec![line("a", 1), line("b", 3)]));
+        assert_ne!(digest(vec![line("a1", 1)]), digest(vec![line("a", 11)]));
+    }
+}

@@ -1,0 +1,24 @@
+//! Orders: over one vendor or several, whole or not at all.
+//!
+//! - [`draft`]: what is asked for, checked.
+//! - [`purchase`]: the customer's record of an order, which says how far it is.
+//! - [`vendor`]: a vendor's part, one local transaction a step.
+//! - [`drive`]: from step to step.
+//! - [`sweep`]: what was left half way.
+//! - [`place`]: the call. [`read`], [`change`]: what comes later.
+
+mod change;
+mod draft;
+mod drive;
+mod place;
+mod purchase;
+mod read;
+mod sweep;
+mod vendor;
+
+pub(crate) use change::Change;
+pub(crate) use draft::word_is_sound;
+pub(crate) use purchase::Purchase;
+pub(crate) use read::page;
+pub(crate) use sweep::sweep;
+pub(crate) use vendor::day_and_time;

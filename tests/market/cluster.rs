@@ -1,0 +1,181 @@
+//! A cluster in this process, with the marketplace's services.
+
+use std::{collections::HashMap, future::Future, path::Path, sync::Arc, time::Duration};
+
+use souk_coordinator::{Database, Limits, NodeAddress, PlacementPolicy, Statement};
+use souk_marketplace::{Market, Settings, TestPayment};
+use souk_merge::Value;
+use souk_proto::{
+    Reason,
+    v1::{self, catalog_service_client::CatalogServiceClient, order_service_client::OrderServiceClient},
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tonic::{Status, transport::Channel};
+
+pub(crate) struct Cluster {
+    pub(crate) database: Database,
+    pub(crate) payment: Arc<TestPayment>,
+    pub(crate) address: String,
+    channel: Channel,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    folder: TempDir,
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    (listener, address)
+}
+
+async fn when(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|is| *is).await;
+}
+
+async fn start_node(
+    index: usize,
+    folder: &Path,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> (NodeAddress, JoinHandle<()>) {
+    let (listener, address) = listen().await;
+    let id = format!("n{index}");
+    let settings = souk_vendor_node::Settings {
+        id: id.clone(),
+        data: folder.join(&id),
+        threads: 2,
+        open_shards_max: None,
+        kept_bytes_max: 16 << 20,
+    };
+    let opened = souk_vendor_node::open(settings).await.expect("a node");
+    let run = async move { souk_vendor_node::run(opened, listener, shutdown).await.expect("a node") };
+    (NodeAddress { id, address }, tokio::spawn(run))
+}
+
+impl Cluster {
+    pub(crate) async fn start(settings: Settings) -> Cluster {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (stop, stopped) = watch::channel(false);
+        let (mut nodes, mut tasks) = (Vec::new(), Vec::new());
+        for index in 0..2 {
+            let (address, task) = start_node(index, folder.path(), when(stopped.clone())).await;
+            nodes.push(address);
+            tasks.push(task);
+        }
+        let data = folder.path().join("coordinator");
+        let coordinator =
+            souk_coordinator::Settings { data, nodes, placement: PlacementPolicy::Own, limits: Limits::default() };
+        let opened = souk_coordinator::open(coordinator).expect("a coordinator");
+        let (database, payment) = (opened.database(), Arc::new(TestPayment::default()));
+        let market = Market::new(database.clone(), Arc::<TestPayment>::clone(&payment), settings);
+        let (listener, address) = listen().await;
+        let shutdown = when(stopped.clone());
+        let routes = market.routes();
+        let run =
+            async move { souk_coordinator::run(opened, routes, listener, shutdown).await.expect("a coordinator") };
+        tasks.insert(0, tokio::spawn(run));
+        let behind = tokio::spawn(market.run());
+        let aborted = when(stopped);
+        tasks.push(tokio::spawn(async move {
+            aborted.await;
+            behind.abort();
+        }));
+        let channel = Channel::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
+        Cluster { database, payment, address, channel, stop, tasks, folder }
+    }
+
+    pub(crate) async fn stop(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            task.await.expect("it stops");
+        }
+        drop(self.folder);
+    }
+
+    pub(crate) fn catalog(&self) -> CatalogServiceClient<Channel> {
+        CatalogServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn orders(&self) -> OrderServiceClient<Channel> {
+        OrderServiceClient::new(self.channel.clone())
+    }
+
+    /// Vendors, each with products of these skus.
+    pub(crate) async fn open_shops(&self, vendors: &[&str], skus: &[&str], price: i64, stock: i64) {
+        for vendor in vendors {
+            let request = v1::CreateVendorRequest {
+                vendor_id: (*vendor).into(),
+                name: format!("Shop {vendor}"),
+                ..Default::default()
+            };
+            self.catalog().create_vendor(request).await.expect("a vendor");
+            for sku in skus {
+                let request = v1::PutProductRequest {
+                    vendor_id: (*vendor).into(),
+                    sku: (*sku).into(),
+                    name: format!("Lamp {sku}"),
+                    category: "lighting".into(),
+                    price,
+                    stock,
+                    low_stock: 2,
+                    ..Default::default()
+                };
+                self.catalog().put_product(request).await.expect("a product");
+            }
+        }
+    }
+
+    pub(crate) async fn place(&self, request: v1::PlaceOrderRequest) -> Result<v1::PlaceOrderResponse, Status> {
+        self.orders().place_order(request).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn product(&self, vendor: &str, sku: &str) -> v1::Product {
+        let request = v1::GetProductRequest { vendor_id: vendor.into(), sku: sku.into() };
+        self.catalog().get_product(request).await.expect("a product").into_inner().product.expect("a product")
+    }
+
+    /// The one integer that a SELECT gives.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        match self.database.query(Statement::new(sql, [])).await.expect(sql).as_slice() {
+            [row] => match row.as_slice() {
+                [Value::Integer(number)] => *number,
+                other => panic!("{sql}: {other:?}"),
+            },
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+
+    /// Kinds of events with how many there are.
+    pub(crate) async fn events(&self) -> HashMap<String, i64> {
+        let rows = self.database.query(Statement::new("SELECT kind, count(*) FROM events GROUP BY kind", [])).await;
+        let event = |row: Vec<Value>| match row.as_slice() {
+            [Value::Text(kind), Value::Integer(count)] => (String::from_utf8_lossy(kind).into_owned(), *count),
+            other => panic!("{other:?}"),
+        };
+        rows.expect("events").into_iter().map(event).collect()
+    }
+}
+
+/// An order of a customer, paid with a token.
+pub(crate) fn order(key: &str, token: &str, lines: &[(&str, &str, i64)]) -> v1::PlaceOrderRequest {
+    let line = |(vendor, sku, quantity): &(&str, &str, i64)| v1::OrderLine {
+        vendor_id: (*vendor).into(),
+        sku: (*sku).into(),
+        quantity: *quantity,
+        price: 0,
+    };
+    v1::PlaceOrderRequest {
+        idempotency_key: key.into(),
+        customer: "ada".into(),
+        lines: lines.iter().map(line).collect(),
+        payment_token: token.into(),
+    }
+}
+
+pub(crate) fn reason(status: &Status) -> Reason {
+    Reason::of(status).unwrap_or_else(|| panic!("no reason: {status:?}"))
+}
+
+pub(crate) fn quick() -> Settings {
+    Settings { order_deadline: Duration::from_secs(20), sweep_every: Duration::from_millis(100) }
+}

@@ -1,0 +1,108 @@
+//! The same calls as HTTP/JSON.
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::cluster::{Cluster, quick};
+
+/// Status and body of one request.
+async fn ask(cluster: &Cluster, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(&cluster.address).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "{method} /api/v1/{path} HTTP/1.1\r\nhost: souk\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{path}: {response}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}: {response}")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_is_opened_browsed_and_bought_from() {
+    let cluster = Cluster::start(quick()).await;
+    let (status, early) = ask(&cluster, "GET", "products", "").await;
+    assert_eq!((status, &early["reason"]), (409, &json!("WRONG_STATE")), "{early}");
+    let vendor = json!({ "vendor_id": "v1", "name": "Lamps" }).to_string();
+    assert_eq!(ask(&cluster, "POST", "vendors", &vendor).await.0, 200);
+    for (sku, price) in [("a", 300), ("b", 100), ("c", 200)] {
+        let product = json!({
+            "vendor_id": "v1", "sku": sku, "name": format!("Lamp 100%_{sku}"), "category": "lighting", "price": price, "stock": 3
+        });
+        assert_eq!(ask(&cluster, "POST", "products", &product.to_string()).await.0, 200);
+    }
+    let (status, page) =
+        ask(&cluster, "GET", "products?category=lighting&text=100%25_&sort=price&page_size=2", "").await;
+    let skus = |page: &Value| page["products"].as_array().unwrap().iter().map(|p| p["sku"].clone()).collect::<Vec<_>>();
+    assert_eq!((status, skus(&page)), (200, vec![json!("b"), json!("c")]));
+    let cursor: String = page["next_cursor"].as_str().unwrap().bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let (_, page) =
+        ask(&cluster, "GET", &format!("products?text=100%25_&sort=price&page_size=2&cursor={cursor}"), "").await;
+    assert_eq!((skus(&page), &page["next_cursor"]), (vec![json!("a")], &json!("")));
+
+    let order = |key: &str, quantity: i64| {
+        json!({
+            "idempotency_key": key, "customer": "ada", "payment_token": "ok",
+            "lines": [{ "vendor_id": "v1", "sku": "a", "quantity": quantity }]
+        })
+        .to_string()
+    };
+    let (status, placed) = ask(&cluster, "POST", "orders", &order("k", 2)).await;
+    assert_eq!((status, &placed["order"]["state"], &placed["order"]["total"]), (200, &json!("placed"), &json!(600)));
+    let (status, refused) = ask(&cluster, "POST", "orders", &order("l", 2)).await;
+    assert_eq!((status, &refused["order"]["refusals"][0]["stock"]), (409, &json!(1)));
+    let (status, found) = ask(&cluster, "GET", "orders?customer=ada", "").await;
+    assert_eq!((status, found["orders"].as_array().unwrap().len()), (200, 2));
+    let change = json!({ "order_id": placed["order"]["order_id"] }).to_string();
+    assert_eq!(ask(&cluster, "POST", "order/ship", &change).await.1["state"], "shipped");
+
+    let review = json!({ "vendor_id": "v1", "sku": "a", "customer": "ada", "stars": 4, "body": "bright" }).to_string();
+    assert_eq!(ask(&cluster, "POST", "reviews", &review).await.0, 200);
+    assert_eq!(ask(&cluster, "POST", "reviews", &review).await.0, 409, "once for each customer");
+    let (_, product) = ask(&cluster, "GET", "product?vendor_id=v1&sku=a", "").await;
+    assert_eq!(product["product"]["rating_sum"], 4);
+    assert_eq!(product["reviews"][0]["body"], "bright");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_no_sense_is_refused_in_json() {
+    let cluster = Cluster::start(quick()).await;
+    cluster.open_shops(&["v1"], &["a"], 100, 3).await;
+    for (method, path, body, expected, reason) in [
+        ("POST", "orders", "{", 400, "INVALID_ARGUMENT"),
+        ("POST", "orders", "{\"colour\": 1}", 400, "INVALID_ARGUMENT"),
+        ("POST", "orders", "{}", 400, "INVALID_ARGUMENT"),
+        ("POST", "orders", "{\"lines\": [{\"quantity\": 1.5}]}", 400, "INVALID_ARGUMENT"),
+        ("POST", "orders", "{\"lines\": [{\"quantity\": 9223372036854775808}]}", 400, "INVALID_ARGUMENT"),
+        ("POST", "stock", "{\"vendor_id\": \"v1\", \"sku\": \"a\", \"by\": -4}", 409, "WRONG_STATE"),
+        (
+            "POST",
+            "products",
+            "{\"vendor_id\": \"v9\", \"sku\": \"a\", \"name\": \"x\", \"category\": \"x\"}",
+            404,
+            "NOT_FOUND",
+        ),
+        ("GET", "products?sort=colour", "", 400, "INVALID_ARGUMENT"),
+        ("GET", "products?cursor=zzz", "", 400, "INVALID_ARGUMENT"),
+        ("GET", "products?page_size=-1", "", 400, "INVALID_ARGUMENT"),
+        ("GET", "product?vendor_id=v1&sku=zzz", "", 404, "NOT_FOUND"),
+        ("GET", "order?order_id=99-x&customer=ada", "", 404, "NOT_FOUND"),
+        ("GET", "nothing", "", 404, "NOT_FOUND"),
+        ("DELETE", "orders", "", 405, "UNSUPPORTED_SQL"),
+    ] {
+        let (status, answer) = ask(&cluster, method, path, body).await;
+        assert_eq!(
+            (status, answer["reason"].as_str().unwrap()),
+            (expected, reason),
+            "{method} {path} {body}: {answer}"
+        );
+    }
+    assert_eq!(cluster.product("v1", "a").await.stock, 3);
+    cluster.stop().await;
+}

@@ -1,0 +1,6 @@
+//! The marketplace over a cluster in this process.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod cluster;
+mod http;
+mod orders;
