@@ -118,6 +118,60 @@ fn tables_of_every_kind_are_changed_over_all_rows() {
 }
 
 #[test]
+fn rows_are_inserted_where_they_are_read() {
+    let tables = [
+        Table::sharded(
+            "CREATE TABLE told(k TEXT COLLATE BINARY, seq INTEGER, what, at TEXT DEFAULT CURRENT_DATE, UNIQUE (k, seq))",
+            "k",
+            "VALUES ('x', 1, 'a', ''), ('x', 2, 'b', ''), ('y', 7, 'c', ''), (NULL, 1, 'd', ''), ('1', 1, 'e', '')",
+        ),
+        Table::sharded(
+            "CREATE TABLE w(k TEXT, a TEXT, n INTEGER CHECK (n < 100), PRIMARY KEY (k, a)) WITHOUT ROWID",
+            "k",
+            "VALUES ('x', 'A', 1), ('x', 'B', 2), ('y', 'A', 50)",
+        ),
+    ];
+    let oracle = Oracle::new(&[Layout::Ring(7), Layout::Own, Layout::Ring(1)], &tables, &[]);
+    let every = ["SELECT k, seq, what FROM told", "SELECT * FROM w"];
+    for sql in [
+        "INSERT INTO told(k, seq, what) SELECT 'x', 1 + (SELECT max(seq) FROM told WHERE k = 'x'), 'next'",
+        "INSERT INTO told(k, seq, what) SELECT 'x', 1 + (SELECT max(seq) FROM told WHERE k = 'x'), a FROM w WHERE k = 'x' AND a = 'A' RETURNING seq, what",
+        "INSERT INTO told(what, k, seq) SELECT count(*), 'y', 1 + coalesce(max(seq), 0) FROM told WHERE k = 'y'",
+        // Each of several rows sees the number that was there before: the second is in the way.
+        "INSERT INTO told(k, seq, what) SELECT 'x', (SELECT max(seq) + 1 FROM told WHERE k = 'x'), a FROM w WHERE k = 'x'",
+        "INSERT OR IGNORE INTO told(k, seq, what) SELECT 'x', (SELECT max(seq) + 1 FROM told WHERE k = 'x'), a FROM w WHERE k = 'x'",
+        "INSERT INTO told(k, seq, what) SELECT 'x', seq + 100, what FROM told WHERE k = 'x' ORDER BY seq DESC LIMIT 2",
+        // Of another shard, of all shards, of none.
+        "INSERT INTO told(k, seq, what) SELECT 'y', seq + 200, what FROM told WHERE k = 'x'",
+        "INSERT INTO told(k, seq, what) SELECT 'x', 1000 + count(*), 'all' FROM told",
+        "INSERT INTO told(k, seq, what) SELECT 'nobody yet', count(*), 'first' FROM told WHERE k = 'nobody yet'",
+        "INSERT INTO told(k, seq, what) SELECT NULL, count(*), 'null' FROM told WHERE k IS NULL",
+        "INSERT INTO told(k, seq, what) SELECT 1, 5 + count(*), 'one' FROM told WHERE k = 1",
+        "INSERT INTO told SELECT 'x', 3000, 'all columns', at FROM told WHERE k = 'x' AND seq = 1",
+        "INSERT INTO w SELECT 'x', a || '2', n FROM w WHERE k = 'x' AND n < 3",
+        "INSERT INTO w SELECT 'x', 'A', n + 1 FROM w WHERE k = 'x' AND a = 'B' ON CONFLICT (k, a) DO UPDATE SET n = excluded.n * 2 RETURNING n",
+        "REPLACE INTO w(k, a, n) SELECT 'y', a, 51 FROM w WHERE k = 'y'",
+        "INSERT INTO w SELECT 'y', 'too much', n * 2 FROM w WHERE k = 'y'",
+        "INSERT INTO w SELECT 'y', 'no', no_such FROM w WHERE k = 'y'",
+        "WITH c AS (SELECT a, n FROM w WHERE k = 'x') INSERT INTO w SELECT 'x', a || 'c', n FROM c",
+    ] {
+        changed(&oracle, sql, &none(), false, every);
+    }
+    let sql = "INSERT INTO told(k, seq, what) SELECT ?1, ?2 + max(seq), ?3 FROM told WHERE k = ?1";
+    for key in [text("x"), text("y"), Value::Integer(1), text("1"), text("new")] {
+        changed(&oracle, sql, &positional([key, Value::Integer(1), text("bound")]), false, every);
+    }
+    // In a transaction each sees what those in front of it did.
+    let next = "INSERT INTO told(k, seq, what) SELECT 'x', 1 + (SELECT max(seq) FROM told WHERE k = 'x'), 'in front'";
+    transacted(
+        &oracle,
+        &[next, "DELETE FROM told WHERE k = 'x' AND seq < 3", next, "UPDATE w SET n = 0 WHERE k = 'x'"],
+        every,
+    );
+    transacted(&oracle, &[next, next, "INSERT INTO w SELECT 'x', count(*), 5 FROM told WHERE k = 'x'"], every);
+}
+
+#[test]
 fn foreign_keys_hold_whoever_changes_the_rows() {
     let tables = [
         Table::sharded(

@@ -38,7 +38,7 @@ async fn a_node_with_an_empty_folder_does_not_pass_for_one_without_rows() {
     assert!(message.contains("n2"), "{message}");
     assert!(shards.len() > 1, "{shards:?}");
     let made = Member::shards_in(folder.path());
-    assert_eq!(made, [], "no shard is made anew");
+    assert_eq!(made, [0u64; 0], "no shard is made anew");
 }
 
 #[tokio::test(flavor = "multi_thread")]

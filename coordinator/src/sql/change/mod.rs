@@ -38,6 +38,8 @@ pub(crate) struct Insert {
     pub(crate) source: Option<String>,
     /// The numbers of the parameters that are the rows, when nothing else is in the query: `VALUES (?, ?), (?, ?)`.
     pub(crate) given: Vec<Vec<usize>>,
+    /// Of a query that is one SELECT, the parameter (`?1`) or the literal that each of its columns is, where it is nothing else.
+    pub(crate) selected: Vec<Option<String>>,
     /// The table's other name, which the clauses behind the rows may use.
     pub(crate) alias: Option<String>,
     pub(crate) upsert: Option<Clause>,

@@ -60,6 +60,7 @@ impl Words<'_> {
             columns,
             source,
             given: self.given(at..upsert).unwrap_or_default(),
+            selected: self.selected(at..upsert).unwrap_or_default(),
             alias,
             sets: self.upserted(upsert..returning)?,
             upsert: self.clause(upsert..returning),
@@ -77,6 +78,22 @@ impl Words<'_> {
             cells.into_iter().map(cell).collect()
         };
         rows.into_iter().map(row).collect()
+    }
+
+    /// The parameters and literals that are columns of `SELECT ?, a, 'b' FROM ...`; none when it is another query, or may have more columns than are listed.
+    fn selected(&self, range: Range<usize>) -> Option<Vec<Option<String>>> {
+        let start = self.expect(range.start, "SELECT")?;
+        let is_plain = self.find(range.start, range.end, &["UNION", "EXCEPT", "INTERSECT"]).is_none()
+            && !self.is(start, "DISTINCT")
+            && !self.is(start, "ALL");
+        let end = self.find(start, range.end, &["FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT"]);
+        let terms = self.split(start..end.unwrap_or(range.end), &Token::Comma);
+        let is_star = |term: &Range<usize>| term.is_empty() || self.is_token(term.end - 1, &Token::Mul);
+        if !is_plain || terms.iter().any(is_star) {
+            return None;
+        }
+        let column = |term: Range<usize>| (term.len() == 1 && self.is_constant(term.start)).then(|| self.print(term));
+        Some(terms.into_iter().map(column).collect())
     }
 
     /// The columns that are set in `ON CONFLICT ... DO UPDATE SET ...`, of which there may be several.
@@ -287,6 +304,28 @@ mod tests {
             assert!(given(&format!("INSERT INTO t {text}")).is_empty(), "{text}");
         }
         assert!(given("WITH c AS (SELECT 1) INSERT INTO t VALUES (?)").len() == 1, "nothing is read");
+    }
+
+    #[test]
+    fn columns_that_are_parameters_are_known() {
+        let selected = |text: &str| match parts(text) {
+            Change::Insert(insert) => insert.selected,
+            other => panic!("{other:?}"),
+        };
+        let text = "INSERT INTO t SELECT ?, a, 'b', (SELECT max(x) FROM t WHERE y = ?2), +?, ?7, \"c\" FROM u WHERE a = ? ON CONFLICT DO NOTHING";
+        let known = selected(text).into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>();
+        assert_eq!(known, ["?1", "", "'b'", "", "", "?7", ""]);
+        assert_eq!(selected("INSERT INTO t SELECT 2.5 RETURNING a"), [Some("2.5".to_owned())]);
+        for text in [
+            "VALUES (?)",
+            "SELECT ?, * FROM u",
+            "SELECT ?, u.* FROM u",
+            "SELECT DISTINCT ? FROM u",
+            "SELECT ? UNION SELECT ?",
+            "DEFAULT VALUES",
+        ] {
+            assert!(selected(&format!("INSERT INTO t {text}")).is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -60,6 +60,12 @@ impl<'t> Words<'t> {
         parameter(&self.tokens.get(at)?.token)
     }
 
+    /// Whether a token is a parameter, a number or a text.
+    pub(super) fn is_constant(&self, at: usize) -> bool {
+        let token = self.tokens.get(at).map(|token| &token.token);
+        matches!(token, Some(Token::Placeholder(_) | Token::Number(..) | Token::SingleQuotedString(_)))
+    }
+
     pub(super) fn clause(&self, range: Range<usize>) -> Option<Clause> {
         if range.is_empty() {
             return None;

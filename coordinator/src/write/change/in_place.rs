@@ -41,7 +41,7 @@ impl Changing<'_> {
     }
 
     /// The text as it was given.
-    fn itself(&self) -> ShardStatement {
+    pub(super) fn itself(&self) -> ShardStatement {
         ShardStatement::once(self.text.to_owned(), self.parameters.clone())
     }
 

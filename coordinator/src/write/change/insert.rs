@@ -9,6 +9,7 @@ use super::{Changing, Plan, Together, ends_otherwise};
 use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
+use crate::session::RowsAt;
 use crate::sql::{Clause, Distribution, Insert, TableInfo, quote};
 use crate::write::router::{keys, target};
 use crate::write::rowids::{Numbered, with_rowids};
@@ -44,6 +45,9 @@ impl Changing<'_> {
         };
         let columns = columns(table, insert);
         self.check_columns(table, &columns)?;
+        if let Some(plan) = self.insert_in_place(table, insert).await? {
+            return Ok(plan);
+        }
         let rows = if insert.given.is_empty() { self.rows(source).await? } else { Some(self.given(&insert.given)?) };
         let Some(rows) = rows else { return Ok(Plan::Nothing) };
         let (columns, rows) = self.with_defaults(table, columns, rows)?;
@@ -70,6 +74,37 @@ impl Changing<'_> {
         }
     }
 
+    /// An INSERT whose rows are read from the shard that they go to, since their key is a parameter or a literal: its text goes there, as that of an UPDATE does. None
+    /// when it is another one.
+    async fn insert_in_place(&self, table: &TableInfo, insert: &Insert) -> Result<Option<Plan>> {
+        let columns = columns(table, insert);
+        let Some(key) = table.key() else { return Ok(None) };
+        let place = columns.iter().position(|column| column.eq_ignore_ascii_case(&key.name));
+        let constant = place.and_then(|place| insert.selected.get(place)?.as_deref());
+        // Rowids that are open are handed out here.
+        let is_own = table.rowid_alias.is_none() && insert.selected.len() == columns.len();
+        let (true, Some(source), Some(constant)) = (is_own, &insert.source, constant) else { return Ok(None) };
+        let value = match constant.strip_prefix('?') {
+            Some(number) => number.parse().ok().and_then(|number: usize| self.parameters.get(number - 1)).cloned(),
+            None => Some(self.cluster.evaluator.value(constant, &[])?),
+        };
+        let mut row = Batch::new(1);
+        row.push_row([value.unwrap_or_default().as_ref()]);
+        let keys = keys(&self.cluster.evaluator, table, std::slice::from_ref(&key.name), &row)?;
+        let owner = keys.first().and_then(|key| self.snapshot.topology.owner_of_bytes(key));
+        let facts = self.session.facts(&self.snapshot, source, &self.parameters, self.deadline).await?;
+        let shard = match facts.rows_at {
+            RowsAt::Shards(shards) if shards.len() == 1 && owner == shards.first().copied() => shards[0],
+            _ => return Ok(None),
+        };
+        let clauses = || [&insert.upsert, &insert.returning].into_iter().flatten();
+        let takes_defaults = columns.len() < table.columns.iter().filter(|column| !column.generated).count();
+        let repeats = facts.repeats && !takes_defaults && !clauses().any(|clause| clause.mentions(&UNREPEATED));
+        let part = Part { shard, statements: vec![self.itself()] };
+        let together = Together::Sharded { last: Some(0), order: Vec::new(), rowids: None };
+        Ok(Some(Plan::Parts { parts: vec![part], together, repeats }))
+    }
+
     /// An INSERT that is run over the whole table.
     fn whole_insert(&self, table: &TableInfo, insert: &Insert) -> Result<Plan> {
         let columns = if insert.source.is_some() { columns(table, insert) } else { Vec::new() };
@@ -82,6 +117,11 @@ impl Changing<'_> {
         let key = table.key().filter(|key| !columns.iter().any(|column| column.eq_ignore_ascii_case(&key.name)));
         let all: Vec<String> = columns.iter().cloned().chain(key.map(|key| key.name.clone())).collect();
         target(&self.snapshot, &table.name, &all).map(drop)
+    }
+
+    /// Whether the shard that the rows of an INSERT go to reads them by itself, after what was done there before.
+    pub(in crate::write) async fn reads_in_place(&self, insert: &Insert) -> Result<bool> {
+        Ok(self.insert_in_place(self.table(&insert.table)?, insert).await?.is_some())
     }
 
     /// The tables that the rows of an INSERT are read from, in lower case.

@@ -163,7 +163,8 @@ async fn plan(
 async fn changes(changing: Changing<'_>, change: &Change, changed: &mut Changed) -> Result<Option<Planned>> {
     let name = change.table().to_ascii_lowercase();
     if let Change::Insert(insert) = change {
-        if !changing.reads_of(insert).await?.is_disjoint(&changed.all) {
+        let reads_changed = !changing.reads_of(insert).await?.is_disjoint(&changed.all);
+        if reads_changed && !changing.reads_in_place(insert).await? {
             return Ok(None);
         }
         // Which rowids other shards have would be looked up before the statements in front of it.
