@@ -27,7 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out, descriptors.encode_to_vec())?;
     let mut configured = tonic_prost_build::configure();
     let market = descriptors.file.iter().filter(|file| file.name() == MARKET);
-    for message in market.flat_map(|file| &file.message_type) {
+    // Those of `Watch` hold messages that are none.
+    let is_json = |message: &&prost_types::DescriptorProto| !message.name().starts_with("Watch");
+    for message in market.flat_map(|file| &file.message_type).filter(is_json) {
         let path = format!(".souk.v1.{}", message.name());
         let derives = "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default, deny_unknown_fields)]";
         configured = configured.message_attribute(path, derives);

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::answers::Answers;
 use crate::catalog::{Catalog, Snapshot, Store, Topology};
+use crate::changes::Pulses;
 use crate::commit::Transactions;
 use crate::error::{Error, Result};
 use crate::exec::Nodes;
@@ -46,6 +47,8 @@ pub(crate) struct Cluster {
     pub(crate) numbering: Arc<tokio::sync::Mutex<()>>,
     /// For rows that leave theirs open.
     pub(crate) rowids: Arc<Rowids>,
+    /// Who listens for writes.
+    pub(crate) pulses: Pulses,
     snapshot: RwLock<Snapshot>,
     prepared: Mutex<LruCache<(u64, String), Arc<Prepared>>>,
     /// Statements that change rows.
@@ -83,6 +86,7 @@ impl Cluster {
             changing: Arc::default(),
             numbering: Arc::default(),
             rowids: Arc::default(),
+            pulses: Pulses::default(),
             snapshot: RwLock::new(snapshot),
             prepared: Mutex::new(LruCache::new(PREPARED_KEPT)),
             changes: Mutex::new(LruCache::new(PREPARED_KEPT)),

@@ -42,6 +42,7 @@ mod exec;
 mod commit;
 mod write;
 
+mod changes;
 mod cluster;
 mod error;
 mod library;
@@ -49,8 +50,9 @@ mod serve;
 mod status;
 mod values;
 
+pub use changes::Changes;
 pub use error::{Error, Result};
-pub use library::{Database, Outcome, Statement};
+pub use library::{Database, Outcome, Statement, Table};
 pub use serve::{Opened, StartError, open, run};
 pub use settings::{Limits, NodeAddress, PlacementPolicy, Settings};
 

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use souk_merge::{Batch, Value};
 use souk_proto::{Expectation, Reason};
 
+use crate::changes::Changes;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::exec::Event;
@@ -27,6 +28,15 @@ pub struct Statement {
     sql: String,
     parameters: Vec<Value>,
     expectation: Option<Expectation>,
+}
+
+/// What a SELECT gives.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Table {
+    /// The names of its columns.
+    pub columns: Vec<String>,
+    /// The rows, in their order.
+    pub rows: Vec<Vec<Value>>,
 }
 
 /// What a statement did.
@@ -70,6 +80,15 @@ impl Database {
     ///
     /// [`Error`], as the query call of the service gives it. No row is missing from what is given.
     pub async fn query(&self, statement: Statement) -> Result<Vec<Vec<Value>>> {
+        Ok(self.table(statement).await?.rows)
+    }
+
+    /// The rows of a SELECT with the names of its columns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::query`].
+    pub async fn table(&self, statement: Statement) -> Result<Table> {
         let request = QueryRequest {
             sql: statement.sql,
             parameters: positional(statement.parameters),
@@ -77,11 +96,12 @@ impl Database {
             ..QueryRequest::default()
         };
         let mut answer = Session::new(Arc::clone(&self.cluster)).query(request).await?;
+        let columns = answer.columns.iter().map(|(name, _)| name.clone()).collect();
         let mut rows = Vec::new();
         while let Some(event) = answer.events.recv().await {
             match event? {
                 Event::Rows(batch) => rows.extend(batch.into_rows()),
-                Event::End(_) => return Ok(rows),
+                Event::End(_) => return Ok(Table { columns, rows }),
             }
         }
         Err(Error::internal("the executor ended without an answer"))
@@ -124,6 +144,12 @@ impl Database {
         write::transact(&self.cluster, request, Arc::new(hand_over)).await?;
         let done = std::mem::take(&mut *done.lock());
         Ok(done.into_iter().map(Outcome::from).collect())
+    }
+
+    /// Tells when there was a write, of whomever, to whichever shard. A query that is asked again then, and gives what is kept if nothing changed that it reads, costs a
+    /// small call a node.
+    pub fn changes(&self) -> Changes {
+        self.cluster.pulses.listen(&self.cluster.nodes, self.cluster.node_ids())
     }
 
     /// Whether there is a table of this name.

@@ -3,8 +3,10 @@
 use souk_coordinator::Statement;
 use souk_merge::Value;
 use souk_proto::{Expectation, Reason, v1};
+use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::events::{Telling, low_stock_of, tell};
 use crate::ids::{now_ms, row_id};
 use crate::market::Market;
 use crate::order::{day_and_time, page, word_is_sound};
@@ -83,9 +85,14 @@ impl Market {
         let now = now_ms();
         let insert = "INSERT INTO vendors(vendor_id, name, country, city, joined) VALUES (?1, ?2, ?3, ?4, ?5)";
         let parameters = [&vendor_id, &name, &country, &city, &day_and_time(now)].map(|word| text(word));
-        let event = "INSERT INTO events(vendor_id, id, seq, kind, customer, at_ms, data) VALUES (?1, 'vendor.created', 1, 'vendor.created', '', ?2, ?3)";
-        let data = serde_json::json!({ "name": name }).to_string();
-        let event = Statement::new(event, [text(&vendor_id), Value::Integer(now), text(&data)]);
+        let event = tell(&Telling {
+            vendor: &vendor_id,
+            id: "vendor.created".to_owned(),
+            kind: "vendor.created",
+            customer: "",
+            at_ms: now,
+            data: serde_json::json!({ "name": name }).to_string(),
+        });
         match self.database.transact(vec![Statement::new(insert, parameters), event]).await {
             Ok(_) => {}
             Err(error) if error.reason == Reason::Constraint => {
@@ -151,9 +158,16 @@ impl Market {
         let sql =
             "UPDATE products SET stock = stock + ?3 WHERE vendor_id = ?1 AND sku = ?2 AND stock + ?3 BETWEEN 0 AND ?4";
         let parameters = [text(&vendor_id), text(&sku), Value::Integer(by), Value::Integer(NUMBER_MAX)];
-        let done = self.database.execute(Statement::new(sql, parameters)).await?;
+        let now = now_ms();
+        let told = low_stock_of(&vendor_id, &sku, -by, &Uuid::now_v7().simple().to_string(), now);
+        let adjust = Statement::new(sql, parameters).expect(Expectation::Changes(1));
+        let done = self.database.transact(vec![adjust, told]).await;
+        let is_refused = done.as_ref().is_err_and(|error| error.reason == Reason::Expectation);
+        if !is_refused {
+            done?;
+        }
         let product = self.product(&vendor_id, &sku).await?;
-        if done.rows_affected == 0 {
+        if is_refused {
             let message =
                 format!("`{sku}` has a stock of {}: with {by} more it is not 0 to {NUMBER_MAX}", product.stock);
             return Err(Error::new(Reason::WrongState, message));
@@ -283,7 +297,15 @@ impl Market {
         let count = "UPDATE products SET rating_count = rating_count + 1, rating_sum = rating_sum + ?3 WHERE vendor_id = ?1 AND id = ?2";
         let parameters = [text(&vendor_id), Value::Integer(product_id), Value::Integer(stars)];
         let count = Statement::new(count, parameters).expect(Expectation::Changes(1));
-        match self.database.transact(vec![insert, count]).await {
+        let event = tell(&Telling {
+            vendor: &vendor_id,
+            id: format!("review.added/{id}"),
+            kind: "review.added",
+            customer: &customer,
+            at_ms: now,
+            data: serde_json::json!({ "sku": sku, "stars": stars }).to_string(),
+        });
+        match self.database.transact(vec![insert, count, event]).await {
             Ok(_) => Ok(v1::Review { customer, stars, body, written }),
             Err(error) if error.reason == Reason::Constraint => {
                 let message = format!("`{}` has reviewed `{sku}` before", customer.escape_debug());

@@ -5,11 +5,13 @@ use std::future::Future;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
+use futures::stream::{Stream, StreamExt as _};
+use serde::{Deserialize, Serialize};
 use souk_proto::{Reason, v1};
 use tonic::Code;
 
@@ -78,7 +80,9 @@ pub(crate) fn router(market: &Market) -> Router {
                     answer(market.add_review(body)).await
                 }),
             )
-            .route("/orders", post(place_order))
+            .route("/events", post(|State(market): State<Market>, Body(body): Body<_>| async move { answer(market.publish(body)).await }))
+        .route("/events", get(subscribe))
+        .route("/orders", post(place_order))
             .route(
                 "/orders",
                 get(|State(market): State<Market>, Fields(fields): Fields<_>| async move {
@@ -121,6 +125,43 @@ async fn place_order(State(market): State<Market>, Body(body): Body<v1::PlaceOrd
     let is_refused = response.order.as_ref().is_some_and(|order| order.state == "refused");
     let status = if is_refused { StatusCode::CONFLICT } else { StatusCode::OK };
     Ok((status, Json(response)).into_response())
+}
+
+/// A subscription as the query of an address; `patterns` have commas between.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Wanted {
+    patterns: String,
+    vendor_id: String,
+    customer: String,
+    cursor: String,
+}
+
+/// Server-sent events: `data` is an event, `id` a cursor, which a browser sends along when it comes back. An event of the kind `error` is the last.
+async fn subscribe(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Fields(wanted): Fields<Wanted>,
+) -> Result<Sse<impl Stream<Item = std::result::Result<sse::Event, axum::Error>>>> {
+    let Wanted { patterns, vendor_id, customer, cursor } = wanted;
+    let patterns = patterns.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    // Where it was when the connection broke.
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let cursor = last.unwrap_or(cursor);
+    let subscription = market.subscribe(v1::SubscribeRequest { patterns, vendor_id, customer, cursor }).await?;
+    let events = subscription.map(|response| match response {
+        Ok(v1::SubscribeResponse { event: Some(event), .. }) => {
+            sse::Event::default().event(&event.kind).json_data(&event)
+        }
+        Ok(v1::SubscribeResponse { event: None, cursor }) => {
+            Ok(sse::Event::default().event("cursor").id(cursor).data(""))
+        }
+        Err(error) => {
+            let said = serde_json::json!({ "reason": error.reason.as_str(), "message": error.message });
+            sse::Event::default().event("error").json_data(said)
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
 impl IntoResponse for Error {

@@ -10,10 +10,11 @@
 //! 6. `order::drive`: calls them one after the other, from the last durable step to the end.
 //! 7. `order::sweep`: goes on with what a crash left half way.
 //!
-//! `catalog` is what is sold, `schema` the tables of both.
+//! `catalog` is what is sold, `events` what is told of it all, `schema` the tables.
 
 mod catalog;
 mod error;
+mod events;
 mod http;
 mod ids;
 mod market;

@@ -10,6 +10,7 @@ use souk_coordinator::Database;
 use tonic::service::Routes;
 
 use crate::error::Result;
+use crate::events::Hub;
 use crate::order::{Purchase, sweep};
 use crate::payment::Payment;
 use crate::{http, rpc};
@@ -40,6 +41,7 @@ pub struct Market {
     pub(crate) settings: Settings,
     /// Orders that are driven here, by number: one at a time.
     pub(crate) driven: Arc<Mutex<HashMap<String, Driven>>>,
+    pub(crate) hub: Hub,
     /// Held while tables are made.
     pub(crate) making: Arc<tokio::sync::Mutex<()>>,
 }
@@ -47,7 +49,8 @@ pub struct Market {
 impl Market {
     /// A marketplace; nothing is asked yet.
     pub fn new(database: Database, payment: Arc<dyn Payment>, settings: Settings) -> Market {
-        Market { database, payment, settings, driven: Arc::default(), making: Arc::default() }
+        let hub = Hub::new(database.clone());
+        Market { database, payment, settings, driven: Arc::default(), hub, making: Arc::default() }
     }
 
     /// Its services: gRPC, and the same as HTTP/JSON.

@@ -1,5 +1,8 @@
 //! The services over gRPC.
 
+use std::pin::Pin;
+
+use futures::stream::{Stream, StreamExt as _};
 use souk_proto::v1;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -11,6 +14,7 @@ pub(crate) fn routes(market: &Market) -> Routes {
     Routes::default()
         .add_service(v1::catalog_service_server::CatalogServiceServer::new(market.clone()))
         .add_service(v1::order_service_server::OrderServiceServer::new(market.clone()))
+        .add_service(v1::event_service_server::EventServiceServer::new(market.clone()))
 }
 
 #[tonic::async_trait]
@@ -40,6 +44,32 @@ impl v1::catalog_service_server::CatalogService for Market {
 
     async fn add_review(&self, request: Request<v1::AddReviewRequest>) -> Result<Response<v1::Review>, Status> {
         Ok(Response::new(Market::add_review(self, request.into_inner()).await?))
+    }
+}
+
+/// A stream of responses.
+type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl v1::event_service_server::EventService for Market {
+    type SubscribeStream = Responses<v1::SubscribeResponse>;
+    type WatchStream = Responses<v1::WatchResponse>;
+
+    async fn publish(&self, request: Request<v1::PublishRequest>) -> Result<Response<v1::Event>, Status> {
+        Ok(Response::new(Market::publish(self, request.into_inner()).await?))
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let subscription = Market::subscribe(self, request.into_inner()).await?;
+        Ok(Response::new(Box::pin(subscription.map(|response| response.map_err(Status::from)))))
+    }
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let watched = Market::watch(self, request.into_inner()).await?;
+        Ok(Response::new(Box::pin(watched.map(|response| response.map_err(Status::from)))))
     }
 }
 

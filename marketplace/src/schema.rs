@@ -78,7 +78,7 @@ pub const STATEMENTS: [&str; 14] = [
     "CREATE TABLE events(
   vendor_id TEXT NOT NULL,
   id TEXT NOT NULL,
-  seq INTEGER,
+  seq INTEGER NOT NULL,
   kind TEXT NOT NULL,
   customer TEXT NOT NULL,
   at_ms INTEGER NOT NULL,

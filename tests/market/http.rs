@@ -71,6 +71,44 @@ async fn a_shop_is_opened_browsed_and_bought_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn events_are_sent_to_browsers() {
+    let cluster = Cluster::start(quick()).await;
+    cluster.open_shops(&["v1"], &["a"], 100, 3).await;
+    let mut text = String::new();
+    let mut last_id = String::new();
+    for (times, since) in [(1, ""), (2, "last-event-id: ")] {
+        let mut stream = TcpStream::connect(&cluster.address).await.unwrap();
+        let since = if since.is_empty() { String::new() } else { format!("{since}{last_id}\r\n") };
+        let request = format!("GET /api/v1/events?patterns=app.*,order.placed HTTP/1.1\r\nhost: souk\r\n{since}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut read = async |until: &str| {
+            text.clear();
+            while !text.contains(until) {
+                let mut bytes = [0; 4096];
+                let count = tokio::time::timeout(std::time::Duration::from_secs(20), stream.read(&mut bytes)).await;
+                text.push_str(std::str::from_utf8(&bytes[..count.expect("in time").unwrap()]).unwrap());
+            }
+            text.clone()
+        };
+        let head = read("event: cursor").await;
+        assert!(head.contains("content-type: text/event-stream"), "{head}");
+        if times == 2 && !head.contains("app.missed") {
+            read("app.missed").await;
+        }
+        let note = json!({ "vendor_id": "v1", "id": times.to_string(), "kind": "app.note", "data": "{}" }).to_string();
+        assert_eq!(ask(&cluster, "POST", "events", &note).await.0, 200);
+        let told = read("event: cursor").await;
+        assert!(told.contains("event: app.note") && told.contains("\"seq\":"), "{told}");
+        last_id = told.split("id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+        drop(stream);
+        let missed =
+            json!({ "vendor_id": "v1", "id": format!("m{times}"), "kind": "app.missed", "data": "{}" }).to_string();
+        assert_eq!(ask(&cluster, "POST", "events", &missed).await.0, 200);
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_makes_no_sense_is_refused_in_json() {
     let cluster = Cluster::start(quick()).await;
     cluster.open_shops(&["v1"], &["a"], 100, 3).await;

@@ -2,5 +2,6 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod cluster;
+mod events;
 mod http;
 mod orders;

@@ -70,6 +70,11 @@ impl Commits {
         start == self.start && (all == self.all.load(Ordering::Acquire) || sum == self.sum(shards))
     }
 
+    /// The process's own number, and the commits of all its shards.
+    pub(crate) fn moment(&self) -> (u64, u64) {
+        (self.start, self.all.load(Ordering::Acquire))
+    }
+
     fn sum(&self, shards: &[u64]) -> u64 {
         self.of_each(shards).iter().sum()
     }

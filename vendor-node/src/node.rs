@@ -337,6 +337,11 @@ impl Node {
             && readings.iter().all(|(shards, state)| commits.hold(shards, state))
     }
 
+    /// Which moment it is, in commits.
+    pub(crate) fn moment(&self) -> (u64, u64) {
+        self.shards.commits().moment()
+    }
+
     /// Runs a fragment on its shards and gives the merged rows to `sink`, which may wait.
     pub(crate) fn run_fragment(
         &self,

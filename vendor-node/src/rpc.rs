@@ -48,6 +48,10 @@ const CLIENT_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often a call that waits for its client looks whether it is still to go on.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How often is looked for commits while somebody waits for one, and how long at most: a node that stops waits for its calls.
+const COMMITS_LOOK_EVERY: Duration = Duration::from_millis(10);
+const COMMITS_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// Serves a node over gRPC.
 #[derive(Clone)]
 pub(crate) struct Service {
@@ -163,6 +167,20 @@ impl v1::shard_service_server::ShardService for Service {
         let readings = from_wire::readings(readings).map_err(Fault::status)?;
         // A look at counters: no thread is needed for it.
         Ok(Response::new(v1::HoldResponse { holds: self.node.hold(&readings, schema_version) }))
+    }
+
+    async fn await_commits(
+        &self,
+        request: Request<v1::AwaitCommitsRequest>,
+    ) -> Result<Response<v1::AwaitCommitsResponse>, Status> {
+        let v1::AwaitCommitsRequest { start, commits, wait_ms } = request.into_inner();
+        let until = Instant::now() + Duration::from_millis(wait_ms.into()).min(COMMITS_WAIT_MAX);
+        // A look at a counter: no commit has to know who waits for it.
+        while self.node.moment() == (start, commits) && Instant::now() < until {
+            tokio::time::sleep(COMMITS_LOOK_EVERY).await;
+        }
+        let (start, commits) = self.node.moment();
+        Ok(Response::new(v1::AwaitCommitsResponse { start, commits }))
     }
 
     async fn insert_rows(

@@ -15,8 +15,8 @@ use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
 use super::nodes::{
-    Done, Fence, FragmentPart, FragmentRequest, InsertRequest, Inserted, NodeDescription, Nodes, PrepareRequest,
-    Reading, RejectedRow, ShardFailure, ShardStatement, ShardsState, Summary, Vote, WriteRequest,
+    Done, Fence, FragmentPart, FragmentRequest, InsertRequest, Inserted, Moment, NodeDescription, Nodes,
+    PrepareRequest, Reading, RejectedRow, ShardFailure, ShardStatement, ShardsState, Summary, Vote, WriteRequest,
 };
 
 use crate::error::{Error, Result};
@@ -34,6 +34,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection whose peer answers no ping in this time is dead.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a node waits for a commit before it says that there was none.
+const COMMITS_WAIT_MS: u32 = 1000;
 
 /// Connections to all nodes, made on first use.
 pub(crate) struct GrpcNodes {
@@ -209,6 +212,14 @@ impl Nodes for GrpcNodes {
         let request = v1::HoldRequest { schema_version, readings: readings.iter().map(reading).collect() };
         let response = node.client.clone().hold(request).await.map_err(|status| node.failed(&status))?;
         Ok(response.into_inner().holds)
+    }
+
+    async fn await_commits(&self, node: &str, (start, commits): Moment) -> Result<Moment> {
+        let node = self.checked(node).await?;
+        let request = v1::AwaitCommitsRequest { start, commits, wait_ms: COMMITS_WAIT_MS };
+        let response = node.client.clone().await_commits(request).await.map_err(|status| node.failed(&status))?;
+        let v1::AwaitCommitsResponse { start, commits } = response.into_inner();
+        Ok((start, commits))
     }
 
     async fn insert_rows(&self, node: &str, request: InsertRequest) -> Result<Inserted> {

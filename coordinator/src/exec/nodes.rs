@@ -26,6 +26,8 @@ pub(crate) trait Nodes: Send + Sync {
     async fn try_schema(&self, node: &str, schema: &[String]) -> Result<Vec<ShardFailure>>;
     /// Whether shards of a node are as they were, at this schema.
     async fn hold(&self, node: &str, readings: &[&Reading], schema_version: u64) -> Result<bool>;
+    /// Waits, for a second or so, until some shard of a node has committed since a moment; the moment of then.
+    async fn await_commits(&self, node: &str, since: Moment) -> Result<Moment>;
     /// Inserts rows, one transaction a shard.
     async fn insert_rows(&self, node: &str, request: InsertRequest) -> Result<Inserted>;
     /// Runs statements on a shard, all or none.
@@ -39,6 +41,9 @@ pub(crate) trait Nodes: Send + Sync {
     /// Who a node is, checked to be built as the coordinator is.
     async fn describe(&self, node: &str) -> Result<NodeDescription>;
 }
+
+/// When something was, in commits of a node: its start's number, and how many there were since. The default is no moment.
+pub(crate) type Moment = (u64, u64);
 
 /// A statement for shards of a node.
 #[derive(Debug, Clone)]

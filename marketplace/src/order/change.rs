@@ -5,7 +5,7 @@ use souk_merge::Value;
 use souk_proto::{Expectation, Reason, v1};
 
 use super::purchase::{Part, Purchase, State};
-use super::vendor::{note, tell};
+use super::vendor::{note, tell_of};
 use crate::error::{Error, Result};
 use crate::ids::now_ms;
 use crate::market::Market;
@@ -92,8 +92,8 @@ impl Market {
             }));
         }
         statements.push(note(purchase, part, after, now));
-        let told = serde_json::json!({ "total": part.total });
-        statements.extend(tell(purchase, &part.vendor, change.event(), now, &told)?);
+        let told = serde_json::json!({ "order_id": purchase.id, "total": part.total });
+        statements.push(tell_of(purchase, &part.vendor, change.event(), now, &told));
         let Err(error) = self.database.transact(statements).await else { return Ok(()) };
         if (error.reason, error.statement()) != (Reason::Expectation, Some(1)) {
             return Err(error.into());

@@ -10,6 +10,7 @@ use souk_proto::{Expectation, Reason, v1};
 
 use super::purchase::{Item, Part, Purchase};
 use crate::error::{Error, Result};
+use crate::events::{Telling, low_stock_after_order, tell};
 use crate::ids::now_ms;
 use crate::market::Market;
 use crate::rows::{Row, text};
@@ -91,8 +92,9 @@ impl Market {
         statements.push(insert_items(purchase, part));
         statements.push(note(purchase, part, begins.word(), now));
         if begins == As::Placed {
-            statements.extend(tell(purchase, &part.vendor, "order.placed", now, &told(part))?);
+            statements.push(tell_of(purchase, &part.vendor, "order.placed", now, &told(purchase, part)));
         }
+        statements.push(low_stock_after_order(&part.vendor, &purchase.id, now));
         let Err(error) = self.database.transact(statements).await else { return Ok(Said::Yes) };
         match (error.reason, error.statement()) {
             (Reason::Constraint, Some(1)) => self.begun_before(purchase, part).await,
@@ -169,7 +171,7 @@ impl Market {
             give(sql, part, item)
         }));
         statements.push(note(purchase, part, "placed", now));
-        statements.extend(tell(purchase, &part.vendor, "order.placed", now, &told(part))?);
+        statements.push(tell_of(purchase, &part.vendor, "order.placed", now, &told(purchase, part)));
         let Err(error) = self.database.transact(statements).await else { return Ok(()) };
         if (error.reason, error.statement()) != (Reason::Expectation, Some(1)) {
             return Err(error.into());
@@ -250,30 +252,25 @@ pub(super) fn note(purchase: &Purchase, part: &Part, step: &str, at_ms: i64) -> 
     Statement::new(sql, [text(&part.vendor), text(&purchase.id), text(step), Value::Integer(at_ms)])
 }
 
-/// An event of an order, with the vendor's next number.
-pub(super) fn tell(
+/// An event of an order.
+pub(super) fn tell_of(
     purchase: &Purchase,
     vendor: &str,
     kind: &str,
     at_ms: i64,
     data: &serde_json::Value,
-) -> Result<[Statement; 2]> {
-    let id = format!("{kind}/{}", purchase.id);
-    let insert = "INSERT INTO events(vendor_id, id, kind, customer, at_ms, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let number = "UPDATE events SET seq = 1 + (SELECT coalesce(max(seq), 0) FROM events WHERE vendor_id = ?1)
-                  WHERE vendor_id = ?1 AND id = ?2";
-    let parameters =
-        [text(vendor), text(&id), text(kind), text(&purchase.customer), Value::Integer(at_ms), text(&data.to_string())];
-    Ok([Statement::new(insert, parameters), Statement::new(number, [text(vendor), text(&id)])])
+) -> Statement {
+    let (id, data) = (format!("{kind}/{}", purchase.id), data.to_string());
+    tell(&Telling { vendor, id, kind, customer: &purchase.customer, at_ms, data })
 }
 
 /// What is told of a part.
-fn told(part: &Part) -> serde_json::Value {
+fn told(purchase: &Purchase, part: &Part) -> serde_json::Value {
     let items = part
         .items
         .iter()
         .map(|item| serde_json::json!({ "sku": item.sku, "quantity": item.quantity, "price": item.price }));
-    serde_json::json!({ "total": part.total, "items": items.collect::<Vec<_>>() })
+    serde_json::json!({ "order_id": purchase.id, "total": part.total, "items": items.collect::<Vec<_>>() })
 }
 
 pub(super) fn no_such_product(vendor: &str, sku: &str) -> v1::Refusal {

@@ -1,0 +1,275 @@
+//! One reader of events for all who listen at this coordinator. It sleeps while nobody does.
+//!
+//! A round: which vendors have new events, then those events, then everybody who wants them. Whoever subscribes is told how far the hub has read at that moment: what is
+//! before that it reads by itself, what is behind it is given to it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
+use parking_lot::Mutex;
+use souk_coordinator::{Database, Statement};
+use souk_proto::{Reason, v1};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::cursor::{self, Heads};
+use super::pattern::Patterns;
+use super::told::{between, event};
+use crate::error::{Error, Result};
+use crate::rows::Row;
+
+/// Bytes that wait for a consumer at most.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+
+/// Time between two rounds at least.
+const ROUND_MIN: Duration = Duration::from_millis(20);
+
+/// How often is looked for consumers that are gone, when nothing happens.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Events that are read at once, and vendors.
+pub(super) const PAGE_ROWS: usize = 500;
+const VENDORS_AT_ONCE: usize = 16;
+
+/// Whose events are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Scope {
+    pub(super) vendor: Option<String>,
+    pub(super) customer: Option<String>,
+}
+
+impl Scope {
+    /// The scopes that an event is in.
+    fn of(event: &v1::Event) -> [Scope; 4] {
+        let (vendor, customer) = (Some(event.vendor_id.clone()), Some(event.customer.clone()));
+        [
+            Scope::default(),
+            Scope { vendor: vendor.clone(), customer: None },
+            Scope { vendor: None, customer: customer.clone() },
+            Scope { vendor, customer },
+        ]
+    }
+
+    /// The part of all heads that is of vendors in it.
+    pub(super) fn cut(&self, heads: &Heads) -> Heads {
+        match &self.vendor {
+            None => heads.clone(),
+            Some(vendor) => {
+                heads.get_key_value(vendor.as_str()).map(|(name, seq)| (Arc::clone(name), *seq)).into_iter().collect()
+            }
+        }
+    }
+}
+
+/// What is given to a consumer.
+#[derive(Debug, Clone)]
+pub(super) enum Given {
+    Event(Arc<v1::Event>),
+    /// Everything up to here was given.
+    Cursor(Arc<str>),
+    /// It is dropped: it did not read.
+    Dropped,
+}
+
+struct Consumer {
+    patterns: Patterns,
+    sender: mpsc::UnboundedSender<Given>,
+    waiting: Arc<AtomicUsize>,
+    /// It was given events, and no cursor behind them.
+    owed_cursor: bool,
+}
+
+/// What a consumer reads.
+pub(super) struct Consumed {
+    receiver: mpsc::UnboundedReceiver<Given>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Consumed {
+    pub(super) async fn next(&mut self) -> Option<Given> {
+        let given = self.receiver.recv().await?;
+        self.waiting.fetch_sub(size(&given), Ordering::Relaxed);
+        Some(given)
+    }
+}
+
+fn size(given: &Given) -> usize {
+    match given {
+        Given::Event(event) => 64 + event.id.len() + event.data.len(),
+        Given::Cursor(cursor) => cursor.len(),
+        Given::Dropped => 0,
+    }
+}
+
+impl Consumer {
+    /// False when it is gone, or does not read.
+    fn give(&mut self, given: Given) -> bool {
+        self.owed_cursor = matches!(given, Given::Event(_));
+        let waiting = self.waiting.fetch_add(size(&given), Ordering::Relaxed);
+        if waiting > WAITING_BYTES_MAX {
+            // It is told when it reads again.
+            let _ = self.sender.send(Given::Dropped);
+            return false;
+        }
+        self.sender.send(given).is_ok()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// None while nobody listens.
+    heads: Option<Heads>,
+    consumers: HashMap<Scope, Vec<Consumer>>,
+}
+
+/// The hub. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Hub {
+    database: Database,
+    state: Arc<Mutex<State>>,
+    /// Held while it is started.
+    starting: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Hub {
+    pub(crate) fn new(database: Database) -> Hub {
+        Hub { database, state: Arc::default(), starting: Arc::default() }
+    }
+
+    /// From now on events are given; and how far they were given to others before, which is what the consumer has to read by itself.
+    pub(super) async fn join(&self, scope: Scope, patterns: Patterns) -> Result<(Consumed, Heads)> {
+        let _starting = self.starting.lock().await;
+        if self.state.lock().heads.is_none() {
+            // Before it is read: what is written in between is then told.
+            let changes = self.database.changes();
+            let heads = read_heads(&self.database).await?;
+            self.state.lock().heads = Some(heads);
+            tokio::spawn(run(self.clone(), changes));
+        }
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let waiting = Arc::<AtomicUsize>::default();
+        let mut state = self.state.lock();
+        // The hub only stops when nobody is there, and does so under the same lock.
+        let heads = state.heads.as_ref().map(|heads| scope.cut(heads));
+        let heads =
+            heads.ok_or_else(|| Error::new(Reason::Overloaded, "events are not read at the moment; try again"))?;
+        let consumer = Consumer { patterns, sender, waiting: Arc::clone(&waiting), owed_cursor: false };
+        state.consumers.entry(scope).or_default().push(consumer);
+        Ok((Consumed { receiver, waiting }, heads))
+    }
+
+    /// Whether the hub is to go on.
+    fn is_wanted(&self) -> bool {
+        let mut state = self.state.lock();
+        state.consumers.retain(|_, consumers| {
+            consumers.retain(|consumer| !consumer.sender.is_closed());
+            !consumers.is_empty()
+        });
+        if state.consumers.is_empty() {
+            state.heads = None;
+        }
+        !state.consumers.is_empty()
+    }
+
+    async fn round(&self) -> Result<()> {
+        let known = self.state.lock().heads.clone().unwrap_or_default();
+        let now = read_heads(&self.database).await?;
+        let newer = now.into_iter().filter(|(vendor, seq)| known.get(vendor).is_none_or(|known| seq > known));
+        let read = newer.map(|(vendor, seq)| {
+            let from = known.get(&vendor).copied().unwrap_or(0);
+            async move { (read_events(&self.database, &vendor, from, seq).await, vendor) }
+        });
+        let mut read = stream::iter(read).buffer_unordered(VENDORS_AT_ONCE);
+        let mut failed = None;
+        while let Some((events, vendor)) = read.next().await {
+            match events {
+                Ok(events) => self.give(&vendor, events),
+                // Read anew in the next round.
+                Err(error) => failed = Some(error),
+            }
+        }
+        self.give_cursors();
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Gives a vendor's next events to whoever wants them.
+    fn give(&self, vendor: &Arc<str>, events: Vec<v1::Event>) {
+        let mut state = self.state.lock();
+        let State { heads: Some(heads), consumers } = &mut *state else { return };
+        for event in events {
+            heads.insert(Arc::clone(vendor), event.seq);
+            let event = Arc::new(event);
+            for scope in Scope::of(&event) {
+                let Some(of_scope) = consumers.get_mut(&scope) else { continue };
+                of_scope.retain_mut(|consumer| {
+                    !consumer.patterns.want(&event) || consumer.give(Given::Event(Arc::clone(&event)))
+                });
+            }
+        }
+    }
+
+    /// Tells everybody who was given something how far that was.
+    fn give_cursors(&self) {
+        let mut state = self.state.lock();
+        let State { heads: Some(heads), consumers } = &mut *state else { return };
+        let mut of_all: Option<Arc<str>> = None;
+        for (scope, of_scope) in consumers.iter_mut() {
+            let mut own: Option<Arc<str>> = None;
+            of_scope.retain_mut(|consumer| {
+                if !consumer.owed_cursor {
+                    return true;
+                }
+                let cursor = match scope.vendor {
+                    None => of_all.get_or_insert_with(|| cursor::write(heads.iter()).into()),
+                    Some(_) => own.get_or_insert_with(|| cursor::write(scope.cut(heads).iter()).into()),
+                };
+                consumer.give(Given::Cursor(Arc::clone(cursor)))
+            });
+        }
+    }
+}
+
+async fn run(hub: Hub, mut changes: souk_coordinator::Changes) {
+    // What was written while the heads were read.
+    let mut has_more = true;
+    while hub.is_wanted() {
+        if !has_more && timeout(LOOK_EVERY, changes.next()).await.is_err() {
+            continue;
+        }
+        has_more = match hub.round().await {
+            Ok(()) => false,
+            Err(error) => {
+                tracing::warn!("events are not read: {error}");
+                true
+            }
+        };
+        sleep(ROUND_MIN).await;
+    }
+}
+
+/// The last number of every vendor.
+async fn read_heads(database: &Database) -> Result<Heads> {
+    let rows = database.query(Statement::new("SELECT vendor_id, max(seq) FROM events GROUP BY vendor_id", [])).await?;
+    let head = |row| {
+        let mut row = Row::new(row);
+        Ok((Arc::from(row.text()?), row.integer()?))
+    };
+    rows.into_iter().map(head).collect()
+}
+
+/// A vendor's events behind a number, up to another.
+async fn read_events(database: &Database, vendor: &str, mut behind: i64, to: i64) -> Result<Vec<v1::Event>> {
+    let mut all = Vec::new();
+    while behind < to {
+        let rows = database.query(between(vendor, behind, to, PAGE_ROWS)).await?;
+        let Some(last) = rows.last() else { break };
+        behind = event(last.clone())?.seq;
+        for row in rows {
+            all.push(event(row)?);
+        }
+    }
+    Ok(all)
+}

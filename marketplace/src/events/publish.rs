@@ -1,0 +1,65 @@
+//! Events of applications.
+
+use souk_coordinator::Statement;
+use souk_proto::{Expectation, Reason, v1};
+
+use super::pattern::is_kind;
+use super::told::{Telling, event, tell};
+use crate::error::{Error, Result};
+use crate::ids::now_ms;
+use crate::market::Market;
+use crate::order::word_is_sound;
+use crate::rows::text;
+
+/// Bytes of what is told.
+const DATA_BYTES_MAX: usize = 16 << 10;
+
+/// What begins so is told by the marketplace alone.
+const OWN: [&str; 4] = ["order", "inventory", "vendor", "review"];
+
+impl Market {
+    pub(crate) async fn publish(&self, request: v1::PublishRequest) -> Result<v1::Event> {
+        let v1::PublishRequest { vendor_id, id, kind, customer, data } = request;
+        word_is_sound("id", &id)?;
+        if !is_kind(&kind) {
+            return Err(Error::invalid(
+                "`kind` is words of lower case letters, digits, `-` and `_`, with dots between",
+            ));
+        }
+        if OWN.contains(&kind.split('.').next().unwrap_or_default()) || OWN.iter().any(|own| id.starts_with(own)) {
+            return Err(Error::invalid(format!(
+                "neither `kind` nor `id` begins with {}: those are the marketplace's",
+                OWN.join(", ")
+            )));
+        }
+        if data.len() > DATA_BYTES_MAX || serde_json::from_str::<serde_json::Value>(&data).is_err() {
+            return Err(Error::invalid(format!("`data` is JSON of at most {DATA_BYTES_MAX} bytes")));
+        }
+        let telling = Telling {
+            vendor: &vendor_id,
+            id: id.clone(),
+            kind: &kind,
+            customer: &customer,
+            at_ms: now_ms(),
+            data: data.clone(),
+        };
+        let is_there = Statement::new("SELECT 1 FROM vendors WHERE vendor_id = ?1", [text(&vendor_id)]);
+        let written = self.database.transact(vec![is_there.expect(Expectation::GivesRows(true)), tell(&telling)]).await;
+        match written {
+            Ok(_) => {}
+            Err(error) if error.reason == Reason::Expectation => {
+                return Err(Error::not_found(format!("there is no vendor `{}`", vendor_id.escape_debug())));
+            }
+            Err(error) if error.reason == Reason::Constraint => {}
+            Err(error) => return Err(error.into()),
+        }
+        let sql = "SELECT vendor_id, id, seq, kind, customer, at_ms, data FROM events WHERE vendor_id = ?1 AND id = ?2";
+        let row = self.database.query(Statement::new(sql, [text(&vendor_id), text(&id)])).await?.pop();
+        let known = event(row.ok_or_else(|| Error::internal("an event is not there"))?)?;
+        if (&known.kind, &known.customer, &known.data) != (&kind, &customer, &data) {
+            let message = format!("there is another event `{}` of this vendor", id.escape_debug());
+            return Err(Error::new(Reason::AlreadyExists, message));
+        }
+        Ok(known)
+    }
+}
