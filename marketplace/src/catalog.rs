@@ -175,7 +175,7 @@ impl Market {
         Ok(product)
     }
 
-    async fn product(&self, vendor: &str, sku: &str) -> Result<v1::Product> {
+    pub(crate) async fn product(&self, vendor: &str, sku: &str) -> Result<v1::Product> {
         let sql = format!("SELECT {PRODUCT} FROM products WHERE vendor_id = ?1 AND sku = ?2");
         let found = self.database.query(Statement::new(sql, [text(vendor), text(sku)])).await?.pop();
         found.map(product).transpose()?.ok_or_else(|| no_product(vendor, sku))

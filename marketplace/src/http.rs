@@ -41,69 +41,37 @@ impl From<QueryRejection> for Error {
     }
 }
 
+/// Answers by a method of the market, from a body or from a query.
+macro_rules! call {
+    (post $method:ident) => {
+        post(|State(market): State<Market>, Body(body): Body<_>| async move { answer(market.$method(body)).await })
+    };
+    (get $method:ident) => {
+        get(|State(market): State<Market>, Fields(fields): Fields<_>| async move { answer(market.$method(fields)).await })
+    };
+}
+
 pub(crate) fn router(market: &Market) -> Router {
-    let api =
-        Router::new()
-            .route(
-                "/vendors",
-                post(|State(market): State<Market>, Body(body): Body<_>| async move {
-                    answer(market.create_vendor(body)).await
-                }),
-            )
-            .route(
-                "/products",
-                post(|State(market): State<Market>, Body(body): Body<_>| async move {
-                    answer(market.put_product(body)).await
-                }),
-            )
-            .route(
-                "/products",
-                get(|State(market): State<Market>, Fields(fields): Fields<_>| async move {
-                    answer(market.browse(fields)).await
-                }),
-            )
-            .route(
-                "/product",
-                get(|State(market): State<Market>, Fields(fields): Fields<_>| async move {
-                    answer(market.get_product(fields)).await
-                }),
-            )
-            .route(
-                "/stock",
-                post(|State(market): State<Market>, Body(body): Body<_>| async move {
-                    answer(market.adjust_stock(body)).await
-                }),
-            )
-            .route(
-                "/reviews",
-                post(|State(market): State<Market>, Body(body): Body<_>| async move {
-                    answer(market.add_review(body)).await
-                }),
-            )
-            .route("/events", post(|State(market): State<Market>, Body(body): Body<_>| async move { answer(market.publish(body)).await }))
-        .route("/events", get(subscribe))
-        .route("/orders", post(place_order))
-            .route(
-                "/orders",
-                get(|State(market): State<Market>, Fields(fields): Fields<_>| async move {
-                    answer(market.list_orders(fields)).await
-                }),
-            )
-            .route(
-                "/order",
-                get(|State(market): State<Market>, Fields(fields): Fields<_>| async move {
-                    answer(market.get_order(fields)).await
-                }),
-            )
-            .route("/order/ship", post(|market, body| change(market, body, Change::Ship)))
-            .route("/order/deliver", post(|market, body| change(market, body, Change::Deliver)))
-            .route("/order/cancel", post(|market, body| change(market, body, Change::Cancel)))
-            .route("/order/refund", post(|market, body| change(market, body, Change::Refund)))
-            .fallback(|| async { Error::not_found("there is no such call") })
-            .method_not_allowed_fallback(|| async {
-                Error::new(Reason::UnsupportedSql, "this call has another method")
-            })
-            .with_state(market.clone());
+    let api = Router::new()
+        .route("/vendors", call!(post create_vendor))
+        .route("/products", call!(post put_product).merge(call!(get browse)))
+        .route("/product", call!(get get_product))
+        .route("/stock", call!(post adjust_stock))
+        .route("/reviews", call!(post add_review))
+        .route("/cart", call!(get get_cart))
+        .route("/cart/add", call!(post add_to_cart))
+        .route("/cart/change", call!(post change_cart))
+        .route("/cart/checkout", post(checkout))
+        .route("/orders", post(place_order).merge(call!(get list_orders)))
+        .route("/order", call!(get get_order))
+        .route("/order/ship", post(|market, body| change(market, body, Change::Ship)))
+        .route("/order/deliver", post(|market, body| change(market, body, Change::Deliver)))
+        .route("/order/cancel", post(|market, body| change(market, body, Change::Cancel)))
+        .route("/order/refund", post(|market, body| change(market, body, Change::Refund)))
+        .route("/events", call!(post publish).merge(get(subscribe)))
+        .fallback(|| async { Error::not_found("there is no such call") })
+        .method_not_allowed_fallback(|| async { Error::new(Reason::UnsupportedSql, "this call has another method") })
+        .with_state(market.clone());
     Router::new().nest("/api/v1", api)
 }
 
@@ -119,12 +87,19 @@ async fn change(
     answer(market.change_order(body, change)).await
 }
 
-/// An order that is refused is given with 409.
 async fn place_order(State(market): State<Market>, Body(body): Body<v1::PlaceOrderRequest>) -> Result<Response> {
-    let response = market.place_order(body).await?;
+    Ok(placed(market.place_order(body).await?))
+}
+
+async fn checkout(State(market): State<Market>, Body(body): Body<v1::CheckoutRequest>) -> Result<Response> {
+    Ok(placed(market.checkout(body).await?))
+}
+
+/// An order that is refused is given with 409.
+fn placed(response: v1::PlaceOrderResponse) -> Response {
     let is_refused = response.order.as_ref().is_some_and(|order| order.state == "refused");
     let status = if is_refused { StatusCode::CONFLICT } else { StatusCode::OK };
-    Ok((status, Json(response)).into_response())
+    (status, Json(response)).into_response()
 }
 
 /// A subscription as the query of an address; `patterns` have commas between.

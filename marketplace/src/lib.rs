@@ -10,8 +10,9 @@
 //! 6. `order::drive`: calls them one after the other, from the last durable step to the end.
 //! 7. `order::sweep`: goes on with what a crash left half way.
 //!
-//! `catalog` is what is sold, `events` what is told of it all, `schema` the tables.
+//! `cart` is what is to be ordered, `catalog` what is sold, `events` what is told of it all, `schema` the tables.
 
+mod cart;
 mod catalog;
 mod error;
 mod events;

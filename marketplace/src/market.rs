@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use souk_coordinator::Database;
 use tonic::service::Routes;
 
+use crate::cart::Carts;
 use crate::error::Result;
 use crate::events::Hub;
 use crate::order::{Purchase, sweep};
@@ -20,13 +21,19 @@ use crate::{http, rpc};
 pub struct Settings {
     /// How long an order may take until it is decided; then it is refused.
     pub order_deadline: Duration,
+    /// How long a cart is kept that nobody uses.
+    pub cart_kept_for: Duration,
     /// How often is looked for orders that nobody drives any more.
     pub sweep_every: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { order_deadline: Duration::from_secs(30), sweep_every: Duration::from_secs(1) }
+        Settings {
+            order_deadline: Duration::from_secs(30),
+            cart_kept_for: Duration::from_secs(24 * 3600),
+            sweep_every: Duration::from_secs(1),
+        }
     }
 }
 
@@ -42,6 +49,7 @@ pub struct Market {
     /// Orders that are driven here, by number: one at a time.
     pub(crate) driven: Arc<Mutex<HashMap<String, Driven>>>,
     pub(crate) hub: Hub,
+    pub(crate) carts: Carts,
     /// Held while tables are made.
     pub(crate) making: Arc<tokio::sync::Mutex<()>>,
 }
@@ -50,7 +58,15 @@ impl Market {
     /// A marketplace; nothing is asked yet.
     pub fn new(database: Database, payment: Arc<dyn Payment>, settings: Settings) -> Market {
         let hub = Hub::new(database.clone());
-        Market { database, payment, settings, driven: Arc::default(), hub, making: Arc::default() }
+        Market {
+            database,
+            payment,
+            settings,
+            driven: Arc::default(),
+            hub,
+            carts: Carts::default(),
+            making: Arc::default(),
+        }
     }
 
     /// Its services: gRPC, and the same as HTTP/JSON.

@@ -13,6 +13,7 @@ use crate::order::Change;
 pub(crate) fn routes(market: &Market) -> Routes {
     Routes::default()
         .add_service(v1::catalog_service_server::CatalogServiceServer::new(market.clone()))
+        .add_service(v1::cart_service_server::CartServiceServer::new(market.clone()))
         .add_service(v1::order_service_server::OrderServiceServer::new(market.clone()))
         .add_service(v1::event_service_server::EventServiceServer::new(market.clone()))
 }
@@ -44,6 +45,28 @@ impl v1::catalog_service_server::CatalogService for Market {
 
     async fn add_review(&self, request: Request<v1::AddReviewRequest>) -> Result<Response<v1::Review>, Status> {
         Ok(Response::new(Market::add_review(self, request.into_inner()).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl v1::cart_service_server::CartService for Market {
+    async fn add_to_cart(&self, request: Request<v1::ChangeCartRequest>) -> Result<Response<v1::Cart>, Status> {
+        Ok(Response::new(Market::add_to_cart(self, request.into_inner()).await?))
+    }
+
+    async fn change_cart(&self, request: Request<v1::ChangeCartRequest>) -> Result<Response<v1::Cart>, Status> {
+        Ok(Response::new(Market::change_cart(self, request.into_inner()).await?))
+    }
+
+    async fn get_cart(&self, request: Request<v1::GetCartRequest>) -> Result<Response<v1::Cart>, Status> {
+        Ok(Response::new(Market::get_cart(self, request.into_inner()).await?))
+    }
+
+    async fn checkout(
+        &self,
+        request: Request<v1::CheckoutRequest>,
+    ) -> Result<Response<v1::PlaceOrderResponse>, Status> {
+        Ok(Response::new(Market::checkout(self, request.into_inner()).await?))
     }
 }
 

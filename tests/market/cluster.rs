@@ -181,5 +181,5 @@ pub(crate) fn reason(status: &Status) -> Reason {
 }
 
 pub(crate) fn quick() -> Settings {
-    Settings { order_deadline: Duration::from_secs(20), sweep_every: Duration::from_millis(100) }
+    Settings { order_deadline: Duration::from_secs(20), sweep_every: Duration::from_millis(100), ..Settings::default() }
 }

@@ -156,7 +156,14 @@ async fn a_cursor_that_is_too_old_or_too_new_is_refused() {
     for number in 0..5 {
         cluster.publish("v1", &number.to_string(), "app.x", "{}").await.unwrap();
     }
-    let new = cluster.listening(of(&[])).await.cursor;
+    let mut read = cluster.subscribe(v1::SubscribeRequest { cursor: old.clone(), ..of(&[]) }).await.unwrap();
+    read.events(5).await;
+    read.cursor.clear();
+    while read.cursor.is_empty() {
+        assert!(read.next().await.unwrap().is_none());
+    }
+    let new = read.cursor.clone();
+    drop(read);
     let execute = async |sql: &str| cluster.database.execute(Statement::new(sql, [])).await.unwrap().rows_affected;
     assert_eq!(execute("DELETE FROM events WHERE vendor_id = 'v1' AND seq < 4").await, 3);
     let resume = async |cursor: &str, vendor: &str| {

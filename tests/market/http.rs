@@ -1,9 +1,12 @@
 //! The same calls as HTTP/JSON.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::timeout,
 };
 
 use crate::cluster::{Cluster, quick};
@@ -74,36 +77,44 @@ async fn a_shop_is_opened_browsed_and_bought_from() {
 async fn events_are_sent_to_browsers() {
     let cluster = Cluster::start(quick()).await;
     cluster.open_shops(&["v1"], &["a"], 100, 3).await;
-    let mut text = String::new();
-    let mut last_id = String::new();
-    for (times, since) in [(1, ""), (2, "last-event-id: ")] {
+    let publish = async |id: &str, kind: &str| {
+        let event = json!({ "vendor_id": "v1", "id": id, "kind": kind, "data": "{}" }).to_string();
+        assert_eq!(ask(&cluster, "POST", "events", &event).await.0, 200);
+    };
+    let mut last_id: Option<String> = None;
+    for round in ["first", "second"] {
         let mut stream = TcpStream::connect(&cluster.address).await.unwrap();
-        let since = if since.is_empty() { String::new() } else { format!("{since}{last_id}\r\n") };
+        let since = last_id.as_ref().map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
         let request = format!("GET /api/v1/events?patterns=app.*,order.placed HTTP/1.1\r\nhost: souk\r\n{since}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut read = async |until: &str| {
-            text.clear();
-            while !text.contains(until) {
+        let mut all = String::new();
+        // Until something stands there, and a cursor behind it.
+        let mut read = async |what: &str| {
+            let cursor_behind = |all: &str| {
+                let behind = all.split_once(what)?.1.rsplit_once("id: ")?.1;
+                Some(behind.split_once('\n')?.0.to_owned())
+            };
+            loop {
+                if let Some(cursor) = cursor_behind(&all) {
+                    return (cursor, all.clone());
+                }
                 let mut bytes = [0; 4096];
-                let count = tokio::time::timeout(std::time::Duration::from_secs(20), stream.read(&mut bytes)).await;
-                text.push_str(std::str::from_utf8(&bytes[..count.expect("in time").unwrap()]).unwrap());
+                let count = timeout(Duration::from_secs(20), stream.read(&mut bytes)).await;
+                let count = count.unwrap_or_else(|_| panic!("no {what} in {all}")).unwrap();
+                all.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
             }
-            text.clone()
         };
-        let head = read("event: cursor").await;
+        let (_, head) = read("event: cursor").await;
         assert!(head.contains("content-type: text/event-stream"), "{head}");
-        if times == 2 && !head.contains("app.missed") {
-            read("app.missed").await;
+        if last_id.is_some() {
+            read("event: app.missed").await;
         }
-        let note = json!({ "vendor_id": "v1", "id": times.to_string(), "kind": "app.note", "data": "{}" }).to_string();
-        assert_eq!(ask(&cluster, "POST", "events", &note).await.0, 200);
-        let told = read("event: cursor").await;
-        assert!(told.contains("event: app.note") && told.contains("\"seq\":"), "{told}");
-        last_id = told.split("id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+        publish(round, "app.note").await;
+        let (cursor, told) = read("event: app.note").await;
+        assert!(told.contains("\"seq\":"), "{told}");
+        last_id = Some(cursor);
         drop(stream);
-        let missed =
-            json!({ "vendor_id": "v1", "id": format!("m{times}"), "kind": "app.missed", "data": "{}" }).to_string();
-        assert_eq!(ask(&cluster, "POST", "events", &missed).await.0, 200);
+        publish(&format!("missed {round}"), "app.missed").await;
     }
     cluster.stop().await;
 }

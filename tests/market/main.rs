@@ -1,6 +1,7 @@
 //! The marketplace over a cluster in this process.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod carts;
 mod cluster;
 mod events;
 mod http;

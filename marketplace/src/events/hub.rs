@@ -11,14 +11,14 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 use parking_lot::Mutex;
 use souk_coordinator::{Database, Statement};
-use souk_proto::{Reason, v1};
+use souk_proto::v1;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::cursor::{self, Heads};
 use super::pattern::Patterns;
 use super::told::{between, event};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::rows::Row;
 
 /// Bytes that wait for a consumer at most.
@@ -125,6 +125,15 @@ struct State {
     consumers: HashMap<Scope, Vec<Consumer>>,
 }
 
+impl State {
+    /// Lets a consumer in while the hub runs, which stops only when nobody is in; how far it has read.
+    fn add(&mut self, scope: &Scope, consumer: &mut Option<Consumer>) -> Option<Heads> {
+        let heads = scope.cut(self.heads.as_ref()?);
+        self.consumers.entry(scope.clone()).or_default().extend(consumer.take());
+        Some(heads)
+    }
+}
+
 /// The hub. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Hub {
@@ -141,24 +150,24 @@ impl Hub {
 
     /// From now on events are given; and how far they were given to others before, which is what the consumer has to read by itself.
     pub(super) async fn join(&self, scope: Scope, patterns: Patterns) -> Result<(Consumed, Heads)> {
-        let _starting = self.starting.lock().await;
-        if self.state.lock().heads.is_none() {
-            // Before it is read: what is written in between is then told.
-            let changes = self.database.changes();
-            let heads = read_heads(&self.database).await?;
-            self.state.lock().heads = Some(heads);
-            tokio::spawn(run(self.clone(), changes));
-        }
         let (sender, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
-        let mut state = self.state.lock();
-        // The hub only stops when nobody is there, and does so under the same lock.
-        let heads = state.heads.as_ref().map(|heads| scope.cut(heads));
-        let heads =
-            heads.ok_or_else(|| Error::new(Reason::Overloaded, "events are not read at the moment; try again"))?;
-        let consumer = Consumer { patterns, sender, waiting: Arc::clone(&waiting), owed_cursor: false };
-        state.consumers.entry(scope).or_default().push(consumer);
-        Ok((Consumed { receiver, waiting }, heads))
+        let mut consumer = Some(Consumer { patterns, sender, waiting: Arc::clone(&waiting), owed_cursor: false });
+        let consumed = Consumed { receiver, waiting };
+        let _starting = self.starting.lock().await;
+        if let Some(heads) = self.state.lock().add(&scope, &mut consumer) {
+            return Ok((consumed, heads));
+        }
+        // Before it is read: what is written in between is then told.
+        let changes = self.database.changes();
+        let heads = read_heads(&self.database).await?;
+        {
+            let mut state = self.state.lock();
+            state.heads = Some(heads.clone());
+            state.add(&scope, &mut consumer);
+        }
+        tokio::spawn(run(self.clone(), changes));
+        Ok((consumed, scope.cut(&heads)))
     }
 
     /// Whether the hub is to go on.

@@ -8,9 +8,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::{Error, Result};
 
 /// Lines of an order.
-const LINES_MAX: usize = 100;
+pub(crate) const LINES_MAX: usize = 100;
 /// Pieces of one product.
-const QUANTITY_MAX: i64 = 1_000_000;
+pub(crate) const QUANTITY_MAX: i64 = 1_000_000;
 /// Bytes of a key, a name or a token.
 const WORD_BYTES_MAX: usize = 128;
 

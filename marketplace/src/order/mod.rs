@@ -17,7 +17,7 @@ mod sweep;
 mod vendor;
 
 pub(crate) use change::Change;
-pub(crate) use draft::word_is_sound;
+pub(crate) use draft::{LINES_MAX, QUANTITY_MAX, word_is_sound};
 pub(crate) use purchase::Purchase;
 pub(crate) use read::page;
 pub(crate) use sweep::sweep;

@@ -41,6 +41,18 @@ impl Market {
         Ok(v1::PlaceOrderResponse { order: Some(self.order_of(&order).await?), repeated: false })
     }
 
+    /// What became of an order that its customer named so; none when there is none. One for other content than `lines`, where those are given, is refused.
+    pub(crate) async fn placed_before(&self, request: v1::PlaceOrderRequest) -> Result<Option<v1::PlaceOrderResponse>> {
+        let house = house_of(&request.customer);
+        let known = self.purchase_of_key(&house, &request.customer, &request.idempotency_key).await?;
+        let Some(known) = known else { return Ok(None) };
+        if !request.lines.is_empty() {
+            return self.again(&Draft::checked(request)?, known).await.map(Some);
+        }
+        let order = self.drive(known).await?;
+        Ok(Some(v1::PlaceOrderResponse { order: Some(self.order_of(&order).await?), repeated: true }))
+    }
+
     async fn again(&self, draft: &Draft, known: Purchase) -> Result<v1::PlaceOrderResponse> {
         if known.digest != draft.digest() {
             let message = format!("the key `{}` names another order: nothing was done", draft.key.escape_debug());
