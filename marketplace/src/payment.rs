@@ -5,6 +5,9 @@
 //! decided, and `void` only when it never will be.
 
 use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -58,13 +61,15 @@ pub trait Payment: Send + Sync {
 #[derive(Debug, Default)]
 pub struct TestPayment {
     charges: Mutex<HashMap<String, Charge>>,
+    /// Where what became of each key is appended, a line of JSON for each change.
+    log: Option<Mutex<File>>,
 }
 
 /// How long [`TestPayment`] takes not to answer.
 const SILENCE: Duration = Duration::from_millis(200);
 
 /// What became of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Charge {
     /// What is held or was taken.
     pub amount: i64,
@@ -81,9 +86,46 @@ pub struct Charge {
 }
 
 impl TestPayment {
+    /// One that knows after a restart what it did, from a file that is made when it is missing. It survives the end of the process, not that of the machine.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or written, or holds something else.
+    pub fn open(path: &Path) -> io::Result<TestPayment> {
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        let mut charges = HashMap::new();
+        // A line that a crash cut short was never answered.
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let (key, charge): (String, Charge) = serde_json::from_str(line)?;
+            charges.insert(key, charge);
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            file.write_all(b"\n")?;
+        }
+        Ok(TestPayment { charges: Mutex::new(charges), log: Some(Mutex::new(file)) })
+    }
+
     /// All keys with what became of them.
     pub fn charges(&self) -> HashMap<String, Charge> {
         self.charges.lock().clone()
+    }
+
+    /// Changes what became of a key, and writes it down before anybody is told.
+    fn change(
+        &self,
+        key: &str,
+        change: impl FnOnce(&mut Charge) -> Result<(), PaymentError>,
+    ) -> Result<(), PaymentError> {
+        let mut charges = self.charges.lock();
+        let charge = charges.entry(key.to_owned()).or_default();
+        let changed = change(charge);
+        let Some(log) = &self.log else { return changed };
+        let unwritten = |error: &dyn std::fmt::Display| PaymentError::Unavailable(error.to_string());
+        let line = serde_json::to_string(&(key, charge)).map_err(|error| unwritten(&error))?;
+        log.lock().write_all(format!("{line}\n").as_bytes()).map_err(|error| unwritten(&error))?;
+        changed
     }
 }
 
@@ -94,9 +136,8 @@ fn declined(why: &str) -> Result<(), PaymentError> {
 #[async_trait]
 impl Payment for TestPayment {
     async fn authorize(&self, key: &str, token: &str, amount: &Money) -> Result<(), PaymentError> {
-        let is_silent = {
-            let mut charges = self.charges.lock();
-            let charge = charges.entry(key.to_owned()).or_default();
+        let mut is_silent = false;
+        self.change(key, |charge| {
             let is_first = !std::mem::replace(&mut charge.asked, true);
             if charge.voided {
                 return declined("it was voided");
@@ -107,8 +148,9 @@ impl Payment for TestPayment {
             if !(is_first && token == "timeout") {
                 (charge.authorized, charge.amount) = (true, amount.minor);
             }
-            is_first && token != "ok"
-        };
+            is_silent = is_first && token != "ok";
+            Ok(())
+        })?;
         if is_silent {
             tokio::time::sleep(SILENCE).await;
             return Err(PaymentError::Unavailable("no answer".to_owned()));
@@ -117,29 +159,32 @@ impl Payment for TestPayment {
     }
 
     async fn capture(&self, key: &str) -> Result<(), PaymentError> {
-        match self.charges.lock().get_mut(key) {
-            Some(charge) if charge.authorized && !charge.voided => charge.captured = true,
-            _ => return declined("nothing is held"),
-        }
-        Ok(())
+        self.change(key, |charge| {
+            if !charge.authorized || charge.voided {
+                return declined("nothing is held");
+            }
+            charge.captured = true;
+            Ok(())
+        })
     }
 
     async fn void(&self, key: &str) -> Result<(), PaymentError> {
-        let mut charges = self.charges.lock();
-        let charge = charges.entry(key.to_owned()).or_default();
-        if charge.captured {
-            return declined("it was taken");
-        }
-        charge.voided = true;
-        charge.authorized = false;
-        Ok(())
+        self.change(key, |charge| {
+            if charge.captured {
+                return declined("it was taken");
+            }
+            (charge.voided, charge.authorized) = (true, false);
+            Ok(())
+        })
     }
 
     async fn refund(&self, key: &str, refund: &str, amount: &Money) -> Result<(), PaymentError> {
-        match self.charges.lock().get_mut(key) {
-            Some(charge) if charge.captured => charge.refunds.insert(refund.to_owned(), amount.minor),
-            _ => return declined("nothing was taken"),
-        };
-        Ok(())
+        self.change(key, |charge| {
+            if !charge.captured {
+                return declined("nothing was taken");
+            }
+            charge.refunds.insert(refund.to_owned(), amount.minor);
+            Ok(())
+        })
     }
 }

@@ -104,9 +104,12 @@ pub(crate) async fn run(arguments: CoordinatorArguments) -> Result<(), Failure> 
     listen::log();
     let signals = StopSignals::catch()?;
     let listener = listen::bind(&address).await?;
+    let payments = settings.data.join("test-payments.jsonl");
     let opened = souk_coordinator::open(settings).map_err(|error| Failure::Failed(error.into()))?;
-    let market =
-        Market::new(opened.database(), Arc::new(TestPayment::default()), souk_marketplace::Settings::default());
+    // There is no other provider yet.
+    let payment = TestPayment::open(&payments);
+    let payment = payment.map_err(|error| Failure::failed(format!("{}: {error}", payments.display())))?;
+    let market = Market::new(opened.database(), Arc::new(payment), souk_marketplace::Settings::default());
     listen::announce("coordinator", &listener)?;
     let behind = tokio::spawn(market.clone().run());
     let shutdown = listen::shutdown(signals, stop_with_stdin);

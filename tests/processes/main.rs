@@ -9,6 +9,7 @@ mod command;
 mod disk;
 mod folders;
 mod killed;
+mod orders;
 mod power;
 mod python;
 mod transactions;
