@@ -18,6 +18,8 @@ pub(crate) struct Cluster {
     pub(crate) payment: Arc<TestPayment>,
     pub(crate) address: String,
     channel: Channel,
+    /// Of a second marketplace over the same shards, with nothing in common but those and the provider.
+    second: Channel,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     folder: TempDir,
@@ -31,6 +33,13 @@ async fn listen() -> (TcpListener, String) {
 
 async fn when(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|is| *is).await;
+}
+
+async fn until(stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = when(stopped) => {}
+    }
 }
 
 async fn start_node(
@@ -67,21 +76,27 @@ impl Cluster {
             souk_coordinator::Settings { data, nodes, placement: PlacementPolicy::Own, limits: Limits::default() };
         let opened = souk_coordinator::open(coordinator).expect("a coordinator");
         let (database, payment) = (opened.database(), Arc::new(TestPayment::default()));
-        let market = Market::new(database.clone(), Arc::<TestPayment>::clone(&payment), settings);
+        let market = Market::new(database.clone(), Arc::<TestPayment>::clone(&payment), settings.clone());
+        let second = Market::new(database.clone(), Arc::<TestPayment>::clone(&payment), settings);
+        let (listener, second_address) = listen().await;
+        let (routes, shutdown) = (second.routes(), when(stopped.clone()));
+        let incoming = tonic::transport::server::TcpIncoming::from(listener);
+        tasks.push(tokio::spawn(async move {
+            let server = tonic::transport::Server::builder().add_routes(routes);
+            server.serve_with_incoming_shutdown(incoming, shutdown).await.expect("a second marketplace");
+        }));
+        tasks.push(tokio::spawn(until(stopped.clone(), second.run())));
         let (listener, address) = listen().await;
         let shutdown = when(stopped.clone());
         let routes = market.routes();
         let run =
             async move { souk_coordinator::run(opened, routes, listener, shutdown).await.expect("a coordinator") };
         tasks.insert(0, tokio::spawn(run));
-        let behind = tokio::spawn(market.run());
-        let aborted = when(stopped);
-        tasks.push(tokio::spawn(async move {
-            aborted.await;
-            behind.abort();
-        }));
-        let channel = Channel::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
-        Cluster { database, payment, address, channel, stop, tasks, folder }
+        tasks.push(tokio::spawn(until(stopped, market.run())));
+        let channel =
+            |address: &str| Channel::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
+        let (channel, second) = (channel(&address), channel(&second_address));
+        Cluster { database, payment, address, channel, second, stop, tasks, folder }
     }
 
     pub(crate) async fn stop(self) {
@@ -136,6 +151,11 @@ impl Cluster {
     pub(crate) async fn product(&self, vendor: &str, sku: &str) -> v1::Product {
         let request = v1::GetProductRequest { vendor_id: vendor.into(), sku: sku.into() };
         self.catalog().get_product(request).await.expect("a product").into_inner().product.expect("a product")
+    }
+
+    /// Places an order at the second marketplace.
+    pub(crate) async fn place_there(&self, request: v1::PlaceOrderRequest) -> Result<v1::PlaceOrderResponse, Status> {
+        OrderServiceClient::new(self.second.clone()).place_order(request).await.map(tonic::Response::into_inner)
     }
 
     /// The one integer that a SELECT gives.

@@ -74,7 +74,10 @@ async fn the_same_request_ten_times_at_once_is_one_order() {
     let cluster = Cluster::start(quick()).await;
     cluster.open_shops(&["v1", "v2"], &["a"], 100, 50).await;
     for (key, lines) in [("one", &[("v1", "a", 1)][..]), ("two", &[("v1", "a", 1), ("v2", "a", 1)][..])] {
-        let all = join_all((0..10).map(|_| cluster.place(order(key, "ok", lines)))).await;
+        let here = join_all((0..5).map(|_| cluster.place(order(key, "ok", lines))));
+        let there = join_all((0..5).map(|_| cluster.place_there(order(key, "ok", lines))));
+        let (mut all, there) = tokio::join!(here, there);
+        all.extend(there);
         let all: Vec<v1::PlaceOrderResponse> = all.into_iter().collect::<Result<_, _>>().unwrap();
         assert!(all.iter().all(|one| one.order == all[0].order), "{all:?}");
         assert_eq!(all.iter().filter(|one| !one.repeated).count(), 1);
@@ -183,5 +186,46 @@ async fn orders_are_listed_page_by_page() {
     assert_eq!(of_vendor.len(), 4);
     assert!(of_vendor.iter().all(|order| order.parts[0].items[0].sku == "a" && order.customer == "ada"));
     assert!(list("", "v3").await.is_empty());
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_marketplaces_sell_what_is_scarce_once() {
+    let cluster = Cluster::start(quick()).await;
+    let vendors = ["v1", "v2", "v3", "v4"];
+    cluster.open_shops(&vendors, &["a", "b"], 100, 10).await;
+    // Each is sent to both at once, twice.
+    let place = |number: usize| {
+        let cluster = &cluster;
+        async move {
+            let one = (vendors[number % 4], "a", 1 + number as i64 % 3);
+            let other = (vendors[(number / 4) % 4], if number.is_multiple_of(5) { "a" } else { "b" }, 1);
+            let lines = if one.0 == other.0 && one.1 == other.1 { vec![one] } else { vec![one, other] };
+            let token = ["ok", "ok", "lost", "decline"][number % 4 * usize::from(number.is_multiple_of(3))];
+            let request = order(&number.to_string(), token, &lines);
+            let (here, there) = tokio::join!(
+                join_all([cluster.place(request.clone()), cluster.place(request.clone())]),
+                join_all([cluster.place_there(request.clone()), cluster.place_there(request.clone())]),
+            );
+            let all: Vec<v1::Order> = here.into_iter().chain(there).map(|one| one.unwrap().order.unwrap()).collect();
+            assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
+            all[0].clone()
+        }
+    };
+    let all = join_all((0..60).map(place)).await;
+    adds_up(&cluster, 10).await;
+    let placed: Vec<&v1::Order> = all.iter().filter(|order| order.state == "placed").collect();
+    let sold: i64 =
+        placed.iter().flat_map(|order| &order.parts).flat_map(|part| &part.items).map(|item| item.quantity).sum();
+    assert_eq!(cluster.number("SELECT sum(sold) FROM products").await, sold);
+    assert_eq!(cluster.number("SELECT sum(reserved) FROM products").await, 0);
+    assert!(sold > 40 && placed.len() < 60, "{} of 60, {sold} pieces", placed.len());
+    let charges = cluster.payment.charges();
+    for order in &all {
+        let is_taken = charges.get(&order.order_id).is_some_and(|charge| charge.captured);
+        assert_eq!(is_taken, order.state == "placed", "{order:?}");
+    }
+    let parts: usize = placed.iter().map(|order| order.parts.len()).sum();
+    assert_eq!(cluster.events().await["order.placed"], parts as i64);
     cluster.stop().await;
 }
