@@ -58,6 +58,9 @@ pub(crate) struct DemoArguments {
     /// The folder for the data, empty or new [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Go on serving until an interrupt, without a prompt
+    #[arg(long)]
+    serve: bool,
     /// Leave the data behind and say how to serve it again
     #[arg(long)]
     keep: bool,
@@ -77,7 +80,9 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
         () = signals.first() => return Err(Failure::Interrupted),
     };
     say_how_to_connect(cluster.address())?;
-    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+    if arguments.serve {
+        signals.first().await;
+    } else if io::stdin().is_terminal() && io::stdout().is_terminal() {
         tokio::select! {
             left = sql::shell(runner) => left?,
             () = signals.terminate() => return Err(Failure::Interrupted),
@@ -151,7 +156,10 @@ fn bar(vendors: u64) -> ProgressBar {
 
 fn say_how_to_connect(address: &str) -> Result<(), Failure> {
     say(format!("The marketplace answers SQL over gRPC at {address}. From another terminal:\n"))?;
-    say(format!("  souk sql --addr http://{address}\n  souk status --addr http://{address}\n"))
+    say(format!("  souk sql --addr http://{address}\n  souk status --addr http://{address}\n"))?;
+    say(format!(
+        "Its shops sell over HTTP too; examples/shop/shop.sh goes shopping:\n\n  curl 'http://{address}/api/v1/products?text=lamp&sort=-rating&page_size=3'\n"
+    ))
 }
 
 fn say_how_to_go_on(cluster: &Cluster, folder: &Path) -> Result<(), Failure> {

@@ -33,9 +33,18 @@ impl Table {
     pub(super) fn columns(self) -> &'static [&'static str] {
         match self {
             Table::Vendors => &["vendor_id", "name", "country", "city", "joined"],
-            Table::Products => {
-                &["vendor_id", "id", "sku", "name", "category", "price_cents", "rating", "stock", "attributes"]
-            }
+            Table::Products => &[
+                "vendor_id",
+                "id",
+                "sku",
+                "name",
+                "category",
+                "price_cents",
+                "rating_count",
+                "rating_sum",
+                "stock",
+                "attributes",
+            ],
             Table::Orders => &["vendor_id", "id", "customer", "status", "placed", "total_cents"],
             Table::OrderItems => &["vendor_id", "order_id", "line", "product_id", "quantity", "price_cents"],
             Table::Reviews => &["vendor_id", "id", "product_id", "stars", "body", "written"],
@@ -43,62 +52,17 @@ impl Table {
     }
 }
 
-/// `SHARD KEY` and `REPLICATED` are souk's own; everything else is SQLite's.
-pub(super) const STATEMENTS: [&str; 8] = [
-    "CREATE TABLE vendors(
-  vendor_id TEXT PRIMARY KEY NOT NULL,
-  name TEXT NOT NULL,
-  country TEXT NOT NULL,
-  city TEXT NOT NULL,
-  joined TEXT NOT NULL
-) SHARD KEY (vendor_id)",
-    "CREATE TABLE products(
-  vendor_id TEXT NOT NULL,
-  id INTEGER NOT NULL,
-  sku TEXT NOT NULL,
-  name TEXT NOT NULL,
-  category TEXT NOT NULL,
-  price_cents INTEGER NOT NULL,
-  rating REAL NOT NULL,
-  stock INTEGER NOT NULL,
-  attributes TEXT NOT NULL,
-  PRIMARY KEY (vendor_id, id)
-) SHARD KEY (vendor_id)",
-    "CREATE INDEX products_by_rating ON products(category, rating DESC)",
-    "CREATE INDEX products_by_sku ON products(sku)",
-    "CREATE TABLE orders(
-  vendor_id TEXT NOT NULL,
-  id INTEGER NOT NULL,
-  customer TEXT NOT NULL,
-  status TEXT NOT NULL,
-  placed TEXT NOT NULL,
-  total_cents INTEGER NOT NULL,
-  PRIMARY KEY (vendor_id, id)
-) SHARD KEY (vendor_id)",
-    "CREATE TABLE order_items(
-  vendor_id TEXT NOT NULL,
-  order_id INTEGER NOT NULL,
-  line INTEGER NOT NULL,
-  product_id INTEGER NOT NULL,
-  quantity INTEGER NOT NULL,
-  price_cents INTEGER NOT NULL,
-  PRIMARY KEY (vendor_id, order_id, line)
-) SHARD KEY (vendor_id)",
-    "CREATE TABLE reviews(
-  vendor_id TEXT NOT NULL,
-  id INTEGER NOT NULL,
-  product_id INTEGER NOT NULL,
-  stars INTEGER NOT NULL,
-  body TEXT NOT NULL,
-  written TEXT NOT NULL,
-  PRIMARY KEY (vendor_id, id)
-) SHARD KEY (vendor_id)",
-    "CREATE TABLE categories(
+/// What a marketplace's shops are sorted by: a table that every shard holds a copy of. All other tables are the marketplace's own.
+const CATEGORIES_TABLE: &str = "CREATE TABLE categories(
   name TEXT PRIMARY KEY NOT NULL,
   title TEXT NOT NULL,
   commission_bp INTEGER NOT NULL
-) REPLICATED",
-];
+) REPLICATED";
+
+/// The statements that make all tables.
+pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+    souk_marketplace::STATEMENTS.into_iter().chain([CATEGORIES_TABLE])
+}
 
 /// The INSERT of all categories. A statement rather than a load: every shard gets them, also those that are made later.
 pub(super) fn insert_categories() -> String {
@@ -109,7 +73,7 @@ pub(super) fn insert_categories() -> String {
 
 /// Makes the tables, and fills the one that no vendor owns.
 pub(super) async fn create(client: &Client) -> Result<(), Failure> {
-    for sql in STATEMENTS.map(str::to_owned).into_iter().chain([insert_categories()]) {
+    for sql in statements().map(str::to_owned).chain([insert_categories()]) {
         let request = ExecuteRequest { sql, ..ExecuteRequest::default() };
         client.write().execute(request).await.map_err(|status| Failure::of_status(&status))?;
     }

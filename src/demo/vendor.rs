@@ -1,6 +1,6 @@
 //! The rows of one vendor.
 
-use souk_merge::ValueRef::{self, Integer, Real, Text};
+use souk_merge::ValueRef::{self, Integer, Text};
 
 use super::{
     date::{DAYS, date},
@@ -80,7 +80,7 @@ impl<R: Rows> Maker<'_, R> {
         let name =
             format!("{} {} {}", random.pick(ADJECTIVES), random.pick(category.materials), random.pick(category.nouns));
         // The better of two throws: most people are content.
-        let rating = random.between(10, 50).max(random.between(20, 50)) as f64 / 10.0;
+        let stars_of_ten = random.between(10, 50).max(random.between(20, 50));
         let stock = if random.one_in(12) { 0 } else { random.between(1, 250) };
         let attributes = attributes(random);
         let row = [
@@ -90,7 +90,8 @@ impl<R: Rows> Maker<'_, R> {
             text(&name),
             text(category.name),
             Integer(cents),
-            Real(rating),
+            Integer(10),
+            Integer(stars_of_ten),
             Integer(stock),
             text(&attributes),
         ];

@@ -272,4 +272,4 @@ pub(super) const REVIEW_CLOSINGS: &[&str] = &[
 ];
 
 pub(super) const ORDER_STATUS: &[&str] =
-    &["delivered", "delivered", "delivered", "delivered", "shipped", "paid", "returned", "cancelled"];
+    &["delivered", "delivered", "delivered", "delivered", "shipped", "placed", "refunded", "cancelled"];

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -139,4 +139,26 @@ fn a_folder_in_use_is_refused() {
     let ran = demo(folder.path(), &["--data", folder.path().to_str().unwrap()]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("is not empty"), "{ran:?}");
+}
+
+#[test]
+fn its_shops_sell_to_a_script() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(&["demo", "--vendors", "30", "--nodes", "2", "--serve"]);
+    command.env("TMPDIR", folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut demo = command.spawn().unwrap();
+    let lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut addresses = lines.filter_map(|line| line.trim().strip_prefix("souk status --addr ").map(str::to_owned));
+    let address = addresses.next().expect("it says where it listens");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop/shop.sh");
+    let ran = Command::new("bash").arg(script).arg(&address).output().unwrap();
+    let (said, complaints) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{said}{complaints}");
+    for told in ["is placed", "it is shipped", "  order.placed", "  order.shipped"] {
+        assert!(said.contains(told), "no `{told}` in {said}");
+    }
+    let id = i32::try_from(demo.id()).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGINT).unwrap();
+    demo.wait().unwrap();
+    assert_eq!((entries(&folder), processes(folder.path())), (0, 0));
 }
