@@ -10,7 +10,12 @@ use tonic::transport::Endpoint;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Has `handle` do something for each event of these patterns, for ever. `cursor` is the file that says how far that is.
-pub(crate) async fn serve(address: &str, patterns: &[&str], cursor: &Path, handle: impl Fn(&Event)) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    address: &str,
+    patterns: &[&str],
+    cursor: &Path,
+    handle: impl Fn(&Event),
+) -> anyhow::Result<()> {
     let channel = Endpoint::from_shared(address.to_owned())?.connect_lazy();
     loop {
         let request = SubscribeRequest {

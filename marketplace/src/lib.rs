@@ -10,7 +10,8 @@
 //! 6. `order::drive`: calls them one after the other, from the last durable step to the end.
 //! 7. `order::sweep`: goes on with what a crash left half way.
 //!
-//! `cart` is what is to be ordered, `catalog` what is sold, `events` what is told of it all, `schema` the tables.
+//! `cart` is what is to be ordered, `catalog` what is sold, `events` what is told of it all, `schedule` what is done at certain times,
+//! `schema` the tables.
 
 mod cart;
 mod catalog;
@@ -23,8 +24,10 @@ mod order;
 mod payment;
 mod rows;
 mod rpc;
+mod schedule;
 mod schema;
 
 pub use market::{Market, Settings};
 pub use payment::{Declined, Money, Payment, PaymentError, TestPayment};
+pub use schedule::{BadSchedule, Schedule};
 pub use schema::STATEMENTS;

@@ -10,10 +10,11 @@ use souk_coordinator::Database;
 use tonic::service::Routes;
 
 use crate::cart::Carts;
-use crate::error::Result;
+use crate::error;
 use crate::events::Hub;
 use crate::order::{Purchase, sweep};
 use crate::payment::Payment;
+use crate::schedule::{BadSchedule, Schedule, keep};
 use crate::{http, rpc};
 
 /// How the marketplace is set.
@@ -25,20 +26,37 @@ pub struct Settings {
     pub cart_kept_for: Duration,
     /// How often is looked for orders that nobody drives any more.
     pub sweep_every: Duration,
+    /// When is told of which products there is little.
+    pub low_stock_check: Schedule,
+    /// When is looked for orders that hold pieces back for longer than they may.
+    pub expiry: Schedule,
+    /// How long events are kept, and when is looked for older ones.
+    pub events_kept_for: Duration,
+    /// See `events_kept_for`.
+    pub forgetting: Schedule,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
+impl Settings {
+    /// The settings that are usual, with times in a zone of the IANA database.
+    ///
+    /// # Errors
+    ///
+    /// [`BadSchedule`]: there is no such zone.
+    pub fn of_zone(zone: &str) -> Result<Settings, BadSchedule> {
+        Ok(Settings {
             order_deadline: Duration::from_secs(30),
             cart_kept_for: Duration::from_secs(24 * 3600),
             sweep_every: Duration::from_secs(1),
-        }
+            low_stock_check: Schedule::read("every day at 06:00", zone)?,
+            expiry: Schedule::read("every minute", zone)?,
+            events_kept_for: Duration::from_secs(30 * 24 * 3600),
+            forgetting: Schedule::read("every day at 03:00", zone)?,
+        })
     }
 }
 
 /// An order that is being driven, for all who wait for it.
-pub(crate) type Driven = Shared<BoxFuture<'static, Result<Purchase>>>;
+pub(crate) type Driven = Shared<BoxFuture<'static, error::Result<Purchase>>>;
 
 /// A marketplace over a cluster. Cheap to clone.
 #[derive(Clone)]
@@ -76,6 +94,6 @@ impl Market {
 
     /// Goes on with what was left half way, for ever: to be run beside the services.
     pub async fn run(self) {
-        sweep(&self).await;
+        futures::join!(sweep(&self), keep(&self));
     }
 }

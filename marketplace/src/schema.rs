@@ -6,7 +6,7 @@ use souk_proto::Reason;
 use crate::error::{Error, Result};
 
 /// What makes them. `SHARD KEY` is souk's own; everything else is SQLite's. Amounts are in minor units of their currency.
-pub const STATEMENTS: [&str; 14] = [
+pub const STATEMENTS: [&str; 15] = [
     "CREATE TABLE vendors(
   vendor_id TEXT PRIMARY KEY NOT NULL,
   name TEXT NOT NULL,
@@ -102,6 +102,12 @@ pub const STATEMENTS: [&str; 14] = [
   refusals TEXT NOT NULL DEFAULT '[]',
   PRIMARY KEY (house, id),
   UNIQUE (house, customer, request_key)
+) SHARD KEY (house)",
+    "CREATE TABLE schedules(
+  house TEXT NOT NULL,
+  job TEXT NOT NULL,
+  done_ms INTEGER NOT NULL,
+  PRIMARY KEY (house, job)
 ) SHARD KEY (house)",
     "CREATE INDEX purchases_of_customer ON purchases(house, customer, created_ms, id)",
     "CREATE INDEX purchases_open ON purchases(house, created_ms) WHERE state IN ('accepted', 'committed', 'aborted')",

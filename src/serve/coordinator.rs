@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use souk_coordinator::{PlacementPolicy, Settings};
-use souk_marketplace::{Market, TestPayment};
+use souk_marketplace::{BadSchedule, Market, Schedule, TestPayment};
 
 use super::{address, file, limits::RawLimits, listen};
 use crate::{failure::Failure, stop::StopSignals};
@@ -44,6 +44,12 @@ struct RawCoordinator {
     /// Where a key goes that has no shard yet: to a shard of its own, or to one of the ring's [default: own]
     #[arg(long, env = "SOUK_PLACEMENT", value_enum)]
     placement: Option<RawPlacement>,
+    /// When the marketplace says of which products there is little: `every day at HH:MM` or a cron expression [default: every day at 06:00]
+    #[arg(long, env = "SOUK_LOW_STOCK_CHECK", value_name = "TIMES")]
+    low_stock_check: Option<String>,
+    /// The zone of the marketplace's daily times, such as Europe/Berlin [default: UTC]
+    #[arg(long, env = "SOUK_TIME_ZONE", value_name = "ZONE")]
+    time_zone: Option<String>,
     /// Shards on the ring, with `--placement ring` [default: 64]
     #[arg(long, env = "SOUK_RING_SHARDS", value_name = "N")]
     ring_shards: Option<u32>,
@@ -70,19 +76,27 @@ impl RawCoordinator {
             data: self.data.or(below.data),
             nodes: self.nodes.or(below.nodes),
             placement: self.placement.or(below.placement),
+            low_stock_check: self.low_stock_check.or(below.low_stock_check),
+            time_zone: self.time_zone.or(below.time_zone),
             ring_shards: self.ring_shards.or(below.ring_shards),
             limits: self.limits.over(below.limits),
         }
     }
 
-    /// The configuration as meant: where to listen, and the coordinator's settings.
-    fn checked(self) -> Result<(String, Settings), Failure> {
+    /// The configuration as meant: where to listen, the coordinator's settings, and the marketplace's.
+    fn checked(self) -> Result<(String, Settings, souk_marketplace::Settings), Failure> {
+        let zone = self.time_zone.as_deref().unwrap_or("UTC");
+        let usage = |error: BadSchedule| Failure::Usage(error.to_string());
+        let mut market = souk_marketplace::Settings::of_zone(zone).map_err(usage)?;
+        if let Some(times) = &self.low_stock_check {
+            market.low_stock_check = Schedule::read(times, zone).map_err(usage)?;
+        }
         let data =
             self.data.ok_or_else(|| Failure::Usage("the coordinator has no folder: say --data DIR".to_owned()))?;
         let listen = address::checked_address(self.listen.as_deref().unwrap_or("127.0.0.1:7070"))?;
         let nodes = address::checked_nodes(&self.nodes.unwrap_or_default())?;
         let placement = placement(self.placement.unwrap_or(RawPlacement::Own), self.ring_shards)?;
-        Ok((listen, Settings { data, nodes, placement, limits: self.limits.checked()? }))
+        Ok((listen, Settings { data, nodes, placement, limits: self.limits.checked()? }, market))
     }
 }
 
@@ -100,7 +114,7 @@ fn placement(raw: RawPlacement, ring_shards: Option<u32>) -> Result<PlacementPol
 /// Serves a coordinator until a signal.
 pub(crate) async fn run(arguments: CoordinatorArguments) -> Result<(), Failure> {
     let CoordinatorArguments { raw, config, stop_with_stdin } = arguments;
-    let (address, settings) = raw.over(file::read(config.as_deref())?).checked()?;
+    let (address, settings, market) = raw.over(file::read(config.as_deref())?).checked()?;
     listen::log();
     let signals = StopSignals::catch()?;
     let listener = listen::bind(&address).await?;
@@ -109,7 +123,7 @@ pub(crate) async fn run(arguments: CoordinatorArguments) -> Result<(), Failure> 
     // There is no other provider yet.
     let payment = TestPayment::open(&payments);
     let payment = payment.map_err(|error| Failure::failed(format!("{}: {error}", payments.display())))?;
-    let market = Market::new(opened.database(), Arc::new(payment), souk_marketplace::Settings::default());
+    let market = Market::new(opened.database(), Arc::new(payment), market);
     listen::announce("coordinator", &listener)?;
     let behind = tokio::spawn(market.clone().run());
     let shutdown = listen::shutdown(signals, stop_with_stdin);
@@ -146,7 +160,7 @@ mod tests {
 
     #[test]
     fn shards_of_the_ring_need_the_ring() {
-        let check = |more: &str| raw(&format!("{LEAST}{more}")).checked().map(|(_, settings)| settings.placement);
+        let check = |more: &str| raw(&format!("{LEAST}{more}")).checked().map(|(_, settings, _)| settings.placement);
         assert_eq!(check("").unwrap(), PlacementPolicy::Own);
         assert_eq!(check("placement = 'ring'").unwrap(), PlacementPolicy::Ring { shards: 64 });
         assert_eq!(check("placement = 'ring'\nring_shards = 3").unwrap(), PlacementPolicy::Ring { shards: 3 });

@@ -201,5 +201,9 @@ pub(crate) fn reason(status: &Status) -> Reason {
 }
 
 pub(crate) fn quick() -> Settings {
-    Settings { order_deadline: Duration::from_secs(20), sweep_every: Duration::from_millis(100), ..Settings::default() }
+    Settings {
+        order_deadline: Duration::from_secs(20),
+        sweep_every: Duration::from_millis(100),
+        ..Settings::of_zone("UTC").expect("a zone")
+    }
 }

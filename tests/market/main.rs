@@ -6,3 +6,4 @@ mod cluster;
 mod events;
 mod http;
 mod orders;
+mod schedules;

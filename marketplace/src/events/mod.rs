@@ -15,4 +15,4 @@ mod told;
 mod watch;
 
 pub(crate) use hub::Hub;
-pub(crate) use told::{Telling, low_stock_after_order, low_stock_of, tell};
+pub(crate) use told::{Telling, low_stock_after_order, low_stock_at, low_stock_of, tell};

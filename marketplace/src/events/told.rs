@@ -57,6 +57,19 @@ pub(crate) fn low_stock_of(vendor: &str, sku: &str, taken: i64, id: &str, at_ms:
     Statement::new(sql, [text(vendor), text(sku), Value::Integer(taken), text(id), Value::Integer(at_ms)])
 }
 
+/// Writes `inventory.low` of each product of a vendor that is at its threshold or under it, once for each time of looking.
+pub(crate) fn low_stock_at(vendor: &str, due_ms: i64, at_ms: i64) -> Statement {
+    let sql = format!(
+        "INSERT INTO events({COLUMNS})
+         SELECT ?1, 'inventory.low/at ' || ?2 || '/' || p.sku,
+                row_number() OVER (ORDER BY p.id) + coalesce((SELECT max(seq) FROM events WHERE vendor_id = ?1), 0),
+                'inventory.low', '', ?3, json_object('sku', p.sku, 'stock', p.stock, 'low_stock', p.low_stock)
+         FROM products AS p WHERE p.vendor_id = ?1 AND p.stock <= p.low_stock AND p.low_stock > 0
+         AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.vendor_id = ?1 AND e.id = 'inventory.low/at ' || ?2 || '/' || p.sku)"
+    );
+    Statement::new(sql, [text(vendor), Value::Integer(due_ms), Value::Integer(at_ms)])
+}
+
 /// A vendor's events behind a number and up to another, the first so many.
 pub(super) fn between(vendor: &str, behind: i64, to: i64, rows_max: usize) -> Statement {
     let sql = format!(

@@ -55,6 +55,12 @@ impl Market {
         driven.await
     }
 
+    /// Drives the order of this number, if it is not done.
+    pub(crate) async fn drive_on(&self, id: &str) -> Result<()> {
+        let purchase = self.purchase_of_id(id).await?;
+        self.drive(purchase).await.map(drop)
+    }
+
     /// Step after step. A step that fails is tried again, until the deadline at least; then the order is left to the sweeper, and given as it is.
     async fn drive_alone(&self, mut purchase: Purchase) -> Result<Purchase> {
         let mut wait = RETRY_FIRST;
