@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 
@@ -50,7 +50,8 @@ impl Schedule {
     /// The last of the times, up to now; none when there was none yet.
     pub fn last(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let last = self.cron.find_previous_occurrence(&now.with_timezone(&self.zone), true).ok()?;
-        Some(last.with_timezone(&Utc))
+        // It has the fraction of the second that now has.
+        Some(last.with_timezone(&Utc).trunc_subsecs(0))
     }
 }
 
@@ -76,6 +77,8 @@ mod tests {
     fn times_are_those_of_their_zone() {
         check("every day at 06:00", "UTC", "2026-11-28T05:59:59Z", "2026-11-27T06:00:00Z");
         check("every day at 06:00", "UTC", "2026-11-28T06:00:00Z", "2026-11-28T06:00:00Z");
+        check("every day at 06:00", "UTC", "2026-11-28T06:00:00.25Z", "2026-11-28T06:00:00Z");
+        check("every day at 06:00", "UTC", "2026-11-28T07:08:09.99Z", "2026-11-28T06:00:00Z");
         check("every day at 06:00", "Europe/Berlin", "2026-11-28T05:00:00Z", "2026-11-28T05:00:00Z");
         check("every day at 06:00", "Europe/Berlin", "2026-07-28T05:00:00Z", "2026-07-28T04:00:00Z");
         check("0 6 * * 1-5", "UTC", "2026-11-29T12:00:00Z", "2026-11-27T06:00:00Z");
