@@ -111,6 +111,7 @@ impl Market {
     /// Makes a product, or changes what is said of it.
     pub(crate) async fn put_product(&self, request: v1::PutProductRequest) -> Result<v1::Product> {
         let v1::PutProductRequest { vendor_id, sku, name, category, price, currency, stock, low_stock } = request;
+        id_is_sound(&vendor_id)?;
         word_is_sound("sku", &sku)?;
         text_is_sound("name", &name)?;
         text_is_sound("category", &category)?;
@@ -123,8 +124,7 @@ impl Market {
                 return Err(Error::invalid(format!("`{name}` is {number}: it is 0 to {NUMBER_MAX}")));
             }
         }
-        let is_there = Statement::new("SELECT 1 FROM vendors WHERE vendor_id = ?1", [text(&vendor_id)]);
-        let is_there = is_there.expect(Expectation::GivesRows(true));
+        let is_there = self.has_vendor(&vendor_id).await?;
         let put = "INSERT INTO products(vendor_id, id, sku, name, category, price_cents, currency, stock, low_stock)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                    ON CONFLICT (vendor_id, sku) DO UPDATE SET name = excluded.name, category = excluded.category,
@@ -148,6 +148,16 @@ impl Market {
             Err(error) if error.reason == Reason::Expectation => Err(no_vendor(&vendor_id)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Refuses a vendor that is not there, before a row for it would make its shard; and what holds it to that in a transaction.
+    pub(crate) async fn has_vendor(&self, vendor: &str) -> Result<Statement> {
+        id_is_sound(vendor)?;
+        let is_there = Statement::new("SELECT 1 FROM vendors WHERE vendor_id = ?1", [text(vendor)]);
+        if self.database.query(is_there.clone()).await?.is_empty() {
+            return Err(no_vendor(vendor));
+        }
+        Ok(is_there.expect(Expectation::GivesRows(true)))
     }
 
     pub(crate) async fn adjust_stock(&self, request: v1::AdjustStockRequest) -> Result<v1::Product> {
@@ -327,7 +337,8 @@ impl Cursor {
     fn write(at: &Value, last: &v1::Product) -> String {
         let at = match at {
             Value::Integer(number) => serde_json::json!(number),
-            Value::Real(number) => serde_json::json!(number),
+            // To the last bit, which its digits may not give back.
+            Value::Real(number) => serde_json::json!({ "bits": number.to_bits() }),
             Value::Text(name) => serde_json::json!(String::from_utf8_lossy(name)),
             Value::Null | Value::Blob(_) => serde_json::Value::Null,
         };
@@ -340,11 +351,11 @@ impl Cursor {
             serde_json::from_str(text).map_err(|_| unknown())?;
         let at = match &at {
             serde_json::Value::String(name) => crate::rows::text(name),
-            serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-                (Some(integer), _) => Value::Integer(integer),
-                (None, Some(real)) => Value::Real(real),
-                (None, None) => return Err(unknown()),
-            },
+            serde_json::Value::Number(number) => Value::Integer(number.as_i64().ok_or_else(unknown)?),
+            serde_json::Value::Object(real) => {
+                let bits = real.get("bits").and_then(serde_json::Value::as_u64).ok_or_else(unknown)?;
+                Value::Real(f64::from_bits(bits))
+            }
             _ => return Err(unknown()),
         };
         Ok(Cursor { at, vendor, sku })

@@ -31,14 +31,19 @@ struct Fields<T>(T);
 
 impl From<JsonRejection> for Error {
     fn from(rejection: JsonRejection) -> Error {
-        Error::invalid(rejection.body_text())
+        Error::invalid(where_it_is(&rejection.body_text()))
     }
 }
 
 impl From<QueryRejection> for Error {
     fn from(rejection: QueryRejection) -> Error {
-        Error::invalid(rejection.body_text())
+        Error::invalid(where_it_is(&rejection.body_text()))
     }
+}
+
+/// What is wrong and where, without the value that stands there: it may be a secret.
+fn where_it_is(text: &str) -> String {
+    text.splitn(3, ": ").take(2).collect::<Vec<_>>().join(": ")
 }
 
 /// Answers by a method of the market, from a body or from a query.

@@ -1,9 +1,12 @@
 //! The tables. A vendor's are in its own database; a customer's record of its orders is in that of a house, of which there are few.
 
+use std::collections::HashSet;
+
 use souk_coordinator::{Database, Statement};
 use souk_proto::Reason;
 
 use crate::error::{Error, Result};
+use crate::rows::Row;
 
 /// What makes them. `SHARD KEY` is souk's own; everything else is SQLite's. Amounts are in minor units of their currency.
 pub const STATEMENTS: [&str; 15] = [
@@ -115,10 +118,13 @@ pub const STATEMENTS: [&str; 15] = [
 
 /// Makes the tables that are missing. Those that are there must be these.
 pub(crate) async fn make(database: &Database) -> Result<()> {
+    let known = database.query(Statement::new("SELECT name FROM sqlite_schema", [])).await?;
+    let known = known.into_iter().map(|row| Row::new(row).text()).collect::<Result<HashSet<String>>>()?;
     for sql in STATEMENTS {
         let words: Vec<&str> = sql.split([' ', '(']).collect();
         let (kind, name) = (words[1], words[2]);
-        if kind == "TABLE" && database.has_table(name) {
+        // What is there is not made again: that would be a change of the schema, for which all writes wait.
+        if known.contains(name) {
             continue;
         }
         let sql = sql.replacen(&format!("CREATE {kind}"), &format!("CREATE {kind} IF NOT EXISTS"), 1);

@@ -158,6 +158,12 @@ impl Cluster {
         OrderServiceClient::new(self.second.clone()).place_order(request).await.map(tonic::Response::into_inner)
     }
 
+    /// How many shards there are.
+    pub(crate) async fn shards(&self) -> u64 {
+        let status = v1::cluster_service_client::ClusterServiceClient::new(self.channel());
+        status.clone().get_status(v1::GetStatusRequest {}).await.expect("a status").into_inner().shards.into()
+    }
+
     /// The one integer that a SELECT gives.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         match self.database.query(Statement::new(sql, [])).await.expect(sql).as_slice() {
@@ -186,13 +192,14 @@ pub(crate) fn order(key: &str, token: &str, lines: &[(&str, &str, i64)]) -> v1::
         vendor_id: (*vendor).into(),
         sku: (*sku).into(),
         quantity: *quantity,
-        price: 0,
+        price: None,
     };
     v1::PlaceOrderRequest {
         idempotency_key: key.into(),
         customer: "ada".into(),
         lines: lines.iter().map(line).collect(),
         payment_token: token.into(),
+        ..Default::default()
     }
 }
 

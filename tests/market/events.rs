@@ -209,6 +209,33 @@ fn unwrap_status(subscribed: Result<Subscription, Status>) -> Status {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_listens_is_told_that_a_vendor_was_set_back() {
+    let cluster = Cluster::start(quick()).await;
+    cluster.open_shops(&["v1", "v2"], &[], 1, 1).await;
+    for number in 0..5 {
+        cluster.publish("v1", &number.to_string(), "app.x", "{}").await.unwrap();
+    }
+    let mut all = cluster.listening(of(&[])).await;
+    let mut other = cluster.listening(v1::SubscribeRequest { vendor_id: "v2".into(), ..Default::default() }).await;
+    let delete = Statement::new("DELETE FROM events WHERE vendor_id = 'v1' AND seq > 3", []);
+    cluster.database.execute(delete).await.unwrap();
+    let ended = loop {
+        match all.next().await {
+            Ok(_) => {}
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(reason(&ended), Reason::OutOfRange);
+    cluster.publish("v2", "x", "app.x", "{}").await.unwrap();
+    assert_eq!(other.event().await.vendor_id, "v2", "who listens to another does not notice");
+    // From now on there are new ones.
+    let mut again = cluster.listening(of(&[])).await;
+    cluster.publish("v1", "new", "app.x", "{}").await.unwrap();
+    assert_eq!(again.event().await.seq, 4);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_read_is_dropped_and_others_do_not_notice() {
     let cluster = Cluster::start(quick()).await;
     cluster.open_shops(&["v1"], &[], 1, 1).await;

@@ -137,6 +137,14 @@ async fn what_makes_no_sense_is_refused_in_json() {
             404,
             "NOT_FOUND",
         ),
+        (
+            "POST",
+            "products",
+            "{\"vendor_id\": \"a/b\", \"sku\": \"a\", \"name\": \"x\", \"category\": \"x\"}",
+            400,
+            "INVALID_ARGUMENT",
+        ),
+        ("POST", "orders", "{\"payment_token\": 4111111111111111}", 400, "INVALID_ARGUMENT"),
         ("GET", "products?sort=colour", "", 400, "INVALID_ARGUMENT"),
         ("GET", "products?cursor=zzz", "", 400, "INVALID_ARGUMENT"),
         ("GET", "products?page_size=-1", "", 400, "INVALID_ARGUMENT"),
@@ -153,5 +161,7 @@ async fn what_makes_no_sense_is_refused_in_json() {
         );
     }
     assert_eq!(cluster.product("v1", "a").await.stock, 3);
+    // What is not there has no shard made for it: there is the vendor's, and perhaps the house's where schedules are.
+    assert!(cluster.shards().await <= 2);
     cluster.stop().await;
 }

@@ -58,7 +58,7 @@ async fn what_one_vendor_refuses_no_vendor_has() {
         assert!(!cluster.payment.charges()[&refused.order_id].authorized);
     }
     let mut changed = order("price", "ok", &[("v1", "a", 1), ("v2", "a", 1)]);
-    changed.lines[1].price = 99;
+    changed.lines[1].price = Some(99);
     let refused = cluster.place(changed).await.unwrap().order.unwrap();
     assert_eq!((refused.refusals[0].reason.as_str(), refused.refusals[0].price), ("PRICE_CHANGED", 100));
     let none = cluster.place(order("none", "ok", &[("v1", "zzz", 1)])).await.unwrap_err();
@@ -123,15 +123,23 @@ async fn parts_are_shipped_cancelled_and_refunded() {
     let id = placed.order_id;
     let of = |vendor: &str| v1::ChangeOrderRequest { order_id: id.clone(), vendor_id: vendor.into() };
     let mut orders = cluster.orders();
+    let whole = async || {
+        let request = v1::GetOrderRequest { order_id: id.clone(), customer: "ada".into(), ..Default::default() };
+        cluster.orders().get_order(request).await.unwrap().into_inner()
+    };
     let shipped = orders.ship_order(of("v1")).await.unwrap().into_inner();
-    assert_eq!(shipped.state, "placed", "the other part is not sent yet");
+    assert_eq!((shipped.state.as_str(), shipped.parts.len(), shipped.total), ("shipped", 1, 200), "its own part");
+    assert_eq!(whole().await.state, "placed", "the other part is not sent yet");
     assert_eq!(orders.ship_order(of("v1")).await.unwrap().into_inner(), shipped, "sent twice");
-    assert_eq!(reason(&orders.cancel_order(of("v1")).await.unwrap_err()), Reason::WrongState);
-    let cancelled = orders.cancel_order(of("v2")).await.unwrap().into_inner();
-    assert_eq!((cancelled.state.as_str(), cancelled.parts[1].state.as_str()), ("shipped", "cancelled"));
+    for vendor in ["v1", ""] {
+        assert_eq!(reason(&orders.cancel_order(of(vendor)).await.unwrap_err()), Reason::WrongState);
+    }
+    assert_eq!(whole().await.parts[1].state, "placed", "what cannot be cancelled as a whole is not in part");
+    assert_eq!(orders.cancel_order(of("v2")).await.unwrap().into_inner().state, "cancelled");
+    assert_eq!(whole().await.state, "shipped");
     assert_eq!(cluster.product("v2", "a").await.stock, 5);
-    assert_eq!(orders.deliver_order(of("v1")).await.unwrap().into_inner().state, "delivered");
-    assert_eq!(orders.refund_order(of("v1")).await.unwrap().into_inner().state, "refunded");
+    assert_eq!(orders.deliver_order(of("")).await.unwrap().into_inner().state, "delivered");
+    assert_eq!(orders.refund_order(of("")).await.unwrap().into_inner().state, "refunded");
     let refunds = &cluster.payment.charges()[&id].refunds;
     assert_eq!((refunds["v1"], refunds["v2"]), (200, 100));
     assert_eq!(cluster.number("SELECT count(*) FROM orders WHERE refund = 'paid'").await, 2);

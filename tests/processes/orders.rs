@@ -72,12 +72,13 @@ impl Buyer {
             2 => "lost",
             _ => "ok",
         };
-        let line = |((vendor_id, sku), quantity)| v1::OrderLine { vendor_id, sku, quantity, price: 0 };
+        let line = |((vendor_id, sku), quantity)| v1::OrderLine { vendor_id, sku, quantity, price: None };
         v1::PlaceOrderRequest {
             idempotency_key: format!("order {number}"),
             customer: format!("buyer {}", self.number),
             lines: lines.into_iter().map(line).collect(),
             payment_token: token.into(),
+            ..Default::default()
         }
     }
 

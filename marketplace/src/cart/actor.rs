@@ -142,7 +142,8 @@ async fn checkout(
     let v1::CheckoutRequest { customer, idempotency_key, payment_token } = request;
     let lines = contents.order_lines();
     let is_empty = lines.is_empty();
-    let order = v1::PlaceOrderRequest { idempotency_key, customer, lines, payment_token };
+    let currency = contents.currency();
+    let order = v1::PlaceOrderRequest { idempotency_key, customer, lines, payment_token, currency };
     let response = match market.placed_before(order.clone()).await? {
         Some(response) => response,
         None if is_empty => return Err(Error::invalid("the cart is empty")),
@@ -150,6 +151,8 @@ async fn checkout(
     };
     match &response.order {
         Some(order) if order.state == "refused" => contents.learn(&order.refusals),
+        // It may yet be refused.
+        Some(order) if order.state == "pending" => {}
         _ => *contents = Contents::default(),
     }
     Ok(response)

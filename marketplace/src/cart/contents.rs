@@ -88,6 +88,8 @@ impl Contents {
 
     /// Grouped by vendor.
     pub(super) fn shown(&self, customer: &str) -> Result<v1::Cart> {
+        // No part of it is beyond what an integer holds if the whole is not.
+        let all = self.total()?;
         let mut vendors: Vec<v1::CartVendor> = Vec::new();
         for ((vendor, sku), line) in &self.lines {
             let item = v1::OrderItem {
@@ -106,7 +108,11 @@ impl Contents {
             }
         }
         let currency = if self.is_empty() { String::new() } else { self.currency.to_string() };
-        Ok(v1::Cart { customer: customer.to_owned(), vendors, total: self.total()?, currency })
+        Ok(v1::Cart { customer: customer.to_owned(), vendors, total: all, currency })
+    }
+
+    pub(super) fn currency(&self) -> String {
+        self.currency.to_string()
     }
 
     pub(super) fn order_lines(&self) -> Vec<v1::OrderLine> {
@@ -114,7 +120,7 @@ impl Contents {
             vendor_id: vendor.to_string(),
             sku: sku.to_string(),
             quantity: line.quantity,
-            price: line.price,
+            price: Some(line.price),
         };
         self.lines.iter().map(line).collect()
     }

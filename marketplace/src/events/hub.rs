@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use souk_coordinator::{Database, Statement};
 use souk_proto::v1;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::cursor::{self, Heads};
 use super::pattern::Patterns;
@@ -26,6 +26,12 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 
 /// Time between two rounds at least.
 const ROUND_MIN: Duration = Duration::from_millis(20);
+
+/// How long is waited when events cannot be read.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often everybody gets a cursor, if anything happened: one that is old is worth nothing when events are forgotten.
+const CURSOR_EVERY: Duration = Duration::from_secs(60);
 
 /// How often is looked for consumers that are gone, when nothing happens.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -72,6 +78,8 @@ pub(super) enum Given {
     Cursor(Arc<str>),
     /// It is dropped: it did not read.
     Dropped,
+    /// The events of this vendor are others than were given: its database was set back.
+    SetBack(Arc<str>),
 }
 
 struct Consumer {
@@ -98,9 +106,12 @@ impl Consumed {
 
 fn size(given: &Given) -> usize {
     match given {
-        Given::Event(event) => 64 + event.id.len() + event.data.len(),
+        Given::Event(event) => {
+            let texts = [&event.vendor_id, &event.id, &event.kind, &event.customer, &event.data];
+            64 + texts.into_iter().map(String::len).sum::<usize>()
+        }
         Given::Cursor(cursor) => cursor.len(),
-        Given::Dropped => 0,
+        Given::Dropped | Given::SetBack(_) => 0,
     }
 }
 
@@ -183,9 +194,31 @@ impl Hub {
         !state.consumers.is_empty()
     }
 
-    async fn round(&self) -> Result<()> {
+    /// Ends who reads a vendor's events, which are not those that were there: from now on they are read from here.
+    fn set_back(&self, vendor: &Arc<str>, seq: i64) {
+        let mut state = self.state.lock();
+        if let Some(heads) = &mut state.heads {
+            heads.insert(Arc::clone(vendor), seq);
+        }
+        state.consumers.retain(|scope, consumers| {
+            let reads = scope.vendor.as_ref().is_none_or(|of| **of == **vendor);
+            if reads {
+                for consumer in consumers.iter_mut() {
+                    // One that is gone need not know.
+                    let _ = consumer.give(Given::SetBack(Arc::clone(vendor)));
+                }
+            }
+            !reads
+        });
+    }
+
+    /// `to_all`: everybody is told how far it is, those too that were given nothing.
+    async fn round(&self, to_all: bool) -> Result<()> {
         let known = self.state.lock().heads.clone().unwrap_or_default();
         let now = read_heads(&self.database).await?;
+        for (vendor, seq) in now.iter().filter(|(vendor, seq)| known.get(*vendor).is_some_and(|known| *seq < known)) {
+            self.set_back(vendor, *seq);
+        }
         let newer = now.into_iter().filter(|(vendor, seq)| known.get(vendor).is_none_or(|known| seq > known));
         let read = newer.map(|(vendor, seq)| {
             let from = known.get(&vendor).copied().unwrap_or(0);
@@ -195,12 +228,14 @@ impl Hub {
         let mut failed = None;
         while let Some((events, vendor)) = read.next().await {
             match events {
-                Ok(events) => self.give(&vendor, events),
+                Ok(Read { events, is_whole: true, .. }) => self.give(&vendor, events),
+                // There is a gap: somebody has written over them, or forgotten what was not read yet.
+                Ok(Read { last, .. }) => self.set_back(&vendor, last),
                 // Read anew in the next round.
                 Err(error) => failed = Some(error),
             }
         }
-        self.give_cursors();
+        self.give_cursors(to_all);
         failed.map_or(Ok(()), Err)
     }
 
@@ -221,14 +256,14 @@ impl Hub {
     }
 
     /// Tells everybody who was given something how far that was.
-    fn give_cursors(&self) {
+    fn give_cursors(&self, to_all: bool) {
         let mut state = self.state.lock();
         let State { heads: Some(heads), consumers } = &mut *state else { return };
         let mut of_all: Option<Arc<str>> = None;
         for (scope, of_scope) in consumers.iter_mut() {
             let mut own: Option<Arc<str>> = None;
             of_scope.retain_mut(|consumer| {
-                if !consumer.owed_cursor {
+                if !consumer.owed_cursor && !to_all {
                     return true;
                 }
                 let cursor = match scope.vendor {
@@ -244,18 +279,23 @@ impl Hub {
 async fn run(hub: Hub, mut changes: souk_coordinator::Changes) {
     // What was written while the heads were read.
     let mut has_more = true;
+    let mut told_all = Instant::now();
     while hub.is_wanted() {
         if !has_more && timeout(LOOK_EVERY, changes.next()).await.is_err() {
             continue;
         }
-        has_more = match hub.round().await {
-            Ok(()) => false,
-            Err(error) => {
-                tracing::warn!("events are not read: {error}");
-                true
-            }
-        };
-        sleep(ROUND_MIN).await;
+        let to_all = told_all.elapsed() >= CURSOR_EVERY;
+        if to_all {
+            told_all = Instant::now();
+        }
+        let read = hub.round(to_all).await;
+        if let Err(error) = &read
+            && !has_more
+        {
+            tracing::warn!("events are not read: {error}; trying again");
+        }
+        has_more = read.is_err();
+        sleep(if has_more { TRY_AGAIN_AFTER } else { ROUND_MIN }).await;
     }
 }
 
@@ -269,16 +309,30 @@ async fn read_heads(database: &Database) -> Result<Heads> {
     rows.into_iter().map(head).collect()
 }
 
+/// What was read of a vendor.
+struct Read {
+    events: Vec<v1::Event>,
+    /// There was no gap.
+    is_whole: bool,
+    /// The number of its last event.
+    last: i64,
+}
+
 /// A vendor's events behind a number, up to another.
-async fn read_events(database: &Database, vendor: &str, mut behind: i64, to: i64) -> Result<Vec<v1::Event>> {
-    let mut all = Vec::new();
-    while behind < to {
-        let rows = database.query(between(vendor, behind, to, PAGE_ROWS)).await?;
-        let Some(last) = rows.last() else { break };
-        behind = event(last.clone())?.seq;
+async fn read_events(database: &Database, vendor: &str, behind: i64, to: i64) -> Result<Read> {
+    let mut read = Read { events: Vec::new(), is_whole: true, last: behind };
+    while read.last < to && read.is_whole {
+        let rows = database.query(between(vendor, read.last, to, PAGE_ROWS)).await?;
+        read.is_whole = !rows.is_empty();
         for row in rows {
-            all.push(event(row)?);
+            let event = event(row)?;
+            read.is_whole &= event.seq == read.last + 1;
+            read.last = event.seq;
+            read.events.push(event);
         }
     }
-    Ok(all)
+    if !read.is_whole {
+        read.last = to;
+    }
+    Ok(read)
 }

@@ -1,7 +1,7 @@
 //! Events of applications.
 
 use souk_coordinator::Statement;
-use souk_proto::{Expectation, Reason, v1};
+use souk_proto::{Reason, v1};
 
 use super::pattern::is_kind;
 use super::told::{Telling, event, tell};
@@ -17,6 +17,9 @@ const DATA_BYTES_MAX: usize = 16 << 10;
 /// What begins so is told by the marketplace alone.
 const OWN: [&str; 4] = ["order", "inventory", "vendor", "review"];
 
+/// What server-sent events are called that tell of the stream.
+const STREAM: [&str; 2] = ["cursor", "error"];
+
 impl Market {
     pub(crate) async fn publish(&self, request: v1::PublishRequest) -> Result<v1::Event> {
         let v1::PublishRequest { vendor_id, id, kind, customer, data } = request;
@@ -25,6 +28,15 @@ impl Market {
             return Err(Error::invalid(
                 "`kind` is words of lower case letters, digits, `-` and `_`, with dots between",
             ));
+        }
+        if !customer.is_empty() {
+            word_is_sound("customer", &customer)?;
+        }
+        if STREAM.contains(&kind.as_str()) {
+            return Err(Error::invalid(format!(
+                "`kind` is not {}: a stream of events says so itself",
+                STREAM.join(" or ")
+            )));
         }
         if OWN.contains(&kind.split('.').next().unwrap_or_default()) || OWN.iter().any(|own| id.starts_with(own)) {
             return Err(Error::invalid(format!(
@@ -43,8 +55,8 @@ impl Market {
             at_ms: now_ms(),
             data: data.clone(),
         };
-        let is_there = Statement::new("SELECT 1 FROM vendors WHERE vendor_id = ?1", [text(&vendor_id)]);
-        let written = self.database.transact(vec![is_there.expect(Expectation::GivesRows(true)), tell(&telling)]).await;
+        let is_there = self.has_vendor(&vendor_id).await?;
+        let written = self.database.transact(vec![is_there, tell(&telling)]).await;
         match written {
             Ok(_) => {}
             Err(error) if error.reason == Reason::Expectation => {

@@ -123,6 +123,7 @@ fn live(consumed: Consumed) -> impl Stream<Item = Result<v1::SubscribeResponse>>
             Given::Cursor(cursor) => {
                 Some((Ok(v1::SubscribeResponse { event: None, cursor: cursor.to_string() }), Some(consumed)))
             }
+            Given::SetBack(vendor) => Some((Err(out_of_range(&vendor)), None)),
             Given::Dropped => {
                 let message = "1 MiB of events waited and were not read: subscribe again with the last cursor";
                 Some((Err(Error::new(Reason::Overloaded, message)), None))

@@ -18,6 +18,9 @@ pub(crate) type Watched = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse>> +
 /// Time between two versions at least.
 const VERSION_MIN: Duration = Duration::from_millis(50);
 
+/// How long is waited when the rows cannot be read.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
 struct Watch {
     market: Market,
     statement: Statement,
@@ -59,14 +62,22 @@ impl Market {
 impl Watch {
     /// The rows when they are others than before.
     async fn next(&mut self) -> Result<Table> {
+        let mut must_wait = true;
         loop {
             sleep(VERSION_MIN).await;
-            self.changes.next().await;
+            if must_wait {
+                self.changes.next().await;
+            }
+            must_wait = true;
             match self.market.database.table(self.statement.clone()).await {
                 Ok(table) if self.last.as_ref() == Some(&table) => {}
                 Ok(table) => return Ok(table),
-                // A node that is away is told of when it is back.
-                Err(error) if error.is_transient() => tracing::debug!("a live query waits: {error}"),
+                // What was written is not known yet.
+                Err(error) if error.is_transient() => {
+                    tracing::debug!("a live query waits: {error}");
+                    sleep(TRY_AGAIN_AFTER).await;
+                    must_wait = false;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

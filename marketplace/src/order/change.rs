@@ -4,6 +4,7 @@ use souk_coordinator::Statement;
 use souk_merge::Value;
 use souk_proto::{Expectation, Reason, v1};
 
+use super::drive::in_time;
 use super::purchase::{Part, Purchase, State};
 use super::vendor::{note, tell_of};
 use crate::error::{Error, Result};
@@ -42,15 +43,64 @@ impl Change {
         }
     }
 
+    /// What it does to a part that is this. `among_others`: all parts of the order are meant.
+    fn of(self, status: &str, among_others: bool) -> Of {
+        let (before, after) = self.states();
+        let further = match self {
+            Change::Ship => &["delivered", "cancelled", "refunded"][..],
+            Change::Deliver | Change::Cancel => &["cancelled", "refunded"],
+            Change::Refund => &["cancelled"],
+        };
+        if status == after {
+            Of::Done
+        } else if before.contains(&status) {
+            Of::Changed
+        } else if among_others && further.contains(&status) {
+            Of::Left
+        } else {
+            Of::Refused
+        }
+    }
+
+    fn refused(self, part: &Part, status: &str) -> Error {
+        let (before, after) = self.states();
+        let message = format!(
+            "the part of vendor `{}` is {status}: only what is {} becomes {after}",
+            part.vendor,
+            before.join(" or ")
+        );
+        Error::new(Reason::WrongState, message)
+    }
+
     /// Whether money comes back.
     fn pays_back(self) -> bool {
         matches!(self, Change::Cancel | Change::Refund)
     }
 }
 
+/// What a change does to a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Changed,
+    /// It is so already.
+    Done,
+    /// It is past that.
+    Left,
+    Refused,
+}
+
+/// What a vendor sees of an order: its own part.
+fn only(mut order: v1::Order, vendor: &str) -> v1::Order {
+    order.parts.retain(|part| part.vendor_id == vendor);
+    if let [part] = order.parts.as_slice() {
+        (order.state, order.total) = (part.state.clone(), part.total);
+    }
+    order
+}
+
 impl Market {
-    /// Changes the parts of an order, or one of them. What is as it shall be is left so; what cannot be changed is refused, and then nothing is changed that comes
-    /// behind it.
+    /// Changes the parts of an order, or one of them. All are looked at first: when one cannot be changed, none is. What is as it shall be, or further on
+    /// when all parts are meant, is left as it is.
     pub(crate) async fn change_order(&self, request: v1::ChangeOrderRequest, change: Change) -> Result<v1::Order> {
         let purchase = self.purchase_of_id(&request.order_id).await?;
         if purchase.state != State::Done {
@@ -64,17 +114,27 @@ impl Market {
             let message = format!("vendor `{}` has no part in order `{}`", vendor.escape_debug(), purchase.id);
             return Err(Error::not_found(message));
         }
+        let mut changed = Vec::new();
         for part in parts {
-            self.change_part(&purchase, part, change, vendor.is_empty()).await?;
+            let status = self.status_of(&purchase, part).await?.unwrap_or_default();
+            match change.of(&status, vendor.is_empty()) {
+                Of::Left => {}
+                // Paid back again, should that have failed: it is paid once.
+                Of::Done | Of::Changed => changed.push(part),
+                Of::Refused => return Err(change.refused(part, &status)),
+            }
+        }
+        for part in changed {
+            self.change_part(&purchase, part, change).await?;
             if change.pays_back() {
                 self.pay_back(&purchase, part).await?;
             }
         }
-        self.order_of(&purchase).await
+        let order = self.order_of(&purchase).await?;
+        Ok(if vendor.is_empty() { order } else { only(order, &vendor) })
     }
 
-    /// `among_others`: parts that are past it are left as they are.
-    async fn change_part(&self, purchase: &Purchase, part: &Part, change: Change, among_others: bool) -> Result<()> {
+    async fn change_part(&self, purchase: &Purchase, part: &Part, change: Change) -> Result<()> {
         let (before, after) = change.states();
         let now = now_ms();
         let refund = if change.pays_back() { text("due") } else { Value::Null };
@@ -98,22 +158,15 @@ impl Market {
         if (error.reason, error.statement()) != (Reason::Expectation, Some(1)) {
             return Err(error.into());
         }
+        // Somebody was sooner.
         let status = self.status_of(purchase, part).await?.unwrap_or_default();
-        if status == after || (among_others && ["cancelled", "refunded"].contains(&status.as_str())) {
-            return Ok(());
-        }
-        let message = format!(
-            "the part of vendor `{}` is {status}: only what is {} becomes {after}",
-            part.vendor,
-            before.join(" or ")
-        );
-        Err(Error::new(Reason::WrongState, message))
+        if status == after { Ok(()) } else { Err(change.refused(part, &status)) }
     }
 
     /// Gives a part's money back, if it is due.
     pub(super) async fn pay_back(&self, purchase: &Purchase, part: &Part) -> Result<()> {
         let amount = Money { minor: part.total, currency: purchase.total.currency.clone() };
-        let paid = self.payment.refund(&purchase.id, &part.vendor, &amount).await;
+        let paid = in_time(self.payment.refund(&purchase.id, &part.vendor, &amount)).await;
         // The sweeper asks again: it is noted that it is due.
         paid.map_err(|error| Error::new(Reason::Overloaded, format!("the money is not back yet: {error}")))?;
         let sql = "UPDATE orders SET refund = 'paid' WHERE vendor_id = ?1 AND id = ?2 AND refund = 'due'";

@@ -28,13 +28,15 @@ pub(super) struct Draft {
     pub(super) customer: String,
     pub(super) key: String,
     pub(super) token: String,
+    /// Empty: whatever the products cost.
+    pub(super) currency: String,
     /// By vendor, then by sku.
     pub(super) vendors: BTreeMap<String, BTreeMap<String, Wanted>>,
 }
 
 impl Draft {
     pub(super) fn checked(request: PlaceOrderRequest) -> Result<Draft> {
-        let PlaceOrderRequest { idempotency_key: key, customer, lines, payment_token: token } = request;
+        let PlaceOrderRequest { idempotency_key: key, customer, lines, payment_token: token, currency } = request;
         for (name, word) in [("idempotency_key", &key), ("customer", &customer), ("payment_token", &token)] {
             word_is_sound(name, word)?;
         }
@@ -53,10 +55,10 @@ impl Draft {
                 let message = format!("`quantity` of `{sku}` is {quantity}: it is 1 to {QUANTITY_MAX}");
                 return Err(Error::invalid(message));
             }
-            if price < 0 {
+            if let Some(price) = price.filter(|price| *price < 0) {
                 return Err(Error::invalid(format!("`price` of `{sku}` is {price}: no price is below zero")));
             }
-            let wanted = Wanted { quantity, price: (price > 0).then_some(price) };
+            let wanted = Wanted { quantity, price };
             match vendors.entry(vendor_id).or_default().entry(sku) {
                 Entry::Vacant(place) => place.insert(wanted),
                 Entry::Occupied(taken) => {
@@ -65,15 +67,20 @@ impl Draft {
                 }
             };
         }
-        Ok(Draft { customer, key, token, vendors })
+        Ok(Draft { customer, key, token, currency, vendors })
     }
 
     /// Of what is asked for; in which order the lines came does not matter.
     pub(super) fn digest(&self) -> i64 {
-        let mut words = vec![self.token.clone()];
+        let mut words = vec![self.token.clone(), self.currency.clone()];
         for (vendor, lines) in &self.vendors {
             for (sku, Wanted { quantity, price }) in lines {
-                words.extend([vendor.clone(), sku.clone(), quantity.to_string(), price.unwrap_or(0).to_string()]);
+                words.extend([
+                    vendor.clone(),
+                    sku.clone(),
+                    quantity.to_string(),
+                    price.map_or_else(String::new, |price| price.to_string()),
+                ]);
             }
         }
         // Each with its length: no two lists of words are one text.
@@ -98,11 +105,17 @@ mod tests {
     use super::*;
 
     fn line(sku: &str, quantity: i64) -> OrderLine {
-        OrderLine { vendor_id: "v1".into(), sku: sku.into(), quantity, price: 0 }
+        OrderLine { vendor_id: "v1".into(), sku: sku.into(), quantity, price: None }
     }
 
     fn request(lines: Vec<OrderLine>) -> PlaceOrderRequest {
-        PlaceOrderRequest { idempotency_key: "k".into(), customer: "c".into(), lines, payment_token: "ok".into() }
+        PlaceOrderRequest {
+            idempotency_key: "k".into(),
+            customer: "c".into(),
+            lines,
+            payment_token: "ok".into(),
+            currency: String::new(),
+        }
     }
 
     #[test]
@@ -114,7 +127,7 @@ mod tests {
         }
         assert!(message(vec![line("a", 1), line("a", 2)]).contains("`a` is on two lines"));
         assert!(message((0..10_000).map(|n| line(&n.to_string(), 1)).collect()).contains("10000 lines"));
-        assert!(message(vec![OrderLine { price: -1, ..line("a", 1) }]).contains("`price` of `a`"));
+        assert!(message(vec![OrderLine { price: Some(-1), ..line("a", 1) }]).contains("`price` of `a`"));
         assert!(message(vec![line("", 1)]).contains("`sku`"));
     }
 
@@ -124,6 +137,7 @@ mod tests {
         let both = digest(vec![line("a", 1), line("b", 2)]);
         assert_eq!(both, digest(vec![line("b", 2), line("a", 1)]));
         assert_ne!(both, digest(vec![line("a", 1), line("b", 3)]));
+        assert_ne!(digest(vec![line("a", 1)]), digest(vec![OrderLine { price: Some(0), ..line("a", 1) }]));
         assert_ne!(digest(vec![line("a1", 1)]), digest(vec![line("a", 11)]));
     }
 }

@@ -8,10 +8,12 @@
 //!
 //! An order over one vendor is decided by the vendor's own transaction; one over several by the step from `accepted` to `committed` or `aborted`.
 
+use std::future::Future;
 use std::time::Duration;
 
 use futures::future::{FutureExt as _, join_all};
 use souk_proto::{Reason, v1};
+use tokio::time::timeout;
 
 use super::purchase::{Part, Purchase, State};
 use super::vendor::{Said, too_late};
@@ -23,6 +25,9 @@ use crate::payment::PaymentError;
 /// How long is waited before a step is tried again: about this at first, then twice as long each time.
 const RETRY_FIRST: Duration = Duration::from_millis(10);
 const RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// How long a provider may take for one answer.
+const PAYMENT_MAX: Duration = Duration::from_secs(10);
 
 /// How long an order is driven at least before it is left to the sweeper.
 const DRIVEN_MIN: Duration = Duration::from_secs(10);
@@ -38,11 +43,10 @@ impl Market {
             let mut all = self.driven.lock();
             let begin = || {
                 let market = self.clone();
+                let over = Over { market: self.clone(), id: purchase.id.clone() };
                 let task = tokio::spawn(async move {
-                    let id = purchase.id.clone();
-                    let driven = market.drive_alone(purchase).await;
-                    market.driven.lock().remove(&id);
-                    driven
+                    let _over = over;
+                    market.drive_alone(purchase).await
                 });
                 let driven: Driven = task
                     .map(|done| done.unwrap_or_else(|_| Err(Error::internal("driving an order broke down"))))
@@ -135,7 +139,7 @@ impl Market {
 
     /// What is decided is done everywhere.
     async fn finish(&self, purchase: &Purchase) -> Result<Purchase> {
-        let captured = self.payment.capture(&purchase.id);
+        let captured = in_time(self.payment.capture(&purchase.id));
         let confirmed = async {
             match purchase.state {
                 State::Committed => join_all(purchase.parts.iter().map(|part| self.confirm(purchase, part))).await,
@@ -150,7 +154,7 @@ impl Market {
 
     /// What is decided against is undone everywhere.
     async fn undo(&self, purchase: &Purchase) -> Result<Purchase> {
-        let voided = self.payment.void(&purchase.id);
+        let voided = in_time(self.payment.void(&purchase.id));
         let released = join_all(purchase.parts.iter().map(|part| self.release(purchase, part)));
         let (voided, released) = futures::join!(voided, released);
         for (part, released) in purchase.parts.iter().zip(released) {
@@ -166,7 +170,7 @@ impl Market {
 
     /// Has the amount held; why not, when it is declined.
     async fn authorize(&self, purchase: &Purchase) -> Result<std::result::Result<(), v1::Refusal>> {
-        match self.payment.authorize(&purchase.id, &purchase.token, &purchase.total).await {
+        match in_time(self.payment.authorize(&purchase.id, &purchase.token, &purchase.total)).await {
             Ok(()) => Ok(Ok(())),
             Err(PaymentError::Declined(why)) => Ok(Err(v1::Refusal {
                 reason: "PAYMENT_DECLINED".to_owned(),
@@ -176,6 +180,26 @@ impl Market {
             Err(error @ PaymentError::Unavailable(_)) => Err(unpaid(purchase, &error)),
         }
     }
+}
+
+/// Says that an order is driven no more, also when that broke down.
+struct Over {
+    market: Market,
+    id: String,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.market.driven.lock().remove(&self.id);
+    }
+}
+
+/// What a provider says, which does not make an order wait for ever.
+pub(super) async fn in_time(
+    call: impl Future<Output = std::result::Result<(), PaymentError>>,
+) -> std::result::Result<(), PaymentError> {
+    let silent = || Err(PaymentError::Unavailable(format!("no answer in {} seconds", PAYMENT_MAX.as_secs())));
+    timeout(PAYMENT_MAX, call).await.unwrap_or_else(|_| silent())
 }
 
 /// The provider does not do what is decided; it is asked again.

@@ -75,6 +75,10 @@ impl Market {
         if let Some(other) = currencies.find(|other| *other != currency) {
             return Err(Error::invalid(format!("the order is in {currency} and {other}: place one for each currency")));
         }
+        if !draft.currency.is_empty() && draft.currency != currency {
+            let message = format!("the order is in {}, and its products cost {currency} now", draft.currency);
+            return Err(Error::new(Reason::WrongState, message));
+        }
         let parts: Vec<Part> = priced.into_iter().map(|priced| priced.part).collect();
         let total = sum(parts.iter().map(|part| Some(part.total)))?;
         let created_ms = now_ms();

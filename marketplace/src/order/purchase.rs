@@ -168,7 +168,11 @@ impl Market {
 
     /// Takes an order from one state to another, if it is still in the first: of several who try, one does. Gives the order as it is then.
     pub(super) async fn step(&self, purchase: Purchase, to: State, refusals: Vec<v1::Refusal>) -> Result<Purchase> {
-        let sql = "UPDATE purchases SET state = ?1, refusals = ?2 WHERE house = ?3 AND id = ?4 AND state = ?5";
+        // What paid for it is nobody's business afterwards.
+        let token = if to.is_final() { ", token = ''" } else { "" };
+        let sql = format!(
+            "UPDATE purchases SET state = ?1, refusals = ?2{token} WHERE house = ?3 AND id = ?4 AND state = ?5"
+        );
         let parameters =
             [text(to.word()), json(&refusals)?, text(&purchase.house), text(&purchase.id), text(purchase.state.word())];
         let step = Statement::new(sql, parameters).expect(Expectation::Changes(1));

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use souk_coordinator::Statement;
 use souk_merge::Value;
-use souk_proto::Reason;
 
 use super::purchase::{COLUMNS, Purchase, purchase};
 use crate::error::Result;
@@ -21,25 +21,26 @@ const ROUND_MAX: u32 = 100;
 /// Looks for ever. At first without patience: what is there when the process starts was left by one before.
 pub(crate) async fn sweep(market: &Market) {
     let mut patience = Duration::ZERO;
-    loop {
-        match round(market, patience).await {
-            Ok(()) => patience = PATIENCE,
-            // No tables yet, or a node is away.
-            Err(error) if matches!(error.reason, Reason::WrongState | Reason::ShardUnavailable) => {
-                tracing::debug!("orders are not looked after: {error}");
-            }
-            Err(error) => tracing::warn!("orders are not looked after: {error}"),
+    for round in 0u64.. {
+        if market.database.has_table("purchases") {
+            // The oldest and the youngest in turn: what cannot be done now does not keep the rest from being looked at.
+            let order = if round.is_multiple_of(2) { "ASC" } else { "DESC" };
+            let before_ms = now_ms() - patience.as_millis() as i64;
+            join_all(houses().map(|house| drive_left(market, house, before_ms, order))).await;
+            pay_back_due(market).await;
+            patience = PATIENCE;
         }
         tokio::time::sleep(market.settings.sweep_every).await;
     }
 }
 
-async fn round(market: &Market, patience: Duration) -> Result<()> {
-    if !market.database.has_table("purchases") {
-        return Ok(());
-    }
-    let before = now_ms() - patience.as_millis() as i64;
-    for purchase in left(market, before).await? {
+/// Drives what is left in a house; one whose node is away is looked at later.
+async fn drive_left(market: &Market, house: String, before_ms: i64, order: &str) {
+    let left = match left(market, &house, before_ms, order).await {
+        Ok(left) => left,
+        Err(error) => return tracing::debug!("orders of {house} are not looked after: {error}"),
+    };
+    for purchase in left {
         let market = market.clone();
         // Each by itself: one whose vendor is away does not keep the others waiting.
         tokio::spawn(async move {
@@ -49,34 +50,41 @@ async fn round(market: &Market, patience: Duration) -> Result<()> {
             }
         });
     }
-    for (vendor, id) in due(market).await? {
-        let purchase = market.purchase_of_id(&id).await?;
-        for part in purchase.parts.iter().filter(|part| part.vendor == vendor) {
-            market.pay_back(&purchase, part).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Orders that are neither done nor refused.
-async fn left(market: &Market, before_ms: i64) -> Result<Vec<Purchase>> {
-    let mut left = Vec::new();
-    for house in houses() {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM purchases WHERE house = ?1 AND created_ms <= ?2 AND state IN ('accepted', 'committed', 'aborted')
-             ORDER BY created_ms LIMIT {ROUND_MAX}"
-        );
-        let rows = market.database.query(Statement::new(sql, [text(&house), Value::Integer(before_ms)])).await?;
-        for row in rows {
-            left.push(purchase(row)?);
-        }
-    }
-    Ok(left)
+async fn left(market: &Market, house: &str, before_ms: i64, order: &str) -> Result<Vec<Purchase>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM purchases WHERE house = ?1 AND created_ms <= ?2 AND state IN ('accepted', 'committed', 'aborted')
+         ORDER BY created_ms {order} LIMIT {ROUND_MAX}"
+    );
+    let rows = market.database.query(Statement::new(sql, [text(house), Value::Integer(before_ms)])).await?;
+    rows.into_iter().map(purchase).collect()
 }
 
-/// Parts whose money is to be given back.
+/// Gives money back that is due, of each part by itself.
+async fn pay_back_due(market: &Market) {
+    let due = match due(market).await {
+        Ok(due) => due,
+        Err(error) => return tracing::debug!("money that is due is not looked after: {error}"),
+    };
+    let paid = due.iter().map(|(vendor, id)| async move {
+        let purchase = market.purchase_of_id(id).await?;
+        for part in purchase.parts.iter().filter(|part| part.vendor == *vendor) {
+            market.pay_back(&purchase, part).await?;
+        }
+        Result::Ok(())
+    });
+    for ((vendor, id), paid) in due.iter().zip(join_all(paid).await) {
+        if let Err(error) = paid {
+            tracing::error!("order {id}, part of {vendor}: {error}");
+        }
+    }
+}
+
+/// Parts whose money is to be given back, any of them first.
 async fn due(market: &Market) -> Result<Vec<(String, String)>> {
-    let sql = "SELECT vendor_id, id FROM orders WHERE refund = 'due' ORDER BY id LIMIT 100";
+    let sql = format!("SELECT vendor_id, id FROM orders WHERE refund = 'due' ORDER BY random() LIMIT {ROUND_MAX}");
     let rows = market.database.query(Statement::new(sql, [])).await?;
     let key = |row| {
         let mut row = Row::new(row);

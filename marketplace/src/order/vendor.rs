@@ -147,7 +147,10 @@ impl Market {
                 stock: *stock,
                 price: *price,
             };
-            if *price != item.price || *currency != purchase.total.currency {
+            if *currency != purchase.total.currency {
+                return Some(of_line("CURRENCY_CHANGED", format!("`{}` costs {price} {currency} now", item.sku)));
+            }
+            if *price != item.price {
                 let message = format!("`{}` costs {price} {currency} now, not {}", item.sku, item.price);
                 return Some(of_line("PRICE_CHANGED", message));
             }

@@ -28,9 +28,13 @@ pub(super) async fn expiry(market: &Market) -> Result<()> {
         format!("SELECT id FROM orders WHERE status = 'reserved' AND expires_ms < ?1 ORDER BY id LIMIT {ROUND_MAX}");
     for row in market.database.query(Statement::new(sql, [Value::Integer(now_ms())])).await? {
         let id = Row::new(row).text()?;
-        if let Err(error) = market.drive_on(&id).await {
-            tracing::warn!("order {id} holds pieces back for longer than it may: {error}");
-        }
+        let market = market.clone();
+        // Each by itself: one whose vendor is away does not keep the others waiting.
+        tokio::spawn(async move {
+            if let Err(error) = market.drive_on(&id).await {
+                tracing::warn!("order {id} holds pieces back for longer than it may: {error}");
+            }
+        });
     }
     Ok(())
 }

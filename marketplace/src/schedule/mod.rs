@@ -12,8 +12,10 @@ mod when;
 use std::time::Duration;
 
 use chrono::Utc;
+use futures::future::join_all;
 use souk_coordinator::Statement;
 use souk_merge::Value;
+use tokio::time::sleep;
 
 pub use when::{BadSchedule, Schedule};
 
@@ -24,6 +26,9 @@ use crate::rows::{Row, text};
 
 /// How often is looked whether it is time.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long is waited before what failed is tried again.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,15 +62,20 @@ impl Job {
     }
 }
 
-/// Looks for ever.
+/// Looks for ever, at each job by itself.
 pub(crate) async fn keep(market: &Market) {
+    join_all(Job::ALL.map(|job| keep_one(market, job))).await;
+}
+
+async fn keep_one(market: &Market, job: Job) {
     loop {
-        for job in Job::ALL {
-            if let Err(error) = look(market, job).await {
-                tracing::debug!("{}: {error}", job.name());
+        match look(market, job).await {
+            Ok(()) => sleep(LOOK_EVERY).await,
+            Err(error) => {
+                tracing::warn!("{} is not done: {error}; trying again", job.name());
+                sleep(TRY_AGAIN_AFTER).await;
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
