@@ -155,6 +155,12 @@ impl Cluster {
         Ok(prepared)
     }
 
+    /// Whether a text is known as a statement that changes rows: it need not be read again to see what it is.
+    pub(crate) fn is_known_change(&self, text: &str) -> bool {
+        let version = self.snapshot.read().catalog.version;
+        self.changes.lock().contains(&(version, text.to_owned()))
+    }
+
     /// As [`Cluster::prepared`], of a statement that changes rows. Kept when it has parameters: else its values are in its text, and it is not
     /// seen again.
     pub(crate) async fn prepared_change(

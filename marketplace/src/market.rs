@@ -63,7 +63,8 @@ pub(crate) type Driven = Shared<BoxFuture<'static, error::Result<Purchase>>>;
 pub struct Market {
     pub(crate) database: Database,
     pub(crate) payment: Arc<dyn Payment>,
-    pub(crate) settings: Settings,
+    /// Shared: schedules are large, and the market is cloned for each call.
+    pub(crate) settings: Arc<Settings>,
     /// Orders that are driven here, by number: one at a time.
     pub(crate) driven: Arc<Mutex<HashMap<String, Driven>>>,
     pub(crate) hub: Hub,
@@ -79,7 +80,7 @@ impl Market {
         Market {
             database,
             payment,
-            settings,
+            settings: Arc::new(settings),
             driven: Arc::default(),
             hub,
             carts: Carts::default(),

@@ -102,6 +102,14 @@ fn release(held: impl Send + 'static, failed: Option<&Error>, deadline: Instant)
     }
 }
 
+/// What kind of statement a text is.
+fn kind(cluster: &Cluster, sql: &str) -> Result<WriteStatement> {
+    if cluster.is_known_change(sql) {
+        return Ok(WriteStatement::Change);
+    }
+    Ok(read_write(sql, &cluster.bounds())?)
+}
+
 /// Runs one statement that writes.
 pub(crate) async fn execute(
     cluster: &Arc<Cluster>,
@@ -109,7 +117,7 @@ pub(crate) async fn execute(
     parameters: Vec<(String, Value)>,
     deadline_ms: u32,
 ) -> Result<Executed> {
-    match read_write(sql, &cluster.bounds())? {
+    match kind(cluster, sql)? {
         WriteStatement::Schema(_) if !parameters.is_empty() => {
             Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"))
         }

@@ -37,8 +37,8 @@ use crate::{
     ticket::Ticket,
 };
 
-/// Prepared statements kept a writer.
-const STATEMENTS_KEPT: usize = 8;
+/// Prepared statements kept a writer, those among them that begin and end its transactions. As many as a transaction of an application has: an order has a dozen.
+const STATEMENTS_KEPT: usize = 24;
 
 /// Instructions of SQLite's machine between two looks at the ticket.
 const OPS_PER_LOOK: i32 = 1000;

@@ -13,10 +13,10 @@ use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
 use crate::session::{RowsAt, Session, order_parameters};
-use crate::sql::{Change, Touched, WriteStatement, read_write};
+use crate::sql::{Change, Touched, WriteStatement};
 use crate::write::change::{AllHanded, Changing, Plan, Together};
 use crate::write::whole;
-use crate::write::{Writing, numbered, unsupported};
+use crate::write::{Writing, kind, numbered, unsupported};
 
 /// A statement that is planned.
 pub(super) struct Planned {
@@ -79,7 +79,7 @@ async fn read<'c>(
 ) -> Result<Read<'c>> {
     let TransactStatement { sql, parameters, .. } = statement;
     let given = parameters.clone();
-    match read_write(sql, &cluster.bounds())? {
+    match kind(cluster, sql)? {
         WriteStatement::Change => {
             let (changing, change) = Changing::read(cluster, writing, sql, given, deadline).await?;
             Ok(Read::Change(Box::new(changing), change))
