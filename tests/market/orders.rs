@@ -86,6 +86,12 @@ async fn the_same_request_ten_times_at_once_is_one_order() {
     assert_eq!(cluster.product("v1", "a").await.sold, 2);
     let other = cluster.place(order("one", "ok", &[("v1", "a", 2)])).await.unwrap_err();
     assert_eq!(reason(&other), Reason::AlreadyExists);
+    // It is found when nothing of it is sold any more, too.
+    let one = cluster.place(order("one", "ok", &[("v1", "a", 1)])).await.unwrap();
+    let delete = souk_coordinator::Statement::new("DELETE FROM products WHERE vendor_id = 'v2'", []);
+    cluster.database.execute(delete).await.unwrap();
+    let two = cluster.place(order("two", "ok", &[("v1", "a", 1), ("v2", "a", 1)])).await.unwrap();
+    assert!(one.repeated && two.repeated && two.order.unwrap().state == "placed");
     // Another customer's key is another key.
     let bob = v1::PlaceOrderRequest { customer: "bob".into(), ..order("one", "ok", &[("v1", "a", 2)]) };
     assert_eq!(cluster.place(bob).await.unwrap().order.unwrap().state, "placed");

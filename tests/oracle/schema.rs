@@ -62,3 +62,23 @@ fn columns_and_tables_come_and_go_under_writes() {
     let count = cluster.query("SELECT count(*) FROM sales WHERE id >= 5000", &none()).expect("a count");
     assert_eq!(count.rows, [[Value::Integer(12)]]);
 }
+
+#[test]
+fn what_changes_nothing_is_no_change() {
+    let oracle = market(&[Layout::Ring(3)]);
+    let cluster = &oracle.clusters[0].1;
+    cluster.execute("CREATE INDEX by_name ON products(name)", &none()).expect("an index");
+    let version = cluster.status().schema_version;
+    for sql in [
+        "CREATE INDEX IF NOT EXISTS by_name ON products(name)",
+        "CREATE TABLE IF NOT EXISTS products(vendor_id TEXT, id INTEGER PRIMARY KEY)",
+        "CREATE TABLE IF NOT EXISTS products(vendor_id TEXT, id INTEGER PRIMARY KEY) SHARD KEY (vendor_id)",
+        "DROP TABLE IF EXISTS gone",
+        "DROP INDEX IF EXISTS gone",
+    ] {
+        let done = cluster.execute(sql, &none()).expect(sql);
+        assert_eq!((done.schema_version, cluster.status().schema_version), (version, version), "{sql}");
+    }
+    let made = cluster.execute("CREATE TABLE IF NOT EXISTS other(vendor_id TEXT)", &none()).expect("a table");
+    assert_eq!(made.schema_version, version + 1);
+}

@@ -16,7 +16,7 @@ pub(crate) enum WriteStatement {
 }
 
 /// CREATE, ALTER or DROP.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SchemaStatement {
     /// The first words, in upper case.
     pub(crate) words: Vec<String>,

@@ -37,6 +37,10 @@ pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaState
 }
 
 async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Executed> {
+    let catalog = cluster.snapshot().catalog;
+    if check(&catalog.log, statement.clone())?.is_none() {
+        return Ok(Executed::at(catalog.version));
+    }
     let until = Instant::now() + QUIET_WAIT_MAX;
     // Who would be waited for in vain holds up no writer.
     cluster.transactions.settled(until).await?;
@@ -46,7 +50,9 @@ async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Ex
         changing.map_err(|_| Error::new(Reason::Overloaded, "shards were being made all the time; try again"))?;
     let snapshot = cluster.snapshot();
     let mut log = snapshot.catalog.log.clone();
-    let change = check(&log, statement)?;
+    let Some(change) = check(&log, statement)? else {
+        return Ok(Executed::at(snapshot.catalog.version));
+    };
     log.push(change.clone());
     let catalog = Catalog::new(log)?;
     let scripts: Vec<String> = catalog.log.iter().map(|change| change.sql.clone()).collect();
@@ -138,8 +144,8 @@ fn refuse_unsupported(words: &[String]) -> Result<()> {
     Err(Error::new(Reason::UnsupportedSql, format!("{what} is not supported")))
 }
 
-/// Runs the statement after the log on an empty database: SQLite's own errors, and which table it makes.
-fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChange> {
+/// Runs the statement after the log on an empty database: SQLite's own errors, and which table it makes. None when it changes nothing, as IF NOT EXISTS has it.
+fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<Option<SchemaChange>> {
     let SchemaStatement { words, sql, declared, has_query, has_on_conflict, has_autoincrement } = statement;
     let of_table = matches!(words.as_slice(), [verb, what, ..] if verb != "DROP" && what == "TABLE");
     if has_on_conflict && of_table {
@@ -157,7 +163,12 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
     }
     drop(prepared);
     let fires = fires_when_dropped(&connection).map_err(internal)?;
+    let changes = || connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0)).map_err(internal);
+    let changes_before = changes()?;
     connection.execute_batch(&sql).map_err(SqlError::from_sqlite)?;
+    if changes()? == changes_before {
+        return Ok(None);
+    }
     let reserved_now = reserved(&connection).map_err(internal)?;
     if let Some(name) = reserved_now.iter().find(|name| !reserved_before.contains(name)) {
         let message = format!("`{name}`: names that begin with `_souk` are souk's own; choose another");
@@ -173,7 +184,7 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
         return Err(Error::new(Reason::UnsupportedSql, message));
     }
     match (made.as_slice(), declared) {
-        ([], None) => Ok(SchemaChange { sql, distribution: None }),
+        ([], None) => Ok(Some(SchemaChange { sql, distribution: None })),
         ([table], _) if lost => Err(Error::new(
             Reason::UnsupportedSql,
             format!("renaming a table to `{table}` is not supported; make a new one"),
@@ -199,7 +210,7 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<SchemaChang
                 return Err(Error::new(Reason::UnsupportedSql, message));
             }
             let distribution = Some(DeclaredDistribution { table: (*table).clone(), declared });
-            Ok(SchemaChange { sql, distribution })
+            Ok(Some(SchemaChange { sql, distribution }))
         }
         (_, Some(Declared::ShardKey(_) | Declared::Replicated)) => Err(Error::new(
             Reason::InvalidArgument,

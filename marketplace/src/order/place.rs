@@ -8,6 +8,7 @@ use souk_proto::{Reason, v1};
 
 use super::draft::{Draft, Wanted};
 use super::purchase::{Item, Part, Purchase, State};
+use super::read::just_placed;
 use super::vendor::no_such_product;
 use crate::error::{Error, Result};
 use crate::ids::{house_of, new_order, now_ms};
@@ -27,18 +28,21 @@ impl Market {
     pub(crate) async fn place_order(&self, request: v1::PlaceOrderRequest) -> Result<v1::PlaceOrderResponse> {
         let draft = Draft::checked(request)?;
         let house = house_of(&draft.customer);
-        if let Some(known) = self.purchase_of_key(&house, &draft.customer, &draft.key).await? {
-            return self.again(&draft, known).await;
-        }
-        let purchase = self.priced(&draft, house).await?;
+        let purchase = match self.priced(&draft, house.clone()).await {
+            Ok(purchase) => purchase,
+            // What was ordered before may not be sold any more.
+            Err(error) => {
+                let known = self.purchase_of_key(&house, &draft.customer, &draft.key).await?;
+                return self.again(&draft, known.ok_or(error)?).await;
+            }
+        };
         if !self.accept(&purchase).await? {
-            // The same request came twice, and the other was sooner.
-            let known = self.purchase_of_key(&purchase.house, &draft.customer, &draft.key).await?;
+            let known = self.purchase_of_key(&house, &draft.customer, &draft.key).await?;
             let known = known.ok_or_else(|| Error::internal("an order was there, and is not any more"))?;
             return self.again(&draft, known).await;
         }
         let order = self.drive(purchase).await?;
-        Ok(v1::PlaceOrderResponse { order: Some(self.order_of(&order).await?), repeated: false })
+        Ok(v1::PlaceOrderResponse { order: Some(just_placed(&order)), repeated: false })
     }
 
     /// What became of an order that its customer named so; none when there is none. One for other content than `lines`, where those are given, is refused.

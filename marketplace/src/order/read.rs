@@ -152,6 +152,11 @@ impl Market {
     }
 }
 
+/// An order as it is shown at once: its vendors have done nothing more yet.
+pub(super) fn just_placed(purchase: &Purchase) -> v1::Order {
+    shown(purchase, &HashMap::new())
+}
+
 fn shown(purchase: &Purchase, states: &HashMap<(String, String), String>) -> v1::Order {
     let part = |part: &Part| {
         let state = match purchase.state {
