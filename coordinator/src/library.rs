@@ -111,7 +111,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`Error`]; with [`Error::in_doubt`] it may have happened nevertheless.
+    /// [`Error`]; where its `in_doubt` is set, it may have happened nevertheless.
     pub async fn execute(&self, statement: Statement) -> Result<Outcome> {
         let parameters = positional(statement.parameters);
         Ok(write::execute(&self.cluster, &statement.sql, parameters, self.deadline_ms()).await?.into())
@@ -121,7 +121,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`Error`], whose message begins with the number of the statement that was at fault; with [`Error::in_doubt`] all may have happened nevertheless.
+    /// [`Error`], whose message begins with the number of the statement that was at fault; where its `in_doubt` is set, all may have happened nevertheless.
     pub async fn transact(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>> {
         let statement = |Statement { sql, parameters, expectation }: Statement| TransactStatement {
             sql,

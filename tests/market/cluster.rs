@@ -21,6 +21,7 @@ pub(crate) struct Cluster {
     /// Of a second marketplace over the same shards, with nothing in common but those and the provider.
     second: Channel,
     stop: watch::Sender<bool>,
+    stop_nodes: Vec<watch::Sender<bool>>,
     tasks: Vec<JoinHandle<()>>,
     folder: TempDir,
 }
@@ -33,6 +34,13 @@ async fn listen() -> (TcpListener, String) {
 
 async fn when(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|is| *is).await;
+}
+
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::select! {
+        () = one => {}
+        () = other => {}
+    }
 }
 
 async fn until(stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {
@@ -65,11 +73,14 @@ impl Cluster {
     pub(crate) async fn start(settings: Settings) -> Cluster {
         let folder = tempfile::tempdir().expect("a folder");
         let (stop, stopped) = watch::channel(false);
-        let (mut nodes, mut tasks) = (Vec::new(), Vec::new());
+        let (mut nodes, mut tasks, mut stop_nodes) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..2 {
-            let (address, task) = start_node(index, folder.path(), when(stopped.clone())).await;
+            let (stop_one, one_stopped) = watch::channel(false);
+            let shutdown = either(when(stopped.clone()), when(one_stopped));
+            let (address, task) = start_node(index, folder.path(), shutdown).await;
             nodes.push(address);
             tasks.push(task);
+            stop_nodes.push(stop_one);
         }
         let data = folder.path().join("coordinator");
         let coordinator =
@@ -96,7 +107,7 @@ impl Cluster {
         let channel =
             |address: &str| Channel::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
         let (channel, second) = (channel(&address), channel(&second_address));
-        Cluster { database, payment, address, channel, second, stop, tasks, folder }
+        Cluster { database, payment, address, channel, second, stop, stop_nodes, tasks, folder }
     }
 
     pub(crate) async fn stop(self) {
@@ -105,6 +116,11 @@ impl Cluster {
             task.await.expect("it stops");
         }
         drop(self.folder);
+    }
+
+    /// Has one of the two nodes stop.
+    pub(crate) fn stop_node(&self, index: usize) {
+        self.stop_nodes[index].send(true).expect("it runs");
     }
 
     pub(crate) fn channel(&self) -> Channel {

@@ -243,3 +243,40 @@ async fn two_marketplaces_sell_what_is_scarce_once() {
     assert_eq!(cluster.events().await["order.placed"], parts as i64);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customers_orders_are_listed_without_asking_all_shards() {
+    let cluster = Cluster::start(quick()).await;
+    let vendors: Vec<String> = (1..=6).map(|number| format!("v{number}")).collect();
+    let names: Vec<&str> = vendors.iter().map(String::as_str).collect();
+    cluster.open_shops(&names, &["a"], 100, 50).await;
+    let customers: Vec<String> = (0..24).map(|number| format!("customer {number}")).collect();
+    for (customer, vendor) in customers.iter().zip(names.iter().cycle()) {
+        let request = v1::PlaceOrderRequest { customer: customer.clone(), ..order("k", "ok", &[(*vendor, "a", 1)]) };
+        assert_eq!(cluster.place(request).await.unwrap().order.unwrap().state, "placed");
+    }
+    // With half of the shards away, who asks all of them is told nothing. A customer whose house and vendor are on the other half is not among those.
+    cluster.stop_node(1);
+    let all = souk_coordinator::Statement::new("SELECT count(*) FROM orders", []);
+    let database = cluster.database.within(std::time::Duration::from_secs(5));
+    let refused = loop {
+        match database.query(all.clone()).await {
+            Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.reason, Reason::ShardUnavailable);
+    let mut listed = 0;
+    for customer in &customers {
+        let request = v1::ListOrdersRequest { customer: customer.clone(), ..Default::default() };
+        match cluster.orders().list_orders(request).await {
+            Ok(page) => {
+                assert_eq!(page.into_inner().orders.len(), 1);
+                listed += 1;
+            }
+            Err(status) => assert_eq!(reason(&status), Reason::ShardUnavailable),
+        }
+    }
+    assert!(listed > 0 && listed < customers.len(), "{listed} of {}", customers.len());
+    cluster.stop().await;
+}
