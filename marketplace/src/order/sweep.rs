@@ -18,6 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Orders of a house that are driven in one round.
 const ROUND_MAX: u32 = 100;
 
+/// In one round of so many, money that is due is looked for: that asks all shards, though no more than whether anything has changed.
+const DUE_EVERY: u64 = 5;
+
+/// Parts whose money is given back in one round.
+const DUE_MAX: u32 = 1000;
+
 /// Looks for ever. At first without patience: what is there when the process starts was left by one before.
 pub(crate) async fn sweep(market: &Market) {
     let mut patience = Duration::ZERO;
@@ -27,7 +33,9 @@ pub(crate) async fn sweep(market: &Market) {
             let order = if round.is_multiple_of(2) { "ASC" } else { "DESC" };
             let before_ms = now_ms() - patience.as_millis() as i64;
             join_all(houses().map(|house| drive_left(market, house, before_ms, order))).await;
-            pay_back_due(market).await;
+            if round.is_multiple_of(DUE_EVERY) {
+                pay_back_due(market).await;
+            }
             patience = PATIENCE;
         }
         tokio::time::sleep(market.settings.sweep_every).await;
@@ -82,9 +90,9 @@ async fn pay_back_due(market: &Market) {
     }
 }
 
-/// Parts whose money is to be given back, any of them first.
+/// Parts whose money is to be given back.
 async fn due(market: &Market) -> Result<Vec<(String, String)>> {
-    let sql = format!("SELECT vendor_id, id FROM orders WHERE refund = 'due' ORDER BY random() LIMIT {ROUND_MAX}");
+    let sql = format!("SELECT vendor_id, id FROM orders WHERE refund = 'due' ORDER BY id LIMIT {DUE_MAX}");
     let rows = market.database.query(Statement::new(sql, [])).await?;
     let key = |row| {
         let mut row = Row::new(row);

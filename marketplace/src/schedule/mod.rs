@@ -52,6 +52,11 @@ impl Job {
         }
     }
 
+    /// What the others do is done at the next time, should one have been missed.
+    fn is_written_down(self) -> bool {
+        self == Job::LowStock
+    }
+
     fn schedule(self, market: &Market) -> &Schedule {
         let settings = &market.settings;
         match self {
@@ -68,8 +73,9 @@ pub(crate) async fn keep(market: &Market) {
 }
 
 async fn keep_one(market: &Market, job: Job) {
+    let mut done = None;
     loop {
-        match look(market, job).await {
+        match look(market, job, &mut done).await {
             Ok(()) => sleep(LOOK_EVERY).await,
             Err(error) => {
                 tracing::warn!("{} is not done: {error}; trying again", job.name());
@@ -79,29 +85,35 @@ async fn keep_one(market: &Market, job: Job) {
     }
 }
 
-/// Runs a job if its time has come and it was not done.
-async fn look(market: &Market, job: Job) -> Result<()> {
+/// Runs a job if its time has come and it was not done. `done` is the last time that it was done for, as far as this process knows: the first time is
+/// the next one.
+async fn look(market: &Market, job: Job, done: &mut Option<i64>) -> Result<()> {
     if !market.database.has_table("schedules") {
         return Ok(());
     }
     let Some(due) = job.schedule(market).last(Utc::now()) else { return Ok(()) };
     let due_ms = due.timestamp_millis();
-    match done_ms(market, job).await? {
-        Some(done) if done >= due_ms => return Ok(()),
-        // The first time is the next one.
-        None => {}
-        Some(_) => {
-            tracing::info!("{}: {due}", job.name());
-            match job {
-                Job::LowStock => jobs::low_stock(market, due_ms).await?,
-                Job::Expiry => jobs::expiry(market).await?,
-                Job::OldEvents => jobs::old_events(market).await?,
-            }
-        }
+    if done.is_none() {
+        *done = Some(done_ms(market, job).await?.unwrap_or(due_ms));
     }
-    let sql = "INSERT INTO schedules(house, job, done_ms) VALUES (?1, ?2, ?3)
-               ON CONFLICT (house, job) DO UPDATE SET done_ms = max(done_ms, excluded.done_ms)";
-    market.database.execute(Statement::new(sql, [text(&house()), text(job.name()), Value::Integer(due_ms)])).await?;
+    if done.is_some_and(|done| done >= due_ms) {
+        return Ok(());
+    }
+    tracing::info!("{}: {due}", job.name());
+    match job {
+        Job::LowStock => jobs::low_stock(market, due_ms).await?,
+        Job::Expiry => jobs::expiry(market).await?,
+        Job::OldEvents => jobs::old_events(market).await?,
+    }
+    *done = Some(due_ms);
+    if job.is_written_down() {
+        let sql = "INSERT INTO schedules(house, job, done_ms) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (house, job) DO UPDATE SET done_ms = max(done_ms, excluded.done_ms)";
+        market
+            .database
+            .execute(Statement::new(sql, [text(&house()), text(job.name()), Value::Integer(due_ms)]))
+            .await?;
+    }
     Ok(())
 }
 
