@@ -1,7 +1,7 @@
 //! The INTEGER PRIMARY KEY of a sharded table, where rows leave it open: a shard that chose its value would choose one that another shard has.
 //!
 //! What is handed out grows with time and is never handed out twice: milliseconds since 2025, then 8 bits that count within one, then 4 bits for the
-//! coordinator's number (there is one coordinator now, 0). That is 53 bits until the year 2094, so that JSON's numbers hold it.
+//! coordinator's number, so that no two hand out the same whatever their clocks say (there is one now, 0). That is 53 bits until the year 2094, so that JSON's numbers hold it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,7 +30,11 @@ const RESERVED_AT_ONCE: Duration = Duration::from_secs(10);
 
 /// Hands out rowids.
 #[derive(Default)]
-pub(crate) struct Rowids(Mutex<State>);
+pub(crate) struct Rowids {
+    /// The coordinator's number, below [`COORDINATORS`].
+    coordinator: i64,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
@@ -48,7 +52,7 @@ pub(crate) struct Watch(Arc<Rowids>);
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.0.0.lock().ended = None;
+        self.0.state.lock().ended = None;
     }
 }
 
@@ -61,13 +65,14 @@ pub(crate) struct Handed {
 
 impl Handed {
     fn iter(&self) -> impl Iterator<Item = i64> + use<> {
-        self.range.clone().map(|number| number * COORDINATORS)
+        let coordinator = self.rowids.coordinator;
+        self.range.clone().map(move |number| number * COORDINATORS + coordinator)
     }
 }
 
 impl Drop for Handed {
     fn drop(&mut self) {
-        let mut state = self.rowids.0.lock();
+        let mut state = self.rowids.state.lock();
         let range = state.under_way.remove(&self.number);
         if let Some(ended) = &mut state.ended {
             ended.extend(range);
@@ -109,7 +114,7 @@ impl Rowids {
     /// So many, rising.
     fn take(self: &Arc<Rowids>, store: &Store, count: usize) -> Result<Handed> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let state = &mut *self.0.lock();
+        let state = &mut *self.state.lock();
         let reserved = state.reserved(store)?;
         let first = reserved.next.max(now());
         reserved.advance(store, first + count)?;
@@ -121,23 +126,23 @@ impl Rowids {
 
     /// Remembers from now on which statements are over: what they were handed may have been read, or not.
     pub(super) fn watch(self: &Arc<Rowids>) -> Watch {
-        self.0.lock().ended = Some(Vec::new());
+        self.state.lock().ended = Some(Vec::new());
         Watch(Arc::clone(self))
     }
 
     /// Every rowid that was handed out is below this one.
     pub(super) fn above(&self, store: &Store) -> Result<i64> {
-        Ok(self.0.lock().reserved(store)?.next.max(now()) * COORDINATORS)
+        Ok(self.state.lock().reserved(store)?.next.max(now()) * COORDINATORS)
     }
 
     /// Whether rowids that SQLite gave, each the highest that it saw and one, are nobody's: a statement that was not over when the watch began may have been handed
     /// some that could not be seen. If they are, none of them will be handed out. `given`: how many it gave at most, be they gone by now.
     pub(super) fn are_free(&self, store: &Store, rowids: &[i64], given: u64) -> Result<bool> {
-        let state = &mut *self.0.lock();
+        let state = &mut *self.state.lock();
         let is_under_way = |rowid: &&i64| {
             let number = **rowid / COORDINATORS;
             let mut handed = state.under_way.values().chain(state.ended.iter().flatten());
-            **rowid % COORDINATORS == 0 && handed.any(|range| range.contains(&number))
+            **rowid % COORDINATORS == self.coordinator && handed.any(|range| range.contains(&number))
         };
         if rowids.iter().find(is_under_way).is_some() {
             return Ok(false);
@@ -216,8 +221,30 @@ fn count_open(rows: &Batch, column: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::settings::PlacementPolicy;
+
+    #[test]
+    fn coordinators_hand_out_none_that_another_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut all = BTreeSet::new();
+        let coordinators: Vec<_> = (0..COORDINATORS)
+            .map(|coordinator| {
+                let path = folder.path().join(format!("{coordinator}.db"));
+                let store = Store::open(&path, PlacementPolicy::Own, &["n".into()]).expect("a store");
+                (store, Arc::new(Rowids { coordinator, ..Rowids::default() }))
+            })
+            .collect();
+        for round in 0..50 {
+            for (store, rowids) in &coordinators {
+                for rowid in rowids.take(store, 1 + round).expect("rowids").iter() {
+                    assert!(rowid < 1 << 53 && all.insert(rowid), "{rowid} was handed out twice");
+                }
+            }
+        }
+    }
 
     #[test]
     fn what_is_handed_out_grows_over_restarts_and_clocks() {
