@@ -14,18 +14,22 @@
 #[allow(dead_code, reason = "another benchmark uses the rest")]
 mod process;
 
+#[path = "../shared/measure.rs"]
+mod measure;
+
 mod plain;
 mod souk;
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::ensure;
 use clap::{Parser, value_parser};
 
-use self::{plain::Files, process::Cluster, souk::Souk};
+use self::{
+    measure::{median, number},
+    plain::Files,
+    process::Cluster,
+    souk::Souk,
+};
 
 /// What is measured.
 #[derive(Debug, Parser)]
@@ -123,30 +127,4 @@ fn memory(process: u32) -> anyhow::Result<f64> {
     let text = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
     let pss = text.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap_or_default();
     Ok(pss.trim().trim_end_matches(" kB").trim().parse::<f64>()? * 1024.0)
-}
-
-/// Does something again and again for so long; gives how often a second, and the middle of the times in ms.
-fn repeat(turn: Duration, mut act: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<(f64, f64)> {
-    let (started, mut times) = (Instant::now(), Vec::new());
-    while started.elapsed() < turn {
-        let began = Instant::now();
-        act()?;
-        times.push(began.elapsed().as_secs_f64() * 1e3);
-    }
-    ensure!(!times.is_empty(), "nothing was done in {turn:?}");
-    Ok((times.len() as f64 / started.elapsed().as_secs_f64(), median(times)))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Three digits that matter.
-fn number(value: f64) -> String {
-    match value {
-        value if value >= 100.0 => format!("{value:.0}"),
-        value if value >= 10.0 => format!("{value:.1}"),
-        value => format!("{value:.2}"),
-    }
 }

@@ -7,14 +7,13 @@ use std::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::Duration,
 };
 
 use anyhow::anyhow;
 use rusqlite::{Connection, params};
 
-use crate::repeat;
+use crate::measure::{rate_over_files, repeat};
 
 /// One file a vendor.
 pub(crate) struct Files {
@@ -69,20 +68,7 @@ impl Files {
 
     /// Orders a second, each committed by itself, in all files in turn, by so many threads.
     pub(crate) fn orders(&self, threads: usize, turn: Duration) -> anyhow::Result<f64> {
-        let files = self.connections.len();
-        let of_thread = |thread: usize| {
-            let mut number = thread * files / threads;
-            repeat(turn, || {
-                number = (number + 1) % files;
-                self.order(number)
-            })
-        };
-        let rates = thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || of_thread(thread))).collect();
-            let joined = running.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a thread died"))?);
-            joined.collect::<anyhow::Result<Vec<_>>>()
-        })?;
-        Ok(rates.into_iter().map(|(rate, _)| rate).sum())
+        rate_over_files(self.connections.len(), threads, turn, |number| self.order(number))
     }
 
     /// What committing one order takes: the middle.

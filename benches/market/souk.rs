@@ -18,7 +18,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::median;
+use crate::measure::{median, repeat};
 
 /// Subscriptions of one connection.
 const SUBSCRIPTIONS_A_CONNECTION: usize = 200;
@@ -118,7 +118,7 @@ impl Souk {
 
     /// What an order takes that one buyer places: the middle.
     pub(crate) fn order_ms(&self, vendors: u64, turn: Duration) -> anyhow::Result<f64> {
-        let (_, ms) = crate::repeat(turn, || self.runtime.block_on(self.order(0, vendors)))?;
+        let (_, ms) = repeat(turn, || self.runtime.block_on(self.order(0, vendors)))?;
         Ok(ms)
     }
 

@@ -14,7 +14,7 @@ use std::{
 use anyhow::anyhow;
 use rusqlite::Connection;
 
-use crate::repeat;
+use crate::measure::{rate_over_files, repeat};
 
 /// The table of both sides; souk's has the shard key beside it.
 pub(crate) const TABLE: &str = "CREATE TABLE orders(vendor_id INTEGER NOT NULL, id INTEGER NOT NULL, total INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY (vendor_id, id))";
@@ -53,22 +53,7 @@ impl Files {
 
     /// Rows a second, each committed by itself, into the first `files` in turn, by so many threads.
     pub(crate) fn insert_one_by_one(&self, files: u32, threads: usize, turn: Duration) -> anyhow::Result<f64> {
-        let files = files as usize;
-        let of_thread = |thread: usize| {
-            let mut number = thread * files / threads;
-            repeat(turn, || {
-                number = (number + 1) % files;
-                self.insert(number)
-            })
-        };
-        let rates = thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || of_thread(thread))).collect();
-            running
-                .into_iter()
-                .map(|thread| thread.join().map_err(|_| anyhow!("a thread died"))?)
-                .collect::<anyhow::Result<Vec<_>>>()
-        })?;
-        Ok(rates.into_iter().map(|(rate, _)| rate).sum())
+        rate_over_files(files as usize, threads, turn, |number| self.insert(number))
     }
 
     /// What committing one row takes: the middle.

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
-    median,
+    measure::median,
     plain::{INSERT, NOTE, TABLE},
 };
 

@@ -16,7 +16,10 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::source::Rows;
+use crate::{
+    node::{listen, start_node, stop_of},
+    source::Rows,
+};
 
 /// Rows of a message.
 const MESSAGE_ROWS: usize = 4_000;
@@ -44,13 +47,14 @@ impl Cluster {
         let mut tasks = Vec::new();
         let mut addresses = Vec::new();
         for number in 1..=nodes {
-            let (listener, address) = listen().await;
-            let id = format!("n{number}");
-            tasks.push(tokio::spawn(node(listener, id.clone(), folder.path(), until(stopped.clone()))));
-            addresses.push(NodeAddress { id, address });
+            let shutdown = stop_of(stopped.clone());
+            let kept_bytes_max = souk_vendor_node::KEPT_BYTES_MAX;
+            let (address, task) = start_node(format!("n{number}"), folder.path(), kept_bytes_max, shutdown).await;
+            tasks.push(task);
+            addresses.push(address);
         }
         let (listener, address) = listen().await;
-        tasks.push(tokio::spawn(coordinator(listener, addresses, folder.path(), until(stopped))));
+        tasks.push(tokio::spawn(coordinator(listener, addresses, folder.path(), stop_of(stopped))));
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         let queries = QueryServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
         Cluster {
@@ -125,36 +129,6 @@ fn batch(width: usize, rows: &[Vec<Value>]) -> Batch {
         batch.push_row(row.iter().map(Value::as_ref));
     }
     batch
-}
-
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    (listener, address)
-}
-
-async fn until(mut stopped: watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-fn node(
-    listener: TcpListener,
-    id: String,
-    folder: &Path,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> impl Future<Output = ()> + Send + 'static {
-    let data = folder.join(&id);
-    let settings = souk_vendor_node::Settings {
-        id,
-        data,
-        threads: 2,
-        open_shards_max: None,
-        kept_bytes_max: souk_vendor_node::KEPT_BYTES_MAX,
-    };
-    async move {
-        let opened = souk_vendor_node::open(settings).await.unwrap();
-        souk_vendor_node::run(opened, listener, shutdown).await.unwrap();
-    }
 }
 
 fn coordinator(

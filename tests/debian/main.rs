@@ -6,6 +6,8 @@
 
 mod cluster;
 mod compare;
+#[path = "../support/node.rs"]
+mod node;
 mod plain;
 mod script;
 mod source;

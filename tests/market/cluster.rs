@@ -1,8 +1,8 @@
 //! A cluster in this process, with the marketplace's services.
 
-use std::{collections::HashMap, future::Future, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
-use souk_coordinator::{Database, Limits, NodeAddress, PlacementPolicy, Statement};
+use souk_coordinator::{Database, Limits, PlacementPolicy, Statement};
 use souk_marketplace::{Market, Settings, TestPayment};
 use souk_merge::Value;
 use souk_proto::{
@@ -10,8 +10,10 @@ use souk_proto::{
     v1::{self, catalog_service_client::CatalogServiceClient, order_service_client::OrderServiceClient},
 };
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle};
 use tonic::{Status, transport::Channel};
+
+use crate::node::{listen, start_node, stop_of};
 
 pub(crate) struct Cluster {
     pub(crate) database: Database,
@@ -26,16 +28,6 @@ pub(crate) struct Cluster {
     folder: TempDir,
 }
 
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    (listener, address)
-}
-
-async fn when(mut stopped: watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|is| *is).await;
-}
-
 async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
     tokio::select! {
         () = one => {}
@@ -46,27 +38,8 @@ async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) 
 async fn until(stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}
-        () = when(stopped) => {}
+        () = stop_of(stopped) => {}
     }
-}
-
-async fn start_node(
-    index: usize,
-    folder: &Path,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> (NodeAddress, JoinHandle<()>) {
-    let (listener, address) = listen().await;
-    let id = format!("n{index}");
-    let settings = souk_vendor_node::Settings {
-        id: id.clone(),
-        data: folder.join(&id),
-        threads: 2,
-        open_shards_max: None,
-        kept_bytes_max: 16 << 20,
-    };
-    let opened = souk_vendor_node::open(settings).await.expect("a node");
-    let run = async move { souk_vendor_node::run(opened, listener, shutdown).await.expect("a node") };
-    (NodeAddress { id, address }, tokio::spawn(run))
 }
 
 impl Cluster {
@@ -76,8 +49,9 @@ impl Cluster {
         let (mut nodes, mut tasks, mut stop_nodes) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..2 {
             let (stop_one, one_stopped) = watch::channel(false);
-            let shutdown = either(when(stopped.clone()), when(one_stopped));
-            let (address, task) = start_node(index, folder.path(), shutdown).await;
+            let shutdown = either(stop_of(stopped.clone()), stop_of(one_stopped));
+            let (address, task) =
+                start_node(format!("n{index}"), folder.path(), souk_vendor_node::KEPT_BYTES_MAX, shutdown).await;
             nodes.push(address);
             tasks.push(task);
             stop_nodes.push(stop_one);
@@ -90,7 +64,7 @@ impl Cluster {
         let market = Market::new(database.clone(), Arc::<TestPayment>::clone(&payment), settings.clone());
         let second = Market::new(database.clone(), Arc::<TestPayment>::clone(&payment), settings);
         let (listener, second_address) = listen().await;
-        let (routes, shutdown) = (second.routes(), when(stopped.clone()));
+        let (routes, shutdown) = (second.routes(), stop_of(stopped.clone()));
         let incoming = tonic::transport::server::TcpIncoming::from(listener);
         tasks.push(tokio::spawn(async move {
             let server = tonic::transport::Server::builder().add_routes(routes);
@@ -98,7 +72,7 @@ impl Cluster {
         }));
         tasks.push(tokio::spawn(until(stopped.clone(), second.run())));
         let (listener, address) = listen().await;
-        let shutdown = when(stopped.clone());
+        let shutdown = stop_of(stopped.clone());
         let routes = market.routes();
         let run =
             async move { souk_coordinator::run(opened, routes, listener, shutdown).await.expect("a coordinator") };

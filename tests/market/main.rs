@@ -5,5 +5,7 @@ mod carts;
 mod cluster;
 mod events;
 mod http;
+#[path = "../support/node.rs"]
+mod node;
 mod orders;
 mod schedules;

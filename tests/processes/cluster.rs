@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{client::Client, service::Service};
+use crate::{client::Client, service::Service, transactions::Chance};
 
 /// Vendors in the tables of [`Cluster::filled`], from 1, and the items of each.
 pub(crate) const VENDORS: i64 = 20;
@@ -107,6 +107,20 @@ impl Cluster {
             cluster.client.execute(&format!("INSERT INTO items VALUES {}", rows.join(", "))).await.unwrap();
         }
         cluster
+    }
+
+    /// Kills one of the first two nodes or the coordinator, and starts it again.
+    pub(crate) fn kill_one(&mut self, chance: &mut Chance) {
+        match chance.below(3) as usize {
+            2 => {
+                self.coordinator.kill();
+                self.restart_coordinator();
+            }
+            node => {
+                self.nodes[node].kill();
+                self.restart_node(node);
+            }
+        }
     }
 
     pub(crate) fn restart_node(&mut self, index: usize) {

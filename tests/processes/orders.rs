@@ -221,16 +221,7 @@ async fn kills_leave_no_order_half_done() {
     let (mut chance, mut kills) = (Chance(seed), 0);
     while next.load(Ordering::Relaxed) < orders() {
         sleep(Duration::from_millis(300 + chance.below(1200))).await;
-        match chance.below(3) as usize {
-            2 => {
-                cluster.coordinator.kill();
-                cluster.restart_coordinator();
-            }
-            node => {
-                cluster.nodes[node].kill();
-                cluster.restart_node(node);
-            }
-        }
+        cluster.kill_one(&mut chance);
         kills += 1;
     }
     let mut told = Vec::new();

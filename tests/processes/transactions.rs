@@ -184,16 +184,7 @@ async fn kills_leave_nothing_half_done() {
     let mut chance = Chance(seed);
     for _ in 0..kills() {
         sleep(Duration::from_millis(50 + chance.below(450))).await;
-        match chance.below(3) as usize {
-            2 => {
-                cluster.coordinator.kill();
-                cluster.restart_coordinator();
-            }
-            node => {
-                cluster.nodes[node].kill();
-                cluster.restart_node(node);
-            }
-        }
+        cluster.kill_one(&mut chance);
     }
     stop.store(true, Ordering::Relaxed);
     let mut log = Log::new();

@@ -1,15 +1,13 @@
 //! Nodes and a coordinator in this process, spoken to over gRPC.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use souk_coordinator::{Limits, NodeAddress, PlacementPolicy};
+use souk_coordinator::{Limits, PlacementPolicy};
 use souk_merge::{Batch, Value, ValueRef};
 use souk_proto::{Reason, v1};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,6 +20,7 @@ use v1::query_response::Part;
 use v1::query_service_client::QueryServiceClient;
 use v1::write_service_client::WriteServiceClient;
 
+use super::node::{listen, start_node, stop_of};
 use super::values::Params;
 
 /// How long nodes and a coordinator may take to end.
@@ -121,14 +120,15 @@ impl Cluster {
         let address = runtime.block_on(async {
             let mut addresses = Vec::new();
             for index in 0..nodes {
-                let (address, task) = start_node(index, folder, kept_bytes_max, wait_for(stopped.clone())).await;
+                let (address, task) =
+                    start_node(format!("node-{}", index + 1), folder, kept_bytes_max, stop_of(stopped.clone())).await;
                 addresses.push(address);
                 tasks.push(task);
             }
             let data = folder.join("coordinator");
             let settings = souk_coordinator::Settings { data, nodes: addresses, placement, limits };
             let (listener, address) = listen().await;
-            let shutdown = wait_for(stopped.clone());
+            let shutdown = stop_of(stopped.clone());
             let opened = souk_coordinator::open(settings).expect("a coordinator");
             let run = async move {
                 souk_coordinator::run(opened, Routes::default(), listener, shutdown).await.expect("a coordinator")
@@ -298,32 +298,6 @@ impl Drop for Cluster {
             ended.expect("nodes and coordinator end when they are told to");
         }
     }
-}
-
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("its address").to_string();
-    (listener, address)
-}
-
-async fn start_node(
-    index: usize,
-    folder: &Path,
-    kept_bytes_max: u64,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> (NodeAddress, JoinHandle<()>) {
-    let id = format!("node-{}", index + 1);
-    let data = folder.join(&id);
-    let settings =
-        souk_vendor_node::Settings { id: id.clone(), data, threads: 2, open_shards_max: None, kept_bytes_max };
-    let (listener, address) = listen().await;
-    let opened = souk_vendor_node::open(settings).await.expect("a node");
-    let run = async move { souk_vendor_node::run(opened, listener, shutdown).await.expect("a node") };
-    (NodeAddress { id, address }, tokio::spawn(run))
-}
-
-async fn wait_for(mut stopped: watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 fn parameters(params: &Params) -> Vec<v1::Parameter> {

@@ -3,7 +3,7 @@
 //! - `values`: literals, and values as people read them.
 //! - `table`: tables with rows.
 //! - `plain`: the plain SQLite.
-//! - `cluster`: nodes and a coordinator over real gRPC.
+//! - `node`, `cluster`: nodes and a coordinator over real gRPC.
 //! - `split`: what of a statement decides the order of its rows.
 //! - `expected`: the answer of the plain SQLite, with the rows that tie.
 //! - `oracle`: the same rows on both sides, and the checks.
@@ -19,6 +19,8 @@ mod values;
 mod table;
 
 mod plain;
+
+mod node;
 
 mod cluster;
 
