@@ -1,7 +1,6 @@
 //! The coordinator as a library: what an application asks of it that runs in the same process.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use souk_merge::{Batch, Value};
@@ -11,15 +10,16 @@ use crate::changes::Changes;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::exec::Event;
-use crate::session::{QueryOptions, QueryRequest, Session};
+use crate::session::{QueryRequest, Session};
 use crate::write::{self, Executed, TransactRequest, TransactStatement};
+
+/// Calls take as long as the coordinator is set to.
+const DEADLINE_DEFAULT: u32 = 0;
 
 /// A cluster, as one database. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
     cluster: Arc<Cluster>,
-    /// Zero: the coordinator's default.
-    deadline: Duration,
 }
 
 /// SQL with values for its parameters, by their numbers.
@@ -62,16 +62,7 @@ impl Statement {
 
 impl Database {
     pub(crate) fn new(cluster: Arc<Cluster>) -> Database {
-        Database { cluster, deadline: Duration::ZERO }
-    }
-
-    /// The same, whose calls take at most this long, in whole milliseconds.
-    pub fn within(&self, deadline: Duration) -> Database {
-        Database { cluster: Arc::clone(&self.cluster), deadline: deadline.max(Duration::from_millis(1)) }
-    }
-
-    fn deadline_ms(&self) -> u32 {
-        u32::try_from(self.deadline.as_millis()).unwrap_or(u32::MAX)
+        Database { cluster }
     }
 
     /// The rows of a SELECT.
@@ -92,7 +83,6 @@ impl Database {
         let request = QueryRequest {
             sql: statement.sql,
             parameters: positional(statement.parameters),
-            options: QueryOptions { deadline_ms: self.deadline_ms(), ..QueryOptions::default() },
             ..QueryRequest::default()
         };
         let mut answer = Session::new(Arc::clone(&self.cluster)).query(request).await?;
@@ -114,7 +104,7 @@ impl Database {
     /// [`Error`]; where its `in_doubt` is set, it may have happened nevertheless.
     pub async fn execute(&self, statement: Statement) -> Result<Outcome> {
         let parameters = positional(statement.parameters);
-        Ok(write::execute(&self.cluster, &statement.sql, parameters, self.deadline_ms()).await?.into())
+        Ok(write::execute(&self.cluster, &statement.sql, parameters, DEADLINE_DEFAULT).await?.into())
     }
 
     /// Runs statements one after the other, each seeing what those before did: all of them happen, or none. On one shard that is one local transaction.
@@ -132,7 +122,7 @@ impl Database {
             request_id: String::new(),
             digest: [0; 16],
             statements: statements.into_iter().map(statement).collect(),
-            deadline_ms: self.deadline_ms(),
+            deadline_ms: DEADLINE_DEFAULT,
         };
         // What has no name is not written down, but handed over as it is.
         let done = Arc::new(Mutex::new(Vec::new()));

@@ -72,6 +72,58 @@ impl Sort {
     }
 }
 
+/// Which products are wanted, as conditions with their parameters.
+#[derive(Default)]
+struct Filter {
+    terms: Vec<String>,
+    parameters: Vec<Value>,
+}
+
+impl Filter {
+    fn of(request: &v1::BrowseRequest, sort: Sort) -> Result<Filter> {
+        let v1::BrowseRequest { vendor_id, category, text: part, price_min, price_max, in_stock, cursor, .. } = request;
+        let mut filter = Filter::default();
+        for (column, word) in [("vendor_id", vendor_id), ("category", category)] {
+            if !word.is_empty() {
+                let place = filter.bind(text(word));
+                filter.terms.push(format!("{column} = {place}"));
+            }
+        }
+        if !part.is_empty() {
+            text_is_sound("text", part)?;
+            let pattern = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            let place = filter.bind(text(&format!("%{pattern}%")));
+            filter.terms.push(format!("name LIKE {place} ESCAPE '\\'"));
+        }
+        for (compared, bound) in [(">=", *price_min), ("<=", *price_max)] {
+            if bound > 0 {
+                let place = filter.bind(Value::Integer(bound));
+                filter.terms.push(format!("price_cents {compared} {place}"));
+            }
+        }
+        if *in_stock {
+            filter.terms.push("stock > 0".to_owned());
+        }
+        if !cursor.is_empty() {
+            filter.beyond(Cursor::read(cursor)?, sort);
+        }
+        Ok(filter)
+    }
+
+    fn bind(&mut self, value: Value) -> String {
+        self.parameters.push(value);
+        format!("?{}", self.parameters.len())
+    }
+
+    /// What comes behind a cursor.
+    fn beyond(&mut self, Cursor { at, vendor, sku }: Cursor, sort: Sort) {
+        let (at, vendor, sku) = (self.bind(at), self.bind(text(&vendor)), self.bind(text(&sku)));
+        let (term, is_down) = sort.term();
+        let beyond = if is_down { "<" } else { ">" };
+        self.terms.push(format!("({term} {beyond} {at} OR ({term} = {at} AND (vendor_id, sku) > ({vendor}, {sku})))"));
+    }
+}
+
 impl Market {
     /// Makes a vendor; with the first one of a cluster the tables.
     pub(crate) async fn create_vendor(&self, request: v1::CreateVendorRequest) -> Result<v1::Vendor> {
@@ -192,52 +244,11 @@ impl Market {
     }
 
     pub(crate) async fn browse(&self, request: v1::BrowseRequest) -> Result<v1::BrowseResponse> {
-        let v1::BrowseRequest {
-            vendor_id,
-            category,
-            text: part,
-            price_min,
-            price_max,
-            in_stock,
-            sort,
-            page_size,
-            cursor,
-        } = request;
-        let size = page(page_size)?;
-        let (term, is_down) = Sort::of(&sort)?.term();
-        let mut parameters = Vec::new();
-        let mut bind = |value: Value| {
-            parameters.push(value);
-            format!("?{}", parameters.len())
-        };
-        let mut terms = Vec::new();
-        if !vendor_id.is_empty() {
-            terms.push(format!("vendor_id = {}", bind(text(&vendor_id))));
-        }
-        if !category.is_empty() {
-            terms.push(format!("category = {}", bind(text(&category))));
-        }
-        if !part.is_empty() {
-            text_is_sound("text", &part)?;
-            let pattern = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            terms.push(format!("name LIKE {} ESCAPE '\\'", bind(text(&format!("%{pattern}%")))));
-        }
-        if price_min > 0 {
-            terms.push(format!("price_cents >= {}", bind(Value::Integer(price_min))));
-        }
-        if price_max > 0 {
-            terms.push(format!("price_cents <= {}", bind(Value::Integer(price_max))));
-        }
-        if in_stock {
-            terms.push("stock > 0".to_owned());
-        }
-        if !cursor.is_empty() {
-            let Cursor { at, vendor, sku } = Cursor::read(&cursor)?;
-            let (at, vendor, sku) = (bind(at), bind(text(&vendor)), bind(text(&sku)));
-            let beyond = if is_down { "<" } else { ">" };
-            terms.push(format!("({term} {beyond} {at} OR ({term} = {at} AND (vendor_id, sku) > ({vendor}, {sku})))"));
-        }
+        let size = page(request.page_size)?;
+        let sort = Sort::of(&request.sort)?;
+        let Filter { terms, parameters } = Filter::of(&request, sort)?;
         let filter = if terms.is_empty() { String::new() } else { format!(" WHERE {}", terms.join(" AND ")) };
+        let (term, is_down) = sort.term();
         let down = if is_down { " DESC" } else { "" };
         let sql = format!(
             "SELECT {term}, {PRODUCT} FROM products{filter} ORDER BY {term}{down}, vendor_id, sku LIMIT {}",

@@ -75,7 +75,9 @@ pub(crate) fn router(market: &Market) -> Router {
         .route("/order/refund", post(|market, body| change(market, body, Change::Refund)))
         .route("/events", call!(post publish).merge(get(subscribe)))
         .fallback(|| async { Error::not_found("there is no such call") })
-        .method_not_allowed_fallback(|| async { Error::new(Reason::UnsupportedSql, "this call has another method") })
+        .method_not_allowed_fallback(|| async {
+            (StatusCode::METHOD_NOT_ALLOWED, said(Reason::InvalidArgument, "this call has another method"))
+        })
         .with_state(market.clone());
     Router::new().nest("/api/v1", api)
 }
@@ -136,10 +138,7 @@ async fn subscribe(
         Ok(v1::SubscribeResponse { event: None, cursor }) => {
             Ok(sse::Event::default().event("cursor").id(cursor).data(""))
         }
-        Err(error) => {
-            let said = serde_json::json!({ "reason": error.reason.as_str(), "message": error.message });
-            sse::Event::default().event("error").json_data(said)
-        }
+        Err(error) => sse::Event::default().event("error").json_data(said(error.reason, &error.message).0),
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
@@ -153,10 +152,14 @@ impl IntoResponse for Error {
             Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
-            Code::Unimplemented => StatusCode::METHOD_NOT_ALLOWED,
+            Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let body = serde_json::json!({ "reason": self.reason.as_str(), "message": self.message });
-        (status, Json(body)).into_response()
+        (status, said(self.reason, &self.message)).into_response()
     }
+}
+
+/// An error as it is said.
+fn said(reason: Reason, message: &str) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "reason": reason.as_str(), "message": message }))
 }

@@ -28,6 +28,6 @@ mod schedule;
 mod schema;
 
 pub use market::{Market, Settings};
-pub use payment::{Declined, Money, Payment, PaymentError, TestPayment};
+pub use payment::{Money, Payment, PaymentError, TestPayment};
 pub use schedule::{BadSchedule, Schedule};
 pub use schema::STATEMENTS;

@@ -26,16 +26,13 @@ pub struct Money {
 /// Why money was not moved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PaymentError {
-    /// It will not be, however often it is asked for.
+    /// It will not be, however often it is asked for; in words for the customer, never the token.
     #[error("the payment was declined: {0}")]
-    Declined(Declined),
+    Declined(String),
     /// Nobody knows whether it was: to be asked again, with the same key.
     #[error("the payment provider does not answer: {0}")]
     Unavailable(String),
 }
-
-/// In words for the customer. Never the token.
-pub type Declined = String;
 
 /// A payment provider. Every call is idempotent by its key.
 #[async_trait]

@@ -19,7 +19,8 @@ impl Row {
 
     pub(crate) fn text(&mut self) -> Result<String> {
         match self.0.next() {
-            Some(Value::Text(bytes)) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Some(Value::Text(bytes)) => String::from_utf8(bytes.into_vec())
+                .map_err(|_| Error::internal("a column holds a text that is no UTF-8: it was not written here")),
             other => Err(Error::internal(format!("a column holds {other:?} where a text was expected"))),
         }
     }

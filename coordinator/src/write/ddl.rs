@@ -38,7 +38,7 @@ pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaState
 
 async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Executed> {
     let catalog = cluster.snapshot().catalog;
-    if check(&catalog.log, statement.clone())?.is_none() {
+    if check(&catalog.log, &statement)?.is_none() {
         return Ok(Executed::at(catalog.version));
     }
     let until = Instant::now() + QUIET_WAIT_MAX;
@@ -50,7 +50,7 @@ async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Ex
         changing.map_err(|_| Error::new(Reason::Overloaded, "shards were being made all the time; try again"))?;
     let snapshot = cluster.snapshot();
     let mut log = snapshot.catalog.log.clone();
-    let Some(change) = check(&log, statement)? else {
+    let Some(change) = check(&log, &statement)? else {
         return Ok(Executed::at(snapshot.catalog.version));
     };
     log.push(change.clone());
@@ -145,10 +145,10 @@ fn refuse_unsupported(words: &[String]) -> Result<()> {
 }
 
 /// Runs the statement after the log on an empty database: SQLite's own errors, and which table it makes. None when it changes nothing, as IF NOT EXISTS has it.
-fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<Option<SchemaChange>> {
-    let SchemaStatement { words, sql, declared, has_query, has_on_conflict, has_autoincrement } = statement;
+fn check(log: &[SchemaChange], statement: &SchemaStatement) -> Result<Option<SchemaChange>> {
+    let SchemaStatement { words, sql, has_on_conflict, .. } = statement;
     let of_table = matches!(words.as_slice(), [verb, what, ..] if verb != "DROP" && what == "TABLE");
-    if has_on_conflict && of_table {
+    if *has_on_conflict && of_table {
         let message = "ON CONFLICT in a table is not supported, since it would speak on one shard alone; say OR IGNORE or OR REPLACE in the statement";
         return Err(Error::new(Reason::UnsupportedSql, message));
     }
@@ -157,7 +157,7 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<Option<Sche
     log.iter().try_for_each(|change| connection.execute_batch(&change.sql)).map_err(internal)?;
     let before = tables(&connection).map_err(internal)?;
     let reserved_before = reserved(&connection).map_err(internal)?;
-    let prepared = connection.prepare(&sql).map_err(SqlError::from_sqlite)?;
+    let prepared = connection.prepare(sql).map_err(SqlError::from_sqlite)?;
     if prepared.parameter_count() > 0 {
         return Err(Error::new(Reason::InvalidArgument, "a schema change takes no parameters"));
     }
@@ -165,7 +165,7 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<Option<Sche
     let fires = fires_when_dropped(&connection).map_err(internal)?;
     let changes = || connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0)).map_err(internal);
     let changes_before = changes()?;
-    connection.execute_batch(&sql).map_err(SqlError::from_sqlite)?;
+    connection.execute_batch(sql).map_err(SqlError::from_sqlite)?;
     if changes()? == changes_before {
         return Ok(None);
     }
@@ -183,34 +183,47 @@ fn check(log: &[SchemaChange], statement: SchemaStatement) -> Result<Option<Sche
         );
         return Err(Error::new(Reason::UnsupportedSql, message));
     }
-    match (made.as_slice(), declared) {
-        ([], None) => Ok(Some(SchemaChange { sql, distribution: None })),
-        ([table], _) if lost => Err(Error::new(
-            Reason::UnsupportedSql,
-            format!("renaming a table to `{table}` is not supported; make a new one"),
-        )),
+    let distribution = match made.as_slice() {
+        [table] if lost => {
+            let message = format!("renaming a table to `{table}` is not supported; make a new one");
+            return Err(Error::new(Reason::UnsupportedSql, message));
+        }
+        made => distribution(&connection, log, statement, made)?,
+    };
+    Ok(Some(SchemaChange { sql: sql.clone(), distribution }))
+}
+
+/// Where the rows of the table lie that a statement makes; none when it makes none.
+fn distribution(
+    connection: &Connection,
+    log: &[SchemaChange],
+    statement: &SchemaStatement,
+    made: &[&String],
+) -> Result<Option<DeclaredDistribution>> {
+    let SchemaStatement { sql, declared, has_query, has_autoincrement, .. } = statement;
+    match (made, declared) {
+        ([], None) => Ok(None),
         ([table], declared) => {
-            if has_query {
+            if *has_query {
                 return Err(Error::new(Reason::UnsupportedSql, "CREATE TABLE AS SELECT is not supported"));
             }
             let declared = match declared {
-                Some(declared) => declared,
+                Some(declared) => declared.clone(),
                 None => {
                     let script = log.iter().map(|change| change.sql.as_str()).chain([sql.as_str()]);
                     default_distribution(&script.collect::<Vec<_>>(), table)?
                 }
             };
             if let Declared::ShardKey(key) = &declared {
-                refuse_actions_on(&connection, table, key)?;
+                refuse_actions_on(connection, table, key)?;
             }
-            if has_autoincrement && declared == Declared::Replicated {
+            if *has_autoincrement && declared == Declared::Replicated {
                 let message = format!(
                     "AUTOINCREMENT of `{table}`, which every shard has, is not supported: new shards would count anew; leave the word out"
                 );
                 return Err(Error::new(Reason::UnsupportedSql, message));
             }
-            let distribution = Some(DeclaredDistribution { table: (*table).clone(), declared });
-            Ok(Some(SchemaChange { sql, distribution }))
+            Ok(Some(DeclaredDistribution { table: (*table).clone(), declared }))
         }
         (_, Some(Declared::ShardKey(_) | Declared::Replicated)) => Err(Error::new(
             Reason::InvalidArgument,

@@ -75,8 +75,8 @@ impl Market {
         };
         let sql = format!(
             "SELECT o.id, o.customer, o.status, o.placed, o.total_cents, o.currency, CAST(unixepoch(o.placed) AS INTEGER),
-                    (SELECT coalesce(json_group_array(json_object('sku', p.sku, 'name', p.name, 'quantity', i.quantity, 'price', i.price_cents)), '[]')
-                     FROM order_items AS i JOIN products AS p ON p.vendor_id = i.vendor_id AND p.id = i.product_id
+                    (SELECT json_group_array(json_object('sku', coalesce(p.sku, ''), 'name', coalesce(p.name, ''), 'quantity', i.quantity, 'price', i.price_cents))
+                     FROM order_items AS i LEFT JOIN products AS p ON p.vendor_id = i.vendor_id AND p.id = i.product_id
                      WHERE i.vendor_id = o.vendor_id AND i.order_id = o.id)
              FROM orders AS o
              WHERE o.vendor_id = ?1 AND o.status NOT IN ('reserved', 'released') AND (o.placed, o.id) < (?2, ?3)
@@ -120,6 +120,10 @@ impl Market {
             .flat_map(|purchase| purchase.parts.iter().map(|part| (part.vendor.as_str(), purchase.id.as_str())))
             .collect();
         let states = self.states(&keys).await?;
+        let lost = keys.iter().find(|(vendor, id)| !states.contains_key(&((*vendor).to_owned(), (*id).to_owned())));
+        if let Some((vendor, id)) = lost {
+            return Err(Error::internal(format!("vendor `{vendor}` has lost its part of order {id}")));
+        }
         Ok(purchases.iter().map(|purchase| shown(purchase, &states)).collect())
     }
 
