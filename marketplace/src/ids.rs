@@ -1,6 +1,4 @@
-//! Names of orders, and where a customer's record of them is.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! Names of orders and rows, and where a customer's record of its orders is.
 
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
@@ -34,12 +32,6 @@ pub(crate) fn house_of_order(id: &str) -> Result<String> {
     let number = id.split_once('-').and_then(|(number, _)| number.parse().ok());
     let known = number.filter(|number| *number < HOUSES);
     known.map(house).ok_or_else(|| Error::not_found(format!("there is no order `{}`", id.escape_debug())))
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A row's number within its vendor's table, from what makes it one of a kind: the same for the same, so that what is sent twice is not there twice.

@@ -10,11 +10,12 @@
 //! 6. `order::drive`: calls them one after the other, from the last durable step to the end.
 //! 7. `order::sweep`: goes on with what a crash left half way.
 //!
-//! `cart` is what is to be ordered, `catalog` what is sold, `events` what is told of it all, `schedule` what is done at certain times,
+//! `checks` is what every request is held to, `cart` what is to be ordered, `catalog` what is sold, `events` what is told of it all, `schedule` what is done at certain times,
 //! `schema` the tables.
 
 mod cart;
 mod catalog;
+mod checks;
 mod error;
 mod events;
 mod http;
@@ -26,6 +27,7 @@ mod rows;
 mod rpc;
 mod schedule;
 mod schema;
+mod time;
 
 pub use market::{Market, Settings};
 pub use payment::{Money, Payment, PaymentError, TestPayment};

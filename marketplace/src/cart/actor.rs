@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::contents::Contents;
+use crate::checks::word_is_sound;
 use crate::error::{Error, Result};
 use crate::market::Market;
-use crate::order::word_is_sound;
 
 /// Letters that wait for a cart; who writes more waits.
 const MAILBOX: usize = 4;

@@ -5,11 +5,11 @@ use souk_proto::{Reason, v1};
 
 use super::pattern::is_kind;
 use super::told::{Telling, event, tell};
+use crate::checks::word_is_sound;
 use crate::error::{Error, Result};
-use crate::ids::now_ms;
 use crate::market::Market;
-use crate::order::word_is_sound;
 use crate::rows::text;
+use crate::time::now_ms;
 
 /// Bytes of what is told.
 const DATA_BYTES_MAX: usize = 16 << 10;

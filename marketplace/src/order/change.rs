@@ -8,10 +8,10 @@ use super::drive::in_time;
 use super::purchase::{Part, Purchase, State};
 use super::vendor::{note, tell_of};
 use crate::error::{Error, Result};
-use crate::ids::now_ms;
 use crate::market::Market;
 use crate::payment::Money;
 use crate::rows::text;
+use crate::time::now_ms;
 
 /// What becomes of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

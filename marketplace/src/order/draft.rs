@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use souk_proto::v1::{OrderLine, PlaceOrderRequest};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::checks::word_is_sound;
 use crate::error::{Error, Result};
 
 /// Lines of an order.
 pub(crate) const LINES_MAX: usize = 100;
 /// Pieces of one product.
 pub(crate) const QUANTITY_MAX: i64 = 1_000_000;
-/// Bytes of a key, a name or a token.
-const WORD_BYTES_MAX: usize = 128;
 
 /// A line: how much of a product, and what a piece may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,17 +86,6 @@ impl Draft {
         let text: String = words.iter().map(|word| format!("{}:{word}", word.len())).collect();
         xxh3_64(text.as_bytes()) as i64
     }
-}
-
-/// Neither empty nor too long, and of characters that can be seen.
-pub(crate) fn word_is_sound(name: &str, word: &str) -> Result<()> {
-    if word.is_empty() || word.len() > WORD_BYTES_MAX || word.chars().any(char::is_control) {
-        return Err(Error::invalid(format!(
-            "`{name}` has 1 to {WORD_BYTES_MAX} bytes and no control characters; it has {} bytes",
-            word.len()
-        )));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

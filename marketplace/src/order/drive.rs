@@ -18,9 +18,9 @@ use tokio::time::timeout;
 use super::purchase::{Part, Purchase, State};
 use super::vendor::{Said, too_late};
 use crate::error::{Error, Result};
-use crate::ids::now_ms;
 use crate::market::{Driven, Market};
 use crate::payment::PaymentError;
+use crate::time::now_ms;
 
 /// How long is waited before a step is tried again: about this at first, then twice as long each time.
 const RETRY_FIRST: Duration = Duration::from_millis(10);

@@ -17,8 +17,6 @@ mod sweep;
 mod vendor;
 
 pub(crate) use change::Change;
-pub(crate) use draft::{LINES_MAX, QUANTITY_MAX, word_is_sound};
+pub(crate) use draft::{LINES_MAX, QUANTITY_MAX};
 pub(crate) use purchase::Purchase;
-pub(crate) use read::page;
 pub(crate) use sweep::sweep;
-pub(crate) use vendor::day_and_time;

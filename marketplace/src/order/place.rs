@@ -11,10 +11,11 @@ use super::purchase::{Item, Part, Purchase, State};
 use super::read::just_placed;
 use super::vendor::no_such_product;
 use crate::error::{Error, Result};
-use crate::ids::{house_of, new_order, now_ms};
+use crate::ids::{house_of, new_order};
 use crate::market::Market;
 use crate::payment::Money;
 use crate::rows::{Row, text};
+use crate::time::now_ms;
 
 /// A vendor's lines with what its products are now.
 struct Priced {

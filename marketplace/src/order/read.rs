@@ -6,16 +6,12 @@ use souk_coordinator::Statement;
 use souk_merge::Value;
 use souk_proto::v1;
 
-use super::draft::word_is_sound;
 use super::purchase::{COLUMNS, Part, Purchase, State, purchase};
+use crate::checks::{page, word_is_sound};
 use crate::error::{Error, Result};
 use crate::ids::house_of;
 use crate::market::Market;
 use crate::rows::{Row, text};
-
-/// Orders of a page when nothing is said, and at most.
-const PAGE_DEFAULT: u32 = 20;
-const PAGE_MAX: u32 = 100;
 
 /// The states of parts, from the least far on. The last two count only when there is nothing else.
 const BY_PROGRESS: [&str; 5] = ["placed", "shipped", "delivered", "refunded", "cancelled"];
@@ -199,15 +195,6 @@ fn state_of(parts: &[v1::OrderPart]) -> String {
     let has = |state: &&&str| parts.iter().any(|part| part.state == **state);
     let known = ["pending", "refused"].iter().chain(&BY_PROGRESS).find(has);
     known.map(|state| (*state).to_owned()).unwrap_or_default()
-}
-
-/// Rows of a page.
-pub(crate) fn page(asked: u32) -> Result<u32> {
-    match asked {
-        0 => Ok(PAGE_DEFAULT),
-        1..=PAGE_MAX => Ok(asked),
-        _ => Err(Error::invalid(format!("`page_size` is {asked}, over {PAGE_MAX}"))),
-    }
 }
 
 #[cfg(test)]

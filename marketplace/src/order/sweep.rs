@@ -8,9 +8,10 @@ use souk_merge::Value;
 
 use super::purchase::{COLUMNS, Purchase, purchase};
 use crate::error::Result;
-use crate::ids::{houses, now_ms};
+use crate::ids::houses;
 use crate::market::Market;
 use crate::rows::{Row, text};
+use crate::time::now_ms;
 
 /// How old an order is that is looked after: younger ones are mostly driven by who accepted them.
 const PATIENCE: Duration = Duration::from_secs(2);

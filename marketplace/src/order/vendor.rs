@@ -3,7 +3,6 @@
 //! The part is a row of `orders`, whose key is the order's number: made once, by whoever comes first. What is released before it was reserved is a row too,
 //! so that a reservation that comes late finds the place taken.
 
-use chrono::DateTime;
 use souk_coordinator::Statement;
 use souk_merge::Value;
 use souk_proto::{Expectation, Reason, v1};
@@ -11,9 +10,9 @@ use souk_proto::{Expectation, Reason, v1};
 use super::purchase::{Item, Part, Purchase};
 use crate::error::{Error, Result};
 use crate::events::{Telling, low_stock_after_order, tell};
-use crate::ids::now_ms;
 use crate::market::Market;
 use crate::rows::{Row, text};
+use crate::time::{day_and_time, now_ms};
 
 /// What a vendor says to its part.
 #[derive(Debug)]
@@ -292,9 +291,4 @@ pub(super) fn too_late() -> v1::Refusal {
         message: "the order was not decided before its deadline: place another".into(),
         ..v1::Refusal::default()
     }
-}
-
-/// As SQLite writes a time: `2026-11-28 05:00:00`.
-pub(crate) fn day_and_time(at_ms: i64) -> String {
-    DateTime::from_timestamp_millis(at_ms).unwrap_or_default().format("%F %T").to_string()
 }

@@ -5,9 +5,9 @@ use souk_merge::Value;
 
 use crate::error::Result;
 use crate::events::low_stock_at;
-use crate::ids::now_ms;
 use crate::market::Market;
 use crate::rows::{Row, text};
+use crate::time::now_ms;
 
 /// Rows of one round.
 const ROUND_MAX: u32 = 1000;
