@@ -59,8 +59,13 @@ pub(crate) fn text(status: &GetStatusResponse) -> String {
     let numeric = [false, false, true, true, true, false, false];
     let rows = status.nodes.iter().map(node_cells).collect();
     let GetStatusResponse { shards, topology_epoch, schema_version, sqlite_version, souk_version, .. } = status;
+    let unfinished = match status.transactions_unfinished {
+        0 => String::new(),
+        1 => "\n1 transaction is committed, and not known to be done on all of its shards".to_owned(),
+        many => format!("\n{many} transactions are committed, and not known to be done on all of their shards"),
+    };
     format!(
-        "{}\n{shards} shards · topology {topology_epoch} · schema {schema_version} · souk {souk_version} · SQLite {sqlite_version}",
+        "{}\n{shards} shards · topology {topology_epoch} · schema {schema_version} · souk {souk_version} · SQLite {sqlite_version}{unfinished}",
         sql::print_table(&names, &numeric, rows, None)
     )
 }
@@ -83,12 +88,21 @@ fn node_cells(status: &NodeStatus) -> Vec<String> {
 
 /// For programs: the message's own fields.
 fn json_object(status: &GetStatusResponse) -> Value {
-    let GetStatusResponse { nodes, shards, topology_epoch, schema_version, sqlite_version, souk_version } = status;
+    let GetStatusResponse {
+        nodes,
+        shards,
+        topology_epoch,
+        schema_version,
+        sqlite_version,
+        souk_version,
+        transactions_unfinished,
+    } = status;
     json!({
         "nodes": nodes.iter().map(json_node).collect::<Vec<_>>(),
         "shards": shards,
         "topology_epoch": topology_epoch,
         "schema_version": schema_version,
+        "transactions_unfinished": transactions_unfinished,
         "sqlite_version": sqlite_version,
         "souk_version": souk_version,
     })
@@ -153,6 +167,15 @@ mod tests {
         let waiting = NodeStatus { shards_waiting: 2, longest_wait_ms: 1500, ..NodeStatus::default() };
         let text = text(&GetStatusResponse { nodes: vec![waiting], ..GetStatusResponse::default() });
         assert!(text.contains("2 shards wait for the word of a transaction, for 1.5 s"), "{text}");
+    }
+
+    #[test]
+    fn transactions_that_are_not_done_everywhere_are_told_of() {
+        let text = text(&GetStatusResponse { transactions_unfinished: 2, ..GetStatusResponse::default() });
+        assert!(
+            text.ends_with("\n2 transactions are committed, and not known to be done on all of their shards"),
+            "{text}"
+        );
     }
 
     #[test]

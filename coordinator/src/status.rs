@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::catalog::Catalog;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::exec::{Fence, NodeDescription};
+use crate::exec::NodeDescription;
 
 /// The cluster at a moment.
 pub(crate) struct Status {
@@ -16,6 +16,8 @@ pub(crate) struct Status {
     pub(crate) shards: u32,
     pub(crate) topology_epoch: u64,
     pub(crate) schema_version: u64,
+    /// Transactions that are committed and not known to be done on all shards.
+    pub(crate) unfinished: u32,
 }
 
 /// One node.
@@ -25,13 +27,22 @@ pub(crate) struct NodeStatus {
     /// Shards that the topology gives it.
     pub(crate) shards: u32,
     /// What it says of itself, or why it does not.
-    pub(crate) described: Result<NodeDescription>,
+    pub(crate) described: Result<Described>,
+}
+
+/// What a node says of itself.
+pub(crate) struct Described {
+    pub(crate) node: NodeDescription,
     /// How long each of its shards that wait for the word of a transaction has waited.
     pub(crate) waiting: Vec<Duration>,
 }
 
 /// Asks every node.
-pub(crate) async fn status(cluster: &Cluster) -> Status {
+///
+/// # Errors
+///
+/// When the ledger does not answer.
+pub(crate) async fn status(cluster: &Cluster) -> Result<Status> {
     let snapshot = cluster.snapshot();
     let counts = snapshot.topology.shards_by_node();
     let nodes = cluster.nodes_given.iter().map(|node| async {
@@ -39,21 +50,22 @@ pub(crate) async fn status(cluster: &Cluster) -> Status {
             id: node.id.clone(),
             address: node.address.clone(),
             shards: counts.get(node.id.as_str()).copied().unwrap_or(0),
-            described: cluster.nodes.describe(&node.id).await,
-            // A node that does not answer has said so above.
-            waiting: cluster.nodes.list_fences(&node.id).await.map(ages).unwrap_or_default(),
+            described: describe(cluster, &node.id).await,
         }
     });
-    Status {
+    Ok(Status {
         nodes: join_all(nodes).await,
+        unfinished: cluster.transactions.unfinished().await? as u32,
         shards: snapshot.topology.shard_count() as u32,
         topology_epoch: snapshot.topology.epoch,
         schema_version: snapshot.catalog.version,
-    }
+    })
 }
 
-fn ages(fences: Vec<Fence>) -> Vec<Duration> {
-    fences.into_iter().map(|fence| fence.age).collect()
+async fn describe(cluster: &Cluster, node: &str) -> Result<Described> {
+    let described = cluster.nodes.describe(node).await?;
+    let fences = cluster.nodes.list_fences(node).await?;
+    Ok(Described { node: described, waiting: fences.into_iter().map(|fence| fence.age).collect() })
 }
 
 /// A table or index as SQLite keeps it.

@@ -28,6 +28,15 @@ pub(crate) enum Told {
     Unknown(String),
 }
 
+/// What is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Waiting {
+    /// Open shards without a word.
+    pub(crate) shards: u32,
+    /// Transactions that are decided and not known to be done.
+    pub(crate) transactions: u32,
+}
+
 #[derive(Clone)]
 pub(crate) struct Client(Channel);
 
@@ -74,12 +83,12 @@ impl Client {
         Some(hear(self.writes().get_transaction(request)).await.ok()?.done.is_some())
     }
 
-    /// Whether all nodes say that none of their shards waits for a word.
-    pub(crate) async fn waits_for_nothing(&self) -> bool {
-        match hear(ClusterServiceClient::new(self.0.clone()).get_status(GetStatusRequest {})).await {
-            Ok(status) => status.nodes.iter().all(|node| node.error.is_empty() && node.shards_waiting == 0),
-            Err(_) => false,
-        }
+    /// What waits; none when it is not known of all nodes.
+    pub(crate) async fn waiting(&self) -> Option<Waiting> {
+        let asked = ClusterServiceClient::new(self.0.clone()).get_status(GetStatusRequest {}).await;
+        let status = asked.ok()?.into_inner();
+        let shards = status.nodes.iter().map(|node| node.error.is_empty().then_some(node.shards_waiting));
+        Some(Waiting { shards: shards.sum::<Option<u32>>()?, transactions: status.transactions_unfinished })
     }
 
     /// Rows of integers, or none when they are not all given.

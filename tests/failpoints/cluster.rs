@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     case::Case,
-    client::{Client, Told},
+    client::{Client, Told, Waiting},
     process::Process,
     work::VENDORS,
 };
@@ -36,7 +36,7 @@ const SCHEMA: [&str; 3] = [
 ];
 
 /// Writes to every shard.
-const EVERYWHERE: [&str; 2] = ["UPDATE t SET n = n", "UPDATE u SET number = number"];
+pub(crate) const EVERYWHERE: [&str; 2] = ["UPDATE t SET n = n", "UPDATE u SET number = number"];
 
 pub(crate) struct Cluster {
     processes: Vec<Process>,
@@ -120,7 +120,7 @@ impl Cluster {
         loop {
             let settled = async {
                 let told = [client.execute(EVERYWHERE[0]).await, client.execute(EVERYWHERE[1]).await];
-                let is_settled = told == [Told::Done, Told::Done] && client.waits_for_nothing().await;
+                let is_settled = told == [Told::Done, Told::Done] && client.waiting().await == Some(Waiting::default());
                 if is_settled { Ok(()) } else { Err(told) }
             };
             let Err(told) = self.look_after(settled).await else { return Ok(()) };

@@ -20,6 +20,7 @@ mod process;
 #[path = "../support/random.rs"]
 mod random;
 mod source;
+mod status;
 mod work;
 
 use std::{

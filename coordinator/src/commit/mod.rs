@@ -63,6 +63,11 @@ impl Transactions {
         Ok(())
     }
 
+    /// How many are committed and not known to be done on every shard.
+    pub(crate) async fn unfinished(&self) -> Result<usize> {
+        Ok(self.ledger.unfinished().await?.len())
+    }
+
     /// What became of a named request, if it has ended.
     pub(crate) async fn ended(&self, id: &str) -> Result<Option<Ended>> {
         failpoint!("request-unread");

@@ -13,7 +13,7 @@ mod source;
 pub(crate) use account::{Ending, Facts, Trace};
 pub(crate) use grpc::GrpcNodes;
 pub(crate) use nodes::{
-    Done, Fence, FragmentPart, FragmentRequest, InsertRequest, Inserted, Moment, NodeDescription, Nodes,
-    PrepareRequest, Reading, ShardFailure, ShardRows, ShardStatement, TableRows, Vote, WriteRequest,
+    Done, FragmentPart, FragmentRequest, InsertRequest, Inserted, Moment, NodeDescription, Nodes, PrepareRequest,
+    Reading, ShardFailure, ShardRows, ShardStatement, TableRows, Vote, WriteRequest,
 };
 pub(crate) use run::{Event, Remember, Run, run};

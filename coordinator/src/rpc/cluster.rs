@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 
 use crate::cluster::Cluster;
 use crate::sql::TableInfo;
-use crate::status::{self, NodeStatus, Status as ClusterStatus};
+use crate::status::{self, Described, NodeStatus, Status as ClusterStatus};
 use std::sync::Arc;
 
 pub(crate) struct ClusterRpc {
@@ -15,7 +15,7 @@ pub(crate) struct ClusterRpc {
 #[tonic::async_trait]
 impl v1::cluster_service_server::ClusterService for ClusterRpc {
     async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Status> {
-        Ok(Response::new(status_to_wire(status::status(&self.cluster).await)))
+        Ok(Response::new(status_to_wire(status::status(&self.cluster).await?)))
     }
 
     async fn get_schema(&self, _: Request<v1::GetSchemaRequest>) -> Result<Response<v1::GetSchemaResponse>, Status> {
@@ -34,30 +34,29 @@ fn status_to_wire(status: ClusterStatus) -> v1::GetStatusResponse {
         schema_version: status.schema_version,
         sqlite_version: rusqlite::version().to_owned(),
         souk_version: env!("CARGO_PKG_VERSION").to_owned(),
+        transactions_unfinished: status.unfinished,
     }
 }
 
 fn node_to_wire(node: NodeStatus) -> v1::NodeStatus {
-    let (error, described) = match node.described {
-        Ok(described) => (String::new(), Some(described)),
-        Err(error) => (error.to_string(), None),
-    };
-    v1::NodeStatus {
-        node: node.id,
-        address: node.address,
-        shards: node.shards,
-        error,
-        shards_open: described.as_ref().map_or(0, |described| described.shards_open),
-        memory_bytes: described.as_ref().map_or(0, |described| described.memory_bytes),
-        kept_bytes: described.as_ref().map_or(0, |described| described.kept_bytes),
-        page_cache_bytes: described.as_ref().map_or(0, |described| described.page_cache_bytes),
-        schema_version: described.as_ref().map_or(0, |described| described.schema_version),
-        shards_held: described.as_ref().map_or(0, |described| described.shards_held),
-        shards_at_schema: described.as_ref().map_or(0, |described| described.shards_at_schema),
-        shards_tried: described.as_ref().map_or(0, |described| described.shards_tried),
-        shards_waiting: node.waiting.len() as u32,
-        longest_wait_ms: node.waiting.into_iter().max().unwrap_or_default().as_millis() as u64,
-        sqlite_version: described.map(|described| described.sqlite_version).unwrap_or_default(),
+    let known =
+        v1::NodeStatus { node: node.id, address: node.address, shards: node.shards, ..v1::NodeStatus::default() };
+    match node.described {
+        Err(error) => v1::NodeStatus { error: error.to_string(), ..known },
+        Ok(Described { node, waiting }) => v1::NodeStatus {
+            shards_open: node.shards_open,
+            memory_bytes: node.memory_bytes,
+            kept_bytes: node.kept_bytes,
+            page_cache_bytes: node.page_cache_bytes,
+            schema_version: node.schema_version,
+            shards_held: node.shards_held,
+            shards_at_schema: node.shards_at_schema,
+            shards_tried: node.shards_tried,
+            shards_waiting: waiting.len() as u32,
+            longest_wait_ms: waiting.into_iter().max().unwrap_or_default().as_millis() as u64,
+            sqlite_version: node.sqlite_version,
+            ..known
+        },
     }
 }
 
