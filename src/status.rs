@@ -183,6 +183,6 @@ mod tests {
         let json = json_object(&status());
         assert_eq!(json["nodes"][0]["memory_bytes"], 3 << 19);
         assert_eq!(json["nodes"][1]["error"], "connection refused");
-        assert_eq!(json.as_object().map(serde_json::Map::len), Some(6));
+        assert_eq!(json.as_object().map(serde_json::Map::len), Some(7));
     }
 }

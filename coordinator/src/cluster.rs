@@ -15,6 +15,7 @@ use crate::changes::Pulses;
 use crate::commit::Transactions;
 use crate::error::{Error, Result};
 use crate::exec::Nodes;
+use crate::locks::{Alone, Lock, Number, Shared};
 use crate::plan::{self, Prepared};
 use crate::settings::{Limits, NodeAddress, PlacementPolicy, Settings};
 use crate::sql::{self, Bounds, ChangeStatement, Evaluator, SqlError, Statement, Verdict};
@@ -28,6 +29,16 @@ pub(crate) const PLANNER_STACK_BYTES: usize = 64 << 20;
 /// Queries that may wait for their turn, for each that may run.
 const WAITING_PER_RUNNING: usize = 1;
 
+/// What the coordinators of a folder do one after the other.
+struct Locks {
+    /// Shared by whoever writes; a schema change has it alone, and before `changing`.
+    writing: Lock,
+    /// Had by whoever changes schema, topology or what every shard has.
+    changing: Lock,
+    /// Had by whoever has SQLite number rows after those that are there, and before `changing`: two would give the same numbers.
+    numbering: Lock,
+}
+
 /// A cluster as its coordinator sees it.
 pub(crate) struct Cluster {
     pub(crate) store: Store,
@@ -39,12 +50,7 @@ pub(crate) struct Cluster {
     pub(crate) evaluator: Evaluator,
     pub(crate) answers: Answers,
     pub(crate) transactions: Transactions,
-    /// Shared by whoever writes; a schema change has it alone, and before `changing`.
-    pub(crate) writing: Arc<tokio::sync::RwLock<()>>,
-    /// Held by whoever changes schema, topology or what every shard has.
-    pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
-    /// Held by whoever has SQLite number rows after those that are there, and before `changing`: two would give the same numbers.
-    pub(crate) numbering: Arc<tokio::sync::Mutex<()>>,
+    locks: Locks,
     /// For rows that leave theirs open.
     pub(crate) rowids: Arc<Rowids>,
     /// Who listens for writes.
@@ -59,9 +65,11 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster that the store describes.
-    pub(crate) fn new(store: Store, nodes: Arc<dyn Nodes>, settings: &Settings) -> Result<Cluster> {
-        let limits = settings.limits.clone();
+    /// The cluster that the store describes, as the coordinator of this number has it.
+    pub(crate) fn new(store: Store, number: Number, nodes: Arc<dyn Nodes>, settings: &Settings) -> Result<Cluster> {
+        let (limits, folder) = (settings.limits.clone(), &settings.data);
+        let number = Arc::new(number);
+        let lock = |name| Lock::new(folder, name);
         let (log, topology) = store.load()?;
         let snapshot = Snapshot { catalog: Arc::new(Catalog::new(log)?), topology: Arc::new(topology) };
         let planners = rayon::ThreadPoolBuilder::new()
@@ -79,13 +87,11 @@ impl Cluster {
             nodes_given: settings.nodes.clone(),
             policy: settings.placement,
             answers: Answers::new(limits.kept_bytes_max),
-            transactions: Transactions::open(&settings.data.join("ledger.db"))?,
+            transactions: Transactions::open(&folder.join("ledger.db"), Arc::clone(&number))?,
             limits,
             evaluator,
-            writing: Arc::default(),
-            changing: Arc::default(),
-            numbering: Arc::default(),
-            rowids: Arc::default(),
+            locks: Locks { writing: lock("writing"), changing: lock("changing"), numbering: lock("numbering") },
+            rowids: Arc::new(Rowids::new(folder, number.get())),
             pulses: Pulses::default(),
             snapshot: RwLock::new(snapshot),
             prepared: Mutex::new(LruCache::new(PREPARED_KEPT)),
@@ -101,19 +107,65 @@ impl Cluster {
         self.nodes_given.iter().map(|node| node.id.clone()).collect()
     }
 
-    /// Catalog and topology as they are now.
+    /// Catalog and topology, with all that this coordinator has changed, and what others had by the last [`Cluster::refresh`].
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot.read().clone()
     }
 
-    /// From now on queries are planned for this catalog.
-    pub(crate) fn publish_catalog(&self, catalog: Catalog) {
-        self.snapshot.write().catalog = Arc::new(catalog);
+    /// Takes over what other coordinators have changed by now. Costs little when they have changed nothing.
+    pub(crate) fn refresh(&self) -> Result<()> {
+        let Some(news) = self.store.look()? else { return Ok(()) };
+        let Snapshot { catalog, topology } = self.snapshot();
+        if let Some(log) = news.log_after(catalog.version)? {
+            self.publish_catalog(Catalog::new(log)?);
+        }
+        if let Some(topology) = news.topology_after(topology.epoch)? {
+            self.publish_topology(topology);
+        }
+        news.taken();
+        Ok(())
     }
 
-    /// From now on queries are planned for this topology.
+    /// From now on queries are planned for this catalog, unless there is a newer one.
+    pub(crate) fn publish_catalog(&self, catalog: Catalog) {
+        let mut snapshot = self.snapshot.write();
+        if catalog.version > snapshot.catalog.version {
+            snapshot.catalog = Arc::new(catalog);
+        }
+    }
+
+    /// From now on queries are planned for this topology, unless there is a newer one.
     pub(crate) fn publish_topology(&self, topology: Topology) {
-        self.snapshot.write().topology = Arc::new(topology);
+        let mut snapshot = self.snapshot.write();
+        if topology.epoch > snapshot.topology.epoch {
+            snapshot.topology = Arc::new(topology);
+        }
+    }
+
+    /// Waits while the schema is changed; from then on it is not, and is known.
+    pub(crate) async fn writing(&self) -> Result<Shared> {
+        let writing = self.locks.writing.shared().await?;
+        self.refresh()?;
+        Ok(writing)
+    }
+
+    /// Waits until nobody writes; from then on nobody does.
+    pub(crate) async fn not_writing(&self) -> Result<Alone> {
+        self.locks.writing.alone().await
+    }
+
+    /// From now on nobody else changes what every shard has, and no shard is made; those that were are known.
+    pub(crate) async fn changing(&self) -> Result<Alone> {
+        let changing = self.locks.changing.alone().await?;
+        self.refresh()?;
+        Ok(changing)
+    }
+
+    /// From now on nobody else has SQLite number rows.
+    pub(crate) async fn numbering(&self) -> Result<Alone> {
+        let numbering = self.locks.numbering.alone().await?;
+        self.refresh()?;
+        Ok(numbering)
     }
 
     /// What SQL may be before it is parsed.

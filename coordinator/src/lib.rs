@@ -46,6 +46,7 @@ mod changes;
 mod cluster;
 mod error;
 mod library;
+mod locks;
 mod serve;
 mod status;
 mod values;

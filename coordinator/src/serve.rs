@@ -18,10 +18,11 @@ use crate::cluster::Cluster;
 use crate::commit::sweep;
 use crate::exec::{GrpcNodes, Nodes};
 use crate::library::Database;
+use crate::locks::Number;
 use crate::rpc::{ClusterRpc, QueryRpc, WriteRpc};
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::write::{catch_up, first_shards};
+use crate::write::{first_shards, hand_schema};
 
 /// A message from a client is at most this large, in bytes.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -104,10 +105,8 @@ pub async fn run(
     }
     // Aborted when it is dropped, at the end of serving.
     let mut behind = JoinSet::new();
-    for node in &settings.nodes {
-        behind.spawn(catch_up(Arc::clone(&cluster), node.id.clone()));
-    }
     behind.spawn(sweep(Arc::clone(&cluster)));
+    behind.spawn(hand_schema(Arc::clone(&cluster)));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<v1::query_service_server::QueryServiceServer<QueryRpc>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
@@ -155,9 +154,11 @@ fn cluster(settings: &Settings) -> Result<Cluster, StartError> {
     let folder = |source| StartError::Folder { path: settings.data.clone(), source };
     std::fs::create_dir_all(&settings.data).map_err(folder)?;
     let names: Vec<String> = settings.nodes.iter().map(|node| node.id.clone()).collect();
-    let store = Store::open(&settings.data.join("coordinator.db"), settings.placement, &names)?;
+    let store = Store::open(&settings.data, settings.placement, &names)?;
+    let number = Number::claim(&settings.data).map_err(folder)?;
+    let number = number.ok_or_else(|| StoreError::TooMany(settings.data.clone()))?;
     let nodes: Arc<dyn Nodes> = Arc::new(GrpcNodes::new(&settings.nodes).map_err(StartError::Nodes)?);
-    Cluster::new(store, nodes, settings).map_err(|error| StartError::Store(error.to_string()))
+    Cluster::new(store, number, nodes, settings).map_err(|error| StartError::Store(error.to_string()))
 }
 
 async fn wait_for_nodes(cluster: &Arc<Cluster>, settings: &Settings) -> Result<(), StartError> {

@@ -182,6 +182,7 @@ impl Session {
     }
 
     async fn know(&self, request: QueryRequest, started: Instant) -> Result<Known> {
+        self.cluster.refresh()?;
         let snapshot = self.cluster.snapshot();
         let deadline = started + self.deadline(request.options.deadline_ms);
         let prepared = self.cluster.prepared(&snapshot.catalog, &request.sql, deadline).await?;

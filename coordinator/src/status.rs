@@ -43,6 +43,7 @@ pub(crate) struct Described {
 ///
 /// When the ledger does not answer.
 pub(crate) async fn status(cluster: &Cluster) -> Result<Status> {
+    cluster.refresh()?;
     let snapshot = cluster.snapshot();
     let counts = snapshot.topology.shards_by_node();
     let nodes = cluster.nodes_given.iter().map(|node| async {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,9 +57,22 @@ pub trait Payment: Send + Sync {
 /// Any other is declined.
 #[derive(Debug, Default)]
 pub struct TestPayment {
-    charges: Mutex<HashMap<String, Charge>>,
-    /// Where what became of each key is appended, a line of JSON for each change.
-    log: Option<Mutex<File>>,
+    book: Mutex<Book>,
+}
+
+/// What became of each key.
+#[derive(Debug, Default)]
+struct Book {
+    charges: HashMap<String, Charge>,
+    log: Option<Log>,
+}
+
+/// Where it is appended, a line of JSON for each change, by whichever process.
+#[derive(Debug)]
+struct Log {
+    file: File,
+    /// How much of it is known.
+    known_bytes: u64,
 }
 
 /// How long [`TestPayment`] takes not to answer.
@@ -83,30 +96,22 @@ pub struct Charge {
 }
 
 impl TestPayment {
-    /// One that knows after a restart what it did, from a file that is made when it is missing. It survives the end of the process, not that of the machine.
+    /// One that knows after a restart what it did, and what others do that have the same file, which is made when it is missing. It survives the end of the process, not
+    /// that of the machine.
     ///
     /// # Errors
     ///
     /// The file cannot be read or written, or holds something else.
     pub fn open(path: &Path) -> io::Result<TestPayment> {
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        let mut charges = HashMap::new();
-        // A line that a crash cut short was never answered.
-        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-            let (key, charge): (String, Charge) = serde_json::from_str(line)?;
-            charges.insert(key, charge);
-        }
-        if !text.is_empty() && !text.ends_with('\n') {
-            file.write_all(b"\n")?;
-        }
-        Ok(TestPayment { charges: Mutex::new(charges), log: Some(Mutex::new(file)) })
+        let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let mut book = Book { log: Some(Log { file, known_bytes: 0 }), ..Book::default() };
+        book.alone(|book| book.catch_up())?;
+        Ok(TestPayment { book: Mutex::new(book) })
     }
 
     /// All keys with what became of them.
     pub fn charges(&self) -> HashMap<String, Charge> {
-        self.charges.lock().clone()
+        self.book.lock().charges.clone()
     }
 
     /// Changes what became of a key, and writes it down before anybody is told.
@@ -115,14 +120,54 @@ impl TestPayment {
         key: &str,
         change: impl FnOnce(&mut Charge) -> Result<(), PaymentError>,
     ) -> Result<(), PaymentError> {
-        let mut charges = self.charges.lock();
-        let charge = charges.entry(key.to_owned()).or_default();
-        let changed = change(charge);
-        let Some(log) = &self.log else { return changed };
-        let unwritten = |error: &dyn std::fmt::Display| PaymentError::Unavailable(error.to_string());
-        let line = serde_json::to_string(&(key, charge)).map_err(|error| unwritten(&error))?;
-        log.lock().write_all(format!("{line}\n").as_bytes()).map_err(|error| unwritten(&error))?;
-        changed
+        let changed = self.book.lock().alone(|book| {
+            book.catch_up()?;
+            let mut charge = book.charges.get(key).cloned().unwrap_or_default();
+            let changed = change(&mut charge);
+            book.write(key, charge).map(|()| changed)
+        });
+        changed.map_err(|error| PaymentError::Unavailable(error.to_string()))?
+    }
+}
+
+impl Book {
+    /// Does something while no other process does.
+    fn alone<T>(&mut self, act: impl FnOnce(&mut Book) -> io::Result<T>) -> io::Result<T> {
+        let Some(log) = &self.log else { return act(self) };
+        let lock = log.file.try_clone()?;
+        lock.lock()?;
+        let acted = act(self);
+        lock.unlock()?;
+        acted
+    }
+
+    /// Reads what others have written.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let mut text = String::new();
+        log.file.seek(SeekFrom::Start(log.known_bytes))?;
+        log.file.read_to_string(&mut text)?;
+        for line in text.split_inclusive('\n') {
+            if !line.ends_with('\n') {
+                // What a crash cut short was never answered.
+                return log.file.set_len(log.known_bytes);
+            }
+            let (key, charge): (String, Charge) = serde_json::from_str(line)?;
+            self.charges.insert(key, charge);
+            log.known_bytes += line.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Writes down what became of a key.
+    fn write(&mut self, key: &str, charge: Charge) -> io::Result<()> {
+        if let Some(log) = &mut self.log {
+            let line = format!("{}\n", serde_json::to_string(&(key, &charge))?);
+            log.file.write_all(line.as_bytes())?;
+            log.known_bytes += line.len() as u64;
+        }
+        self.charges.insert(key.to_owned(), charge);
+        Ok(())
     }
 }
 
@@ -183,5 +228,31 @@ impl Payment for TestPayment {
             charge.refunds.insert(refund.to_owned(), amount.minor);
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn providers_of_one_file_are_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("payments.jsonl");
+        let open = || TestPayment::open(&path).expect("a file");
+        let (one, other) = (open(), open());
+        let money = Money { minor: 500, currency: "EUR".into() };
+        one.authorize("a", "ok", &money).await.expect("held");
+        other.capture("a").await.expect("taken");
+        assert!(matches!(one.void("a").await, Err(PaymentError::Declined(_))), "it was taken");
+        assert_eq!(one.charges(), open().charges());
+        // A crash cuts a line short.
+        let mut file = OpenOptions::new().append(true).open(&path).expect("the file");
+        file.write_all(br#"["b",{"amo"#).expect("a part of a line");
+        one.void("b").await.expect("let go");
+        let last = open();
+        assert!(last.charges()["b"].voided && last.charges().len() == 2);
+        assert_eq!(other.void("b").await, Ok(()));
+        assert_eq!(other.charges(), one.charges());
     }
 }

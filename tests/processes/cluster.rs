@@ -31,6 +31,8 @@ pub(crate) struct Member {
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Member>,
     pub(crate) coordinator: Member,
+    /// A second coordinator of the same folder, where there is one.
+    pub(crate) second: Option<Member>,
     pub(crate) client: Client,
     _folder: TempDir,
 }
@@ -38,6 +40,10 @@ pub(crate) struct Cluster {
 impl Member {
     pub(crate) fn kill(&mut self) {
         self.service.take().expect("it runs").kill();
+    }
+
+    fn start_as_coordinator(&mut self, nodes: &[Member]) {
+        self.service = Some(start_coordinator(&self.address, self.data.to_str().unwrap(), nodes).unwrap());
     }
 
     pub(crate) fn file(&self, shard: u64) -> PathBuf {
@@ -92,7 +98,17 @@ impl Cluster {
         let address = service.address.to_string();
         let client = Client::new(&address);
         let coordinator = Member { id: "coordinator".to_owned(), data, address, service: Some(service) };
-        Cluster { nodes, coordinator, client, _folder: folder }
+        Cluster { nodes, coordinator, second: None, client, _folder: folder }
+    }
+
+    /// Starts a second coordinator beside the first.
+    pub(crate) fn start_second(&mut self) -> Client {
+        let data = self.coordinator.data.clone();
+        let service = start_coordinator("127.0.0.1:0", data.to_str().unwrap(), &self.nodes).unwrap();
+        let address = service.address.to_string();
+        let client = Client::new(&address);
+        self.second = Some(Member { id: "second".to_owned(), data, address, service: Some(service) });
+        client
     }
 
     /// As [`Cluster::start`], with [`ITEMS`] rows for each of [`VENDORS`] vendors.
@@ -109,13 +125,14 @@ impl Cluster {
         cluster
     }
 
-    /// Kills one of the first two nodes or the coordinator, and starts it again.
+    /// Kills one of the first two nodes or a coordinator, and starts it again.
     pub(crate) fn kill_one(&mut self, chance: &mut Chance) {
-        match chance.below(3) as usize {
+        match chance.below(3 + u64::from(self.second.is_some())) as usize {
             2 => {
                 self.coordinator.kill();
                 self.restart_coordinator();
             }
+            3 => self.restart_second(),
             node => {
                 self.nodes[node].kill();
                 self.restart_node(node);
@@ -129,9 +146,13 @@ impl Cluster {
     }
 
     pub(crate) fn restart_coordinator(&mut self) {
-        let Member { data, address, .. } = &self.coordinator;
-        let service = start_coordinator(address, data.to_str().unwrap(), &self.nodes).unwrap();
-        self.coordinator.service = Some(service);
+        self.coordinator.start_as_coordinator(&self.nodes);
+    }
+
+    fn restart_second(&mut self) {
+        let second = self.second.as_mut().expect("there is a second");
+        second.kill();
+        second.start_as_coordinator(&self.nodes);
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use souk_proto::Reason;
 
-use crate::cluster::{Cluster, ITEMS, Member, VENDORS, start_coordinator, start_node};
+use crate::cluster::{Cluster, ITEMS, Member, VENDORS, start_node};
 
 const COUNT: &str = "SELECT COUNT(*) FROM items";
 
@@ -87,13 +87,10 @@ async fn a_file_of_another_shard_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_has_one_owner() {
+async fn a_nodes_folder_has_one_owner() {
     let cluster = Cluster::filled(1).await;
     let node = &cluster.nodes[0];
     let (code, said) = refused(start_node("n1", "127.0.0.1:0", text(&node.data)));
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("in use by another process"), "{said}");
-    let (code, said) = refused(start_coordinator("127.0.0.1:0", text(&cluster.coordinator.data), &cluster.nodes));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("in use by another process"), "{said}");
     let answer = cluster.client.query(COUNT).await.unwrap();

@@ -6,6 +6,7 @@ mod cluster;
 mod service;
 
 mod command;
+mod coordinators;
 mod disk;
 mod folders;
 mod killed;

@@ -1,4 +1,4 @@
-//! Buyers order what is scarce while nodes and the coordinator are killed: every order is whole, or is not; nobody is charged without an order or the other way round;
+//! Buyers order what is scarce through two coordinators, while these and the nodes are killed: every order is whole, or is not; nobody is charged without an order or the other way round;
 //! the stock adds up; and everything is told, once it is counted by its id.
 
 use std::{
@@ -53,8 +53,11 @@ struct Told {
     is_cancelled: bool,
 }
 
+/// To the coordinators.
+type Channels = [Channel; 2];
+
 struct Buyer {
-    channel: Channel,
+    channels: Channels,
     number: usize,
     chance: Chance,
 }
@@ -82,20 +85,23 @@ impl Buyer {
         }
     }
 
-    /// Asks until it is answered with an order that is decided, now and then twice at once.
+    /// Either coordinator.
+    fn orders(&mut self) -> OrderServiceClient<Channel> {
+        OrderServiceClient::new(self.channels[self.chance.below(2) as usize].clone())
+    }
+
+    /// Asks until it is answered with an order that is decided, whichever coordinator, now and then twice at once.
     async fn place(&mut self, request: &v1::PlaceOrderRequest) -> v1::Order {
         let mut last = String::new();
         for _ in 0..TRIES_MAX {
-            let place = || async {
-                timeout(PATIENCE, OrderServiceClient::new(self.channel.clone()).place_order(request.clone())).await
-            };
-            let answer = if self.chance.0.is_multiple_of(7) {
-                let (one, other) = tokio::join!(place(), place());
+            let (mut one, mut other) = (self.orders(), self.orders());
+            let answer = if self.chance.below(7) == 0 {
+                let one = timeout(PATIENCE, one.place_order(request.clone()));
+                let (one, other) = tokio::join!(one, timeout(PATIENCE, other.place_order(request.clone())));
                 if matches!(one, Ok(Ok(_))) { one } else { other }
             } else {
-                place().await
+                timeout(PATIENCE, one.place_order(request.clone())).await
             };
-            self.chance.below(2);
             match answer {
                 Ok(Ok(response)) => {
                     let order = response.into_inner().order.unwrap();
@@ -111,11 +117,11 @@ impl Buyer {
         panic!("{request:?} is not answered: {last}");
     }
 
-    async fn cancel(&self, order: &v1::Order) {
+    async fn cancel(&mut self, order: &v1::Order) {
         let mut last = String::new();
         for _ in 0..TRIES_MAX {
             let request = v1::ChangeOrderRequest { order_id: order.order_id.clone(), vendor_id: String::new() };
-            match timeout(PATIENCE, OrderServiceClient::new(self.channel.clone()).cancel_order(request)).await {
+            match timeout(PATIENCE, self.orders().cancel_order(request)).await {
                 Ok(Ok(_)) => return,
                 Ok(Err(status)) => last = format!("{status:?}"),
                 Err(_) => last = "no answer".to_owned(),
@@ -144,11 +150,15 @@ async fn buy(mut buyer: Buyer, next: Arc<AtomicUsize>) -> Vec<Told> {
 }
 
 /// Reads events over all kills, and holds that those of a vendor come without a gap.
-async fn listen(channel: Channel, begun: Arc<Notify>, stop: Arc<AtomicBool>) -> BTreeMap<(String, i64), String> {
+async fn listen(channels: Channels, begun: Arc<Notify>, stop: Arc<AtomicBool>) -> BTreeMap<(String, i64), String> {
     let mut all = BTreeMap::new();
     let (mut cursor, mut quiet) = (String::new(), 0);
-    // Nothing more comes when it was silent for a while after the end.
-    while !stop.load(Ordering::Relaxed) || quiet < 3 {
+    // Each goes on where the other was.
+    for channel in channels.iter().cycle() {
+        // Nothing more comes when it was silent for a while after the end.
+        if stop.load(Ordering::Relaxed) && quiet >= 3 {
+            break;
+        }
         let request = v1::SubscribeRequest { cursor: cursor.clone(), ..v1::SubscribeRequest::default() };
         let Ok(Ok(stream)) = timeout(PATIENCE, EventServiceClient::new(channel.clone()).subscribe(request)).await
         else {
@@ -182,40 +192,94 @@ async fn listen(channel: Channel, begun: Arc<Notify>, stop: Arc<AtomicBool>) -> 
     all
 }
 
+/// Starts a second coordinator.
+fn channels(cluster: &mut Cluster) -> Channels {
+    cluster.start_second();
+    let second = cluster.second.as_ref().unwrap();
+    [&cluster.coordinator, second]
+        .map(|member| Endpoint::from_shared(format!("http://{}", member.address)).unwrap().connect_lazy())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_order_is_placed_once_whichever_coordinator_is_asked() {
+    let mut cluster = Cluster::start(2);
+    let channels = channels(&mut cluster);
+    let mut catalog = CatalogServiceClient::new(channels[0].clone());
+    for number in 0..2 {
+        fill(&mut catalog, number).await;
+    }
+    for round in 0..5 {
+        let line =
+            |number, quantity| v1::OrderLine { vendor_id: vendor(number), sku: "p0".into(), quantity, price: None };
+        let request = v1::PlaceOrderRequest {
+            idempotency_key: format!("order {round}"),
+            customer: "buyer".into(),
+            lines: vec![line(0, 2), line(1, 1)],
+            payment_token: "ok".into(),
+            ..Default::default()
+        };
+        let place = |number: usize| {
+            let (mut orders, request) = (OrderServiceClient::new(channels[number % 2].clone()), request.clone());
+            async move { orders.place_order(request).await.unwrap().into_inner().order.unwrap() }
+        };
+        let orders = futures::future::join_all((0..10).map(place)).await;
+        let ids: BTreeSet<&str> = orders.iter().map(|order| order.order_id.as_str()).collect();
+        assert_eq!(ids.len(), 1, "one order: {orders:?}");
+        let mut reads = channels.clone().map(OrderServiceClient::new);
+        for orders_of in &mut reads {
+            let request = v1::GetOrderRequest {
+                order_id: orders[0].order_id.clone(),
+                customer: "buyer".into(),
+                ..Default::default()
+            };
+            let order = orders_of.get_order(request).await.unwrap().into_inner();
+            assert_eq!((order.state.as_str(), order.total), ("placed", orders[0].total));
+        }
+    }
+    settle(&cluster).await;
+    let sold = texts(&cluster, "SELECT sold, stock FROM products WHERE sku = 'p0' ORDER BY vendor_id").await;
+    assert_eq!(sold, [[10, STOCK - 10], [5, STOCK - 5]].map(|row| row.map(|number| number.to_string()).to_vec()));
+    assert_eq!(charges(&cluster).len(), 5, "a charge for each order");
+}
+
+/// Makes a vendor's shop.
+async fn fill(catalog: &mut CatalogServiceClient<Channel>, number: u64) {
+    let vendor_id = vendor(number);
+    let request = v1::CreateVendorRequest { vendor_id: vendor_id.clone(), name: "Shop".into(), ..Default::default() };
+    catalog.create_vendor(request).await.unwrap();
+    for product in 0..PRODUCTS {
+        let request = v1::PutProductRequest {
+            vendor_id: vendor_id.clone(),
+            sku: format!("p{product}"),
+            name: "Lamp".into(),
+            category: "lighting".into(),
+            price: 100 + product as i64,
+            stock: STOCK,
+            low_stock: 3,
+            ..Default::default()
+        };
+        catalog.put_product(request).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_leave_no_order_half_done() {
     let seed = std::env::var("SOUK_SEED").ok().map_or(20_261_128, |seed| seed.parse().expect("SOUK_SEED is a number"));
     println!("SOUK_SEED={seed} SOUK_ORDERS={}", orders());
     let mut cluster = Cluster::start(2);
-    let channel = Endpoint::from_shared(format!("http://{}", cluster.coordinator.address)).unwrap().connect_lazy();
-    let mut catalog = CatalogServiceClient::new(channel.clone());
+    let channels = channels(&mut cluster);
+    let mut catalog = CatalogServiceClient::new(channels[0].clone());
     for number in 0..VENDORS {
-        let vendor_id = vendor(number);
-        let request =
-            v1::CreateVendorRequest { vendor_id: vendor_id.clone(), name: "Shop".into(), ..Default::default() };
-        catalog.create_vendor(request).await.unwrap();
-        for product in 0..PRODUCTS {
-            let request = v1::PutProductRequest {
-                vendor_id: vendor_id.clone(),
-                sku: format!("p{product}"),
-                name: "Lamp".into(),
-                category: "lighting".into(),
-                price: 100 + product as i64,
-                stock: STOCK,
-                low_stock: 3,
-                ..Default::default()
-            };
-            catalog.put_product(request).await.unwrap();
-        }
+        fill(&mut catalog, number).await;
     }
     let (begun, stop) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
-    let listener = tokio::spawn(listen(channel.clone(), Arc::clone(&begun), Arc::clone(&stop)));
+    let listener = tokio::spawn(listen(channels.clone(), Arc::clone(&begun), Arc::clone(&stop)));
     begun.notified().await;
     let next = Arc::new(AtomicUsize::new(0));
     let buyers: Vec<_> = (0..BUYERS)
         .map(|number| {
             let chance = Chance(seed * BUYERS as u64 + number as u64 + 1);
-            tokio::spawn(buy(Buyer { channel: channel.clone(), number, chance }, Arc::clone(&next)))
+            tokio::spawn(buy(Buyer { channels: channels.clone(), number, chance }, Arc::clone(&next)))
         })
         .collect();
     let (mut chance, mut kills) = (Chance(seed), 0);

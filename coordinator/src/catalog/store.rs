@@ -1,20 +1,59 @@
-//! The coordinator's own SQLite file: schema log and topology, durable before they are used.
+//! The coordinators' own SQLite file: schema log and topology, durable before they are used. Several coordinators may have it open.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::{DeclaredDistribution, SchemaChange, Topology};
+use crate::locks::{COORDINATORS_MAX, lock_now};
 use crate::settings::PlacementPolicy;
 use crate::sql::Declared;
 
 const FORMAT: i64 = 1;
 
+/// How long is waited for another coordinator that writes.
+const BUSY_MAX: Duration = Duration::from_secs(10);
+
 /// The file.
 pub(crate) struct Store {
     connection: Mutex<Connection>,
+    reader: Mutex<Reader>,
+}
+
+/// Sees what others have written, and what this has.
+struct Reader {
+    connection: Connection,
+    /// What SQLite calls the file's version when it was looked at last.
+    seen: Option<i64>,
+}
+
+/// A file that has changed since it was looked at last.
+pub(crate) struct News<'s> {
+    reader: MutexGuard<'s, Reader>,
+    version: i64,
+}
+
+impl News<'_> {
+    /// The schema log when it is longer than this.
+    pub(crate) fn log_after(&self, length: u64) -> Result<Option<Vec<SchemaChange>>, StoreError> {
+        let connection = &self.reader.connection;
+        let now: i64 = connection.query_row("SELECT count(*) FROM schema_log", [], |row| row.get(0))?;
+        (now as u64 > length).then(|| schema_log(connection)).transpose()
+    }
+
+    /// The topology when it is newer than this epoch.
+    pub(crate) fn topology_after(&self, epoch: u64) -> Result<Option<Topology>, StoreError> {
+        let connection = &self.reader.connection;
+        (self::epoch(connection)? > epoch).then(|| topology(connection)).transpose()
+    }
+
+    /// All of it is taken.
+    pub(crate) fn taken(mut self) {
+        self.reader.seen = Some(self.version);
+    }
 }
 
 /// Why the store fails.
@@ -22,8 +61,10 @@ pub(crate) struct Store {
 pub(crate) enum StoreError {
     #[error("the coordinator's file: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    #[error("`{0}` is in use by another process: stop it, or give this coordinator a folder of its own")]
-    InUse(String),
+    #[error("the folder `{}`: {source}", path.display())]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("the folder `{}` is shared by {COORDINATORS_MAX} coordinators, which is the most: stop one, or use one of them", .0.display())]
+    TooMany(PathBuf),
     #[error("the coordinator's file has format {0}, which this version does not know")]
     Format(i64),
     #[error("the cluster was made with placement `{made}`; it cannot be started with `{asked}`")]
@@ -36,15 +77,6 @@ pub(crate) enum StoreError {
     Thread(String),
     #[error("the ring: {0}")]
     Ring(#[from] souk_hashring::RingError),
-}
-
-impl StoreError {
-    fn opening(error: rusqlite::Error, path: &Path) -> StoreError {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DatabaseBusy) => StoreError::InUse(path.display().to_string()),
-            _ => StoreError::Sqlite(error),
-        }
-    }
 }
 
 /// Shards that are recorded but not in use yet.
@@ -66,13 +98,15 @@ const TABLES: &str = "
 ";
 
 impl Store {
-    /// Opens the file, or makes it with its first shards recorded for `nodes`. Shards that were recorded and never came
-    /// into use are forgotten: nothing was ever written to them.
-    pub(crate) fn open(path: &Path, policy: PlacementPolicy, nodes: &[String]) -> Result<Store, StoreError> {
-        let mut connection = Connection::open(path)?;
-        // Held to the end of the process: a second coordinator would change what this one believes to know.
-        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(|error| StoreError::opening(error, path))?;
+    /// Opens the file of a folder, or makes it.
+    pub(crate) fn open(folder: &Path, policy: PlacementPolicy, nodes: &[String]) -> Result<Store, StoreError> {
+        // SQLite makes nobody wait while a file gets its journal.
+        let lock = folder.join("opening.lock");
+        let _opening = lock_now(&lock).map_err(|source| StoreError::Folder { path: lock, source })?;
+        let path = folder.join("coordinator.db");
+        let mut connection = Connection::open(&path)?;
+        connection.busy_timeout(BUSY_MAX)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -96,8 +130,6 @@ impl Store {
         if placement != policy.to_string() {
             return Err(StoreError::Placement { made: placement, asked: policy.to_string() });
         }
-        transaction.execute("DELETE FROM pin WHERE shard IN (SELECT id FROM shard WHERE NOT in_use)", [])?;
-        transaction.execute("DELETE FROM shard WHERE NOT in_use", [])?;
         let missing: Option<String> = transaction
             .prepare("SELECT DISTINCT node FROM shard")?
             .query_map([], |row| row.get(0))?
@@ -108,37 +140,57 @@ impl Store {
             return Err(StoreError::NodeMissing(node));
         }
         transaction.commit()?;
-        Ok(Store { connection: Mutex::new(connection) })
+        let reader = Reader { connection: Connection::open(&path)?, seen: None };
+        reader.connection.busy_timeout(BUSY_MAX)?;
+        Ok(Store { connection: Mutex::new(connection), reader: Mutex::new(reader) })
     }
 
     /// Schema log and topology as they are.
     pub(crate) fn load(&self) -> Result<(Vec<SchemaChange>, Topology), StoreError> {
         let connection = self.connection.lock();
-        let log = connection
-            .prepare("SELECT sql, table_name, shard_key FROM schema_log ORDER BY version")?
-            .query_map([], |row| {
-                let table: Option<String> = row.get(1)?;
-                let key: Option<String> = row.get(2)?;
-                let distribution = table.map(|table| DeclaredDistribution {
-                    table,
-                    declared: key.map_or(Declared::Replicated, Declared::ShardKey),
-                });
-                Ok(SchemaChange { sql: row.get(0)?, distribution })
-            })?
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok((log, topology(&connection)?))
+        Ok((schema_log(&connection)?, topology(&connection)?))
     }
 
-    /// The rowids that may have been handed out are below this.
+    /// Looks whether the file has changed; others who look wait until what is new is taken.
+    pub(crate) fn look(&self) -> Result<Option<News<'_>>, StoreError> {
+        let reader = self.reader.lock();
+        let version = reader.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        Ok((reader.seen != Some(version)).then_some(News { reader, version }))
+    }
+
+    /// What is reserved: the rowids that some coordinator may have handed out are below this.
     pub(crate) fn rowids_reserved(&self) -> Result<i64, StoreError> {
-        let reserved = "SELECT coalesce(max(value), 0) FROM meta WHERE name = 'rowids'";
-        Ok(self.connection.lock().query_row(reserved, [], |row| row.get(0))?)
+        let reserved = "SELECT coalesce(max(value), 0) FROM meta WHERE name GLOB 'rowids*'";
+        Ok(self.reader.lock().connection.prepare_cached(reserved)?.query_row([], |row| row.get(0))?)
     }
 
-    /// From now on rowids below this may be handed out.
-    pub(crate) fn reserve_rowids(&self, end: i64) -> Result<(), StoreError> {
-        let reserve = "INSERT INTO meta VALUES ('rowids', ?1) ON CONFLICT DO UPDATE SET value = excluded.value";
-        self.connection.lock().execute(reserve, [end]).map(drop)?;
+    /// The rowids that other coordinators may have handed out are below this.
+    pub(crate) fn rowids_reserved_by_others(&self, coordinator: u8) -> Result<i64, StoreError> {
+        let reserved = "SELECT coalesce(max(value), 0) FROM meta WHERE name GLOB 'rowids*' AND name <> ?1";
+        let own = reserved_by(coordinator);
+        Ok(self.reader.lock().connection.prepare_cached(reserved)?.query_row([own], |row| row.get(0))?)
+    }
+
+    /// From now on this coordinator may hand out rowids below this.
+    pub(crate) fn reserve_rowids(&self, coordinator: u8, end: i64) -> Result<(), StoreError> {
+        self.note(&reserved_by(coordinator), end)
+    }
+
+    /// No coordinator hands out rowids below this any more.
+    pub(crate) fn rowids_floor(&self) -> Result<i64, StoreError> {
+        let floor = "SELECT coalesce(max(value), 0) FROM meta WHERE name = 'rowids floor'";
+        Ok(self.reader.lock().connection.prepare_cached(floor)?.query_row([], |row| row.get(0))?)
+    }
+
+    /// From now on no coordinator hands out rowids below this.
+    pub(crate) fn raise_rowids_floor(&self, floor: i64) -> Result<(), StoreError> {
+        self.note("rowids floor", floor)
+    }
+
+    /// Notes a number that only grows.
+    fn note(&self, name: &str, value: i64) -> Result<(), StoreError> {
+        let note = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
+        self.connection.lock().execute(note, (name, value)).map(drop)?;
         Ok(())
     }
 
@@ -154,7 +206,7 @@ impl Store {
         Ok(())
     }
 
-    /// Records new shards: one for each of these canonical keys, pinned to it.
+    /// Records new shards: one for each of these canonical keys, pinned to it. As with the other, no coordinator else plans shards meanwhile.
     pub(crate) fn plan_pinned(&self, keys: &[Vec<u8>], nodes: &[String]) -> Result<NewShards, StoreError> {
         self.plan(nodes, false, keys.iter().map(Some))
     }
@@ -173,6 +225,9 @@ impl Store {
     ) -> Result<NewShards, StoreError> {
         let mut connection = self.connection.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // What others recorded and never brought into use: nothing was ever written to them.
+        transaction.execute("DELETE FROM pin WHERE shard IN (SELECT id FROM shard WHERE NOT in_use)", [])?;
+        transaction.execute("DELETE FROM shard WHERE NOT in_use", [])?;
         let mut new = NewShards::default();
         {
             let mut loads: HashMap<String, u64> = nodes.iter().map(|node| (node.clone(), 0)).collect();
@@ -233,8 +288,30 @@ impl Store {
     }
 }
 
+fn reserved_by(coordinator: u8) -> String {
+    format!("rowids {coordinator}")
+}
+
+fn schema_log(connection: &Connection) -> Result<Vec<SchemaChange>, StoreError> {
+    let mut log = connection.prepare("SELECT sql, table_name, shard_key FROM schema_log ORDER BY version")?;
+    let changes = log.query_map([], |row| {
+        let table: Option<String> = row.get(1)?;
+        let key: Option<String> = row.get(2)?;
+        let declared = key.map_or(Declared::Replicated, Declared::ShardKey);
+        Ok(SchemaChange { sql: row.get(0)?, distribution: table.map(|table| DeclaredDistribution { table, declared }) })
+    })?;
+    Ok(changes.collect::<Result<_, _>>()?)
+}
+
+fn epoch(connection: &Connection) -> Result<u64, StoreError> {
+    let epoch = "SELECT value FROM meta WHERE name = 'epoch'";
+    Ok(connection.query_row(epoch, [], |row| row.get::<_, i64>(0))? as u64)
+}
+
+/// All as it was at one moment.
 fn topology(connection: &Connection) -> Result<Topology, StoreError> {
-    let epoch: i64 = connection.query_row("SELECT value FROM meta WHERE name = 'epoch'", [], |row| row.get(0))?;
+    let transaction = connection.unchecked_transaction()?;
+    let epoch = epoch(connection)?;
     let mut nodes = BTreeMap::new();
     let mut ring = Vec::new();
     let mut shards = connection.prepare("SELECT id, node, on_ring FROM shard WHERE in_use ORDER BY id")?;
@@ -250,5 +327,6 @@ fn topology(connection: &Connection) -> Result<Topology, StoreError> {
         .prepare("SELECT key, shard FROM pin JOIN shard ON shard.id = pin.shard WHERE in_use")?
         .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?
         .collect::<Result<BTreeMap<Vec<u8>, u64>, _>>()?;
-    Ok(Topology::new(epoch as u64, pins, ring, nodes)?)
+    transaction.commit()?;
+    Ok(Topology::new(epoch, pins, ring, nodes)?)
 }

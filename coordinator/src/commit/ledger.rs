@@ -1,12 +1,12 @@
 //! The ledger: one durable decision a transaction, and one a request that its client has named. The first decision stands and answers every later wish.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use souk_proto::Reason;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -111,6 +111,12 @@ enum Deciding {
 
 type Told<T> = oneshot::Sender<Result<T>>;
 
+/// How long is waited for another coordinator that decides.
+const BUSY_MAX: Duration = Duration::from_secs(10);
+
+/// How long what is only to be noted waits for a decision, whose sync it shares: others wait until they see it.
+const NOTE_AFTER: Duration = Duration::from_millis(20);
+
 /// Decisions asked for at the same time share one transaction, and with it one sync.
 const TOGETHER_MAX: usize = 256;
 
@@ -122,13 +128,18 @@ pub(super) struct SqliteLedger {
 impl SqliteLedger {
     pub(super) fn open(file: &Path) -> std::result::Result<SqliteLedger, StoreError> {
         let connection = Connection::open(file)?;
+        connection.busy_timeout(BUSY_MAX)?;
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
         connection.execute_batch(TABLES)?;
+        // What is only noted waits for no disk.
+        let notes = Connection::open(file)?;
+        notes.busy_timeout(BUSY_MAX)?;
+        notes.execute_batch("PRAGMA synchronous = NORMAL")?;
         let (jobs, waiting) = mpsc::channel();
         // Ends when the ledger is dropped, and with it the last sender.
         thread::Builder::new()
             .name("souk-ledger".into())
-            .spawn(move || work(connection, &waiting))
+            .spawn(move || work(connection, notes, &waiting))
             .map_err(|error| StoreError::Thread(error.to_string()))?;
         Ok(SqliteLedger { jobs })
     }
@@ -180,12 +191,21 @@ impl Ledger for SqliteLedger {
     }
 }
 
-fn work(mut connection: Connection, waiting: &mpsc::Receiver<Job>) {
-    // What is only to be noted waits for a decision, whose sync it shares.
+fn work(mut connection: Connection, mut notes: Connection, waiting: &mpsc::Receiver<Job>) {
     let mut finished = Vec::new();
-    while let Ok(first) = waiting.recv() {
+    loop {
+        let first = match finished.is_empty() {
+            true => waiting.recv().map_err(RecvTimeoutError::from),
+            false => waiting.recv_timeout(NOTE_AFTER),
+        };
+        let first = match first {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let mut deciding = Vec::new();
-        for job in std::iter::once(first).chain(waiting.try_iter().take(TOGETHER_MAX)) {
+        let is_idle = first.is_none();
+        for job in first.into_iter().chain(waiting.try_iter().take(TOGETHER_MAX)) {
             match job {
                 Job::Decide(wish) => deciding.push(wish),
                 Job::Finish { name } => finished.push(name),
@@ -194,15 +214,23 @@ fn work(mut connection: Connection, waiting: &mpsc::Receiver<Job>) {
                 Job::Forget { age, told } => tell(told, forget(&mut connection, age)),
             }
         }
-        if deciding.is_empty() && finished.len() < TOGETHER_MAX {
-            continue;
-        }
-        match decide(&mut connection, &deciding, &finished) {
-            Ok(decisions) => {
-                finished.clear();
-                deciding.into_iter().zip(decisions).for_each(|(wish, decided)| wish.tell(decided));
-            }
-            Err(error) => deciding.into_iter().for_each(|wish| wish.fail(&error)),
+        let noted = match deciding.is_empty() {
+            true if is_idle || finished.len() >= TOGETHER_MAX => note(&mut notes, &finished),
+            true => continue,
+            false => match decide(&mut connection, &deciding, &finished) {
+                Ok(decisions) => {
+                    deciding.into_iter().zip(decisions).for_each(|(wish, decided)| wish.tell(decided));
+                    Ok(())
+                }
+                Err(error) => {
+                    deciding.into_iter().for_each(|wish| wish.fail(&error));
+                    Err(error)
+                }
+            },
+        };
+        match noted {
+            Ok(()) => finished.clear(),
+            Err(error) => tracing::warn!("the coordinator's ledger: {error}"),
         }
     }
 }
@@ -243,7 +271,7 @@ fn broken(error: &rusqlite::Error) -> Error {
 
 /// Decides in one transaction: all of it is durable when it is told.
 fn decide(connection: &mut Connection, wishes: &[Deciding], finished: &[Name]) -> rusqlite::Result<Vec<Decided>> {
-    let transaction = connection.transaction()?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut decisions = Vec::with_capacity(wishes.len());
     for wish in wishes {
         decisions.push(match wish {
@@ -253,13 +281,23 @@ fn decide(connection: &mut Connection, wishes: &[Deciding], finished: &[Name]) -
             Deciding::Request { id, .. } => Decided::Request(end(&transaction, id)?),
         });
     }
-    for name in finished {
-        transaction.prepare_cached("UPDATE decision SET finished = 1 WHERE name = ?1")?.execute([name.as_bytes()])?;
-    }
+    finish(&transaction, finished)?;
     failpoint!("decision-uncommitted");
     transaction.commit()?;
     failpoint!("decision-committed");
     Ok(decisions)
+}
+
+/// Notes that all shards have done these.
+fn note(connection: &mut Connection, finished: &[Name]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    finish(&transaction, finished)?;
+    transaction.commit()
+}
+
+fn finish(connection: &Connection, finished: &[Name]) -> rusqlite::Result<()> {
+    let mut finish = connection.prepare_cached("UPDATE decision SET finished = 1 WHERE name = ?1")?;
+    finished.iter().try_for_each(|name| finish.execute([name.as_bytes()]).map(drop))
 }
 
 fn decide_one(
@@ -309,7 +347,7 @@ fn ended(connection: &Connection, id: &str) -> rusqlite::Result<Option<Ended>> {
 fn forget(connection: &mut Connection, age: Duration) -> rusqlite::Result<()> {
     let before_ms = now_ms().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
     let oldest = Uuid::from_u128(u128::from(before_ms.max(0).cast_unsigned()) << 80);
-    let transaction = connection.transaction()?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute("DELETE FROM request WHERE ended_ms < ?1", [before_ms])?;
     transaction.execute("DELETE FROM decision WHERE name < ?1 AND finished = 1", [oldest.as_bytes()])?;
     transaction.commit()

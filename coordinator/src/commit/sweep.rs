@@ -1,5 +1,5 @@
 //! What a crash, or a node that was away, left half way: shards are told until they have done it, and those that wait for a word that
-//! nobody gave get the ledger's.
+//! nobody gave get the ledger's. A coordinator sees to its own, and to those of coordinators that are gone; when several do so, the ledger has one word.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::{Instant, timeout};
 
+use super::Driver;
 use super::ledger::{Decision, Unfinished};
 use super::transaction::tell;
-use super::{Name, Transactions};
 use crate::cluster::Cluster;
 use crate::error::Result;
 
@@ -22,7 +22,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// How long one look may take.
 const ROUND_MAX: Duration = Duration::from_secs(5);
 
-/// How long a shard waits before the ledger is asked for it: longer than transactions take.
+/// How long a shard waits for a coordinator that lives before the ledger is asked: that is about to tell it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Looks for ever. At first without patience: what a coordinator finds when it starts is mostly its own, from before a crash.
@@ -53,7 +53,7 @@ pub(crate) async fn sweep(cluster: Arc<Cluster>) {
 async fn finish(cluster: &Arc<Cluster>) -> Result<()> {
     let ledger = &cluster.transactions.ledger;
     for Unfinished { name, shards } in ledger.unfinished().await? {
-        if is_active(&cluster.transactions, name) {
+        if matches!(cluster.transactions.driver(name)?, Driver::Here | Driver::Elsewhere) {
             continue;
         }
         failpoint!("sweep-untold");
@@ -77,8 +77,10 @@ async fn release_in_time(cluster: &Arc<Cluster>, node: &str, patience: Duration)
 /// Gives shards of a node the ledger's word. Asking aborts what it does not know.
 async fn release(cluster: &Arc<Cluster>, node: &str, patience: Duration) -> Result<()> {
     for fence in cluster.nodes.list_fences(node).await? {
-        if fence.age < patience || is_active(&cluster.transactions, fence.name) {
-            continue;
+        match cluster.transactions.driver(fence.name)? {
+            Driver::Here | Driver::Elsewhere => continue,
+            Driver::Left if fence.age < patience => continue,
+            Driver::Left | Driver::Gone => {}
         }
         failpoint!("sweep-unasked");
         let decision = cluster.transactions.ledger.decide(fence.name, Decision::Abort, &[], None).await?;
@@ -88,8 +90,4 @@ async fn release(cluster: &Arc<Cluster>, node: &str, patience: Duration) -> Resu
         failpoint!(crash "sweep-released");
     }
     Ok(())
-}
-
-fn is_active(transactions: &Transactions, name: Name) -> bool {
-    transactions.active.lock().contains(&name)
 }

@@ -79,7 +79,7 @@ pub(crate) async fn commit<T: Send + 'static>(
 
 /// Between half of it and all.
 fn jittered(wait: Duration) -> Duration {
-    let chance = Name::now_v7().as_u128() as u32;
+    let chance = (Name::now_v7().as_u128() >> 8) as u32;
     wait / 2 + wait.mul_f64(f64::from(chance) / f64::from(u32::MAX)) / 2
 }
 
@@ -99,9 +99,7 @@ struct Prepared {
 
 impl<'c> Transaction<'c> {
     fn begin(cluster: &'c Arc<Cluster>, work: &'c Work) -> Transaction<'c> {
-        let name = Name::now_v7();
-        cluster.transactions.active.lock().insert(name);
-        Transaction { cluster, name, work }
+        Transaction { cluster, name: cluster.transactions.begin(), work }
     }
 
     async fn run<T>(&self, judge: impl Fn(&[Vec<Done>]) -> Result<Judged<T>>) -> Result<T> {

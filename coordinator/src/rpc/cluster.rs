@@ -19,6 +19,7 @@ impl v1::cluster_service_server::ClusterService for ClusterRpc {
     }
 
     async fn get_schema(&self, _: Request<v1::GetSchemaRequest>) -> Result<Response<v1::GetSchemaResponse>, Status> {
+        self.cluster.refresh()?;
         let snapshot = self.cluster.snapshot();
         let statements = status::statements(&snapshot.catalog)?;
         let tables = snapshot.catalog.schema.tables().into_iter().map(|table| table_to_wire(table, &statements));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::{join_all, try_join_all};
 use rusqlite::Connection;
 use souk_proto::Reason;
-use tokio::sync::OwnedRwLockWriteGuard;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::Executed;
@@ -14,6 +14,7 @@ use crate::catalog::{Catalog, DeclaredDistribution, SchemaChange, default_distri
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::exec::ShardFailure;
+use crate::locks::Alone;
 use crate::sql::{Declared, SchemaStatement, SqlError};
 
 /// How often a node that does not take the schema is asked again.
@@ -37,6 +38,7 @@ pub(super) async fn change_schema(cluster: &Arc<Cluster>, statement: SchemaState
 }
 
 async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Executed> {
+    cluster.refresh()?;
     let catalog = cluster.snapshot().catalog;
     if check(&catalog.log, &statement)?.is_none() {
         return Ok(Executed::at(catalog.version));
@@ -45,9 +47,9 @@ async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Ex
     // Who would be waited for in vain holds up no writer.
     cluster.transactions.settled(until).await?;
     let _quiet = quiet(cluster, until).await?;
-    let changing = timeout_at(until, cluster.changing.lock()).await;
+    let changing = timeout_at(until, cluster.changing()).await;
     let _changing =
-        changing.map_err(|_| Error::new(Reason::Overloaded, "shards were being made all the time; try again"))?;
+        changing.map_err(|_| Error::new(Reason::Overloaded, "shards were being made all the time; try again"))??;
     let snapshot = cluster.snapshot();
     let mut log = snapshot.catalog.log.clone();
     let Some(change) = check(&log, &statement)? else {
@@ -70,7 +72,6 @@ async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Ex
             },
             Err(error) => error.to_string(),
         };
-        tokio::spawn(catch_up(Arc::clone(cluster), node.id.clone()));
         missed.get_or_insert_with(|| format!("node `{}` is still to take it: {why}", node.id));
     }
     match missed {
@@ -83,10 +84,10 @@ async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Ex
 }
 
 /// From now on nothing is written, and what is decided is done.
-async fn quiet(cluster: &Cluster, until: Instant) -> Result<OwnedRwLockWriteGuard<()>> {
-    let quiet = timeout_at(until, Arc::clone(&cluster.writing).write_owned()).await;
+async fn quiet(cluster: &Cluster, until: Instant) -> Result<Alone> {
+    let quiet = timeout_at(until, cluster.not_writing()).await;
     let busy = |_| Error::new(Reason::Overloaded, "writes were running all the time; try again");
-    let quiet = quiet.map_err(busy)?;
+    let quiet = quiet.map_err(busy)??;
     cluster.transactions.settled(until).await?;
     Ok(quiet)
 }
@@ -107,9 +108,32 @@ async fn try_everywhere(cluster: &Cluster, scripts: &[String]) -> Result<()> {
     Err(Error::new(first.reason, message))
 }
 
+/// How often is looked for changes that others have made.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Hands every schema to all nodes, the one that is found first, and from then on those that other coordinators make: they may end before they have done so.
+pub(crate) async fn hand_schema(cluster: Arc<Cluster>) {
+    // Aborted when it is dropped.
+    let mut handing = JoinSet::new();
+    let mut handed = None;
+    loop {
+        if let Err(error) = cluster.refresh() {
+            tracing::warn!("what other coordinators have changed is not known: {error}");
+        }
+        let version = cluster.snapshot().catalog.version;
+        if handed.replace(version) != Some(version) {
+            handing.abort_all();
+            for node in cluster.node_ids() {
+                handing.spawn(catch_up(Arc::clone(&cluster), node));
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// Hands the schema log to a node until it has taken it: one that was away, or that a crash kept a change from, is behind.
 /// Queries that need it fail with SCHEMA_MISMATCH until then.
-pub(crate) async fn catch_up(cluster: Arc<Cluster>, node: String) {
+async fn catch_up(cluster: Arc<Cluster>, node: String) {
     loop {
         // A change that comes between makes this log too short for the node, which says so: the next turn has the new one.
         let catalog = cluster.snapshot().catalog;

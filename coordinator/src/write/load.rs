@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures::future::join_all;
 use souk_merge::{Batch, Pieces};
 use souk_proto::Reason;
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::router::{Routed, RoutedRows, route, target};
@@ -17,6 +16,7 @@ use crate::cluster::Cluster;
 use crate::commit::{Judged, Part, Work, commit};
 use crate::error::{Error, Result};
 use crate::exec::{Done, InsertRequest, Inserted, ShardRows, ShardStatement, TableRows};
+use crate::locks::Alone;
 use crate::settings::PlacementPolicy;
 use crate::sql::quote;
 
@@ -118,6 +118,7 @@ impl Loader {
             return Err(Error::new(Reason::InvalidArgument, message));
         }
         self.bytes += batch.byte_size();
+        self.cluster.refresh()?;
         let snapshot = self.cluster.snapshot();
         let info = target(&snapshot, &table, &columns)?;
         if info.has_insert_triggers {
@@ -129,7 +130,7 @@ impl Loader {
         if *self.routed_by.get_or_insert(version) != version {
             return Err(schema_changed());
         }
-        let Numbered { columns, rows: batch, handed, .. } = with_rowids(&self.cluster, info, columns, batch)?;
+        let Numbered { columns, rows: batch, handed, .. } = with_rowids(&self.cluster, info, columns, batch).await?;
         self.handed.extend(handed);
         match route(info, &columns, batch, first_row, &self.cluster.evaluator)? {
             Routed::Everywhere(rows) => append(&mut self.pending.everywhere, info.name.clone(), &columns, rows),
@@ -150,7 +151,7 @@ impl Loader {
     /// Writes all that has been gathered.
     pub(crate) async fn flush(&mut self) -> Result<Loaded> {
         self.bytes = 0;
-        let writing = Arc::new(Arc::clone(&self.cluster.writing).read_owned().await);
+        let writing = Arc::new(self.cluster.writing().await?);
         let version = self.cluster.snapshot().catalog.version;
         if self.routed_by.take().is_some_and(|routed_by| routed_by != version) {
             return Err(schema_changed());
@@ -162,10 +163,9 @@ impl Loader {
             shards::pin_keys(&self.cluster, keys).await?;
         }
         // A shard that was made meanwhile would get the rows as they were.
-        let changing = (!pending.everywhere.is_empty()).then(|| Arc::clone(&self.cluster.changing));
-        let alone = match changing {
-            Some(changing) => Some(Arc::new(changing.lock_owned().await)),
-            None => None,
+        let alone = match pending.everywhere.is_empty() {
+            true => None,
+            false => Some(Arc::new(self.cluster.changing().await?)),
         };
         let taken = pending.rows();
         let Pending { by_key, everywhere } = pending;
@@ -228,7 +228,7 @@ impl Loader {
 }
 
 /// What is held until rows that every shard has are written: that no shard is made, and that the schema stays.
-type Held = (Option<Arc<OwnedMutexGuard<()>>>, Writing);
+type Held = (Option<Arc<Alone>>, Writing);
 
 /// Rows of a table on their way to every shard.
 struct Everywhere<'l> {

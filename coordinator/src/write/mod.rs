@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
-use tokio::sync::OwnedRwLockReadGuard;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::exec::{Done, WriteRequest};
+use crate::locks::Shared;
 use crate::sql::{WriteStatement, read_write};
 
-pub(crate) use ddl::catch_up;
+pub(crate) use ddl::hand_schema;
 pub(crate) use load::{LoadRows, Loaded, Loader, RejectedRow};
 pub(crate) use rowids::Rowids;
 pub(crate) use shards::first_shards;
@@ -65,14 +65,13 @@ fn unsupported(message: impl Into<String>) -> Error {
 }
 
 /// Held by a write until it is over, so that no schema change comes between its parts.
-pub(crate) type Writing = Arc<OwnedRwLockReadGuard<()>>;
+pub(crate) type Writing = Arc<Shared>;
 
 /// Waits while the schema changes.
 async fn writing(cluster: &Cluster, deadline: Instant) -> Result<Writing> {
-    let writing = timeout_at(deadline, Arc::clone(&cluster.writing).read_owned()).await;
-    writing
-        .map(Arc::new)
-        .map_err(|_| Error::new(Reason::Deadline, "the deadline passed while the schema was being changed; try again"))
+    let writing = timeout_at(deadline, cluster.writing()).await;
+    let late = |_| Error::new(Reason::Deadline, "the deadline passed while the schema was being changed; try again");
+    Ok(Arc::new(writing.map_err(late)??))
 }
 
 /// Has one shard do something, all or none, in a transaction of its own. `held` is held until it is over, also when the client goes away.

@@ -1,19 +1,25 @@
 //! The INTEGER PRIMARY KEY of a sharded table, where rows leave it open: a shard that chose its value would choose one that another shard has.
 //!
 //! What is handed out grows with time and is never handed out twice: milliseconds since 2025, then 8 bits that count within one, then 4 bits for the
-//! coordinator's number, so that no two hand out the same whatever their clocks say (there is one now, 0). That is 53 bits until the year 2094, so that JSON's numbers hold it.
+//! coordinator's number, so that no two hand out the same. That is 53 bits until the year 2094, so that JSON's numbers hold it.
+//!
+//! Where SQLite itself numbers rows, after the highest that it sees, what it gives may be any coordinator's. So nobody else hands out anything meanwhile, what was handed out
+//! before is there to be seen, and what SQLite gave is handed out by nobody later.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures::future::try_join_all;
 use parking_lot::Mutex;
 use souk_merge::{Batch, Value, ValueRef};
 
 use crate::catalog::Store;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::locks::{Alone, COORDINATORS_MAX, Lock, Shared};
 use crate::sql::TableInfo;
 
 /// 2025-01-01T00:00:00Z, in milliseconds since 1970.
@@ -23,16 +29,17 @@ const EPOCH_MS: u64 = 1_735_689_600_000;
 const PER_MS: i64 = 1 << 8;
 
 /// Coordinators that may hand out.
-const COORDINATORS: i64 = 1 << 4;
+const COORDINATORS: i64 = COORDINATORS_MAX as i64;
 
 /// What is written down before it is handed out: so much time's. What a crash leaves of it is never handed out.
 const RESERVED_AT_ONCE: Duration = Duration::from_secs(10);
 
 /// Hands out rowids.
-#[derive(Default)]
 pub(crate) struct Rowids {
     /// The coordinator's number, below [`COORDINATORS`].
-    coordinator: i64,
+    coordinator: u8,
+    /// For each coordinator one that it shares while it hands out, until the statements are over.
+    handing: Vec<Lock>,
     state: Mutex<State>,
 }
 
@@ -61,11 +68,17 @@ pub(crate) struct Handed {
     rowids: Arc<Rowids>,
     number: u64,
     range: Range<i64>,
+    _handing: Shared,
+}
+
+/// As long as it is there, no other coordinator hands out rowids, and what it had handed out is there to be seen.
+pub(crate) struct NobodyElse {
+    _others: Vec<Alone>,
 }
 
 impl Handed {
     fn iter(&self) -> impl Iterator<Item = i64> + use<> {
-        let coordinator = self.rowids.coordinator;
+        let coordinator = i64::from(self.rowids.coordinator);
         self.range.clone().map(move |number| number * COORDINATORS + coordinator)
     }
 }
@@ -99,10 +112,10 @@ impl State {
 
 impl Reserved {
     /// Those below `next` were handed out.
-    fn advance(&mut self, store: &Store, next: i64) -> Result<()> {
+    fn advance(&mut self, store: &Store, coordinator: u8, next: i64) -> Result<()> {
         if next > self.end {
             let ahead = i64::try_from(RESERVED_AT_ONCE.as_millis()).unwrap_or(i64::MAX) * PER_MS;
-            store.reserve_rowids(next + ahead)?;
+            store.reserve_rowids(coordinator, next + ahead)?;
             self.end = next + ahead;
         }
         self.next = next;
@@ -111,17 +124,32 @@ impl Reserved {
 }
 
 impl Rowids {
+    /// For the coordinator of a folder that has this number.
+    pub(crate) fn new(folder: &Path, coordinator: u8) -> Rowids {
+        let lock = |number| Lock::new(folder, &format!("handing-{number}"));
+        Rowids { coordinator, handing: (0..COORDINATORS_MAX).map(lock).collect(), state: Mutex::default() }
+    }
+
     /// So many, rising.
-    fn take(self: &Arc<Rowids>, store: &Store, count: usize) -> Result<Handed> {
+    async fn take(self: &Arc<Rowids>, store: &Store, count: usize) -> Result<Handed> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let handing = self.handing[usize::from(self.coordinator)].shared().await?;
+        let floor = store.rowids_floor()?;
         let state = &mut *self.state.lock();
         let reserved = state.reserved(store)?;
-        let first = reserved.next.max(now());
-        reserved.advance(store, first + count)?;
+        let first = reserved.next.max(floor).max(now());
+        reserved.advance(store, self.coordinator, first + count)?;
         let range = first..first + count;
         state.last += 1;
         state.under_way.insert(state.last, range.clone());
-        Ok(Handed { rowids: Arc::clone(self), number: state.last, range })
+        Ok(Handed { rowids: Arc::clone(self), number: state.last, range, _handing: handing })
+    }
+
+    /// Waits until what other coordinators have handed out is there to be seen.
+    pub(super) async fn nobody_else(&self) -> Result<NobodyElse> {
+        let others = (0..).zip(&self.handing).filter(|(number, _)| *number != self.coordinator);
+        let others = try_join_all(others.map(|(_, handing)| handing.alone())).await?;
+        Ok(NobodyElse { _others: others })
     }
 
     /// Remembers from now on which statements are over: what they were handed may have been read, or not.
@@ -130,19 +158,20 @@ impl Rowids {
         Watch(Arc::clone(self))
     }
 
-    /// Every rowid that was handed out is below this one.
+    /// Every rowid that was handed out is below this one, whoever did.
     pub(super) fn above(&self, store: &Store) -> Result<i64> {
-        Ok(self.state.lock().reserved(store)?.next.max(now()) * COORDINATORS)
+        let others = store.rowids_reserved_by_others(self.coordinator)?;
+        Ok(self.state.lock().reserved(store)?.next.max(others).max(now()) * COORDINATORS)
     }
 
     /// Whether rowids that SQLite gave, each the highest that it saw and one, are nobody's: a statement that was not over when the watch began may have been handed
-    /// some that could not be seen. If they are, none of them will be handed out. `given`: how many it gave at most, be they gone by now.
+    /// some that could not be seen. If they are, none of them will be handed out. Nobody else hands out meanwhile. `given`: how many it gave at most, be they gone by now.
     pub(super) fn are_free(&self, store: &Store, rowids: &[i64], given: u64) -> Result<bool> {
         let state = &mut *self.state.lock();
         let is_under_way = |rowid: &&i64| {
             let number = **rowid / COORDINATORS;
             let mut handed = state.under_way.values().chain(state.ended.iter().flatten());
-            **rowid % COORDINATORS == self.coordinator && handed.any(|range| range.contains(&number))
+            **rowid % COORDINATORS == i64::from(self.coordinator) && handed.any(|range| range.contains(&number))
         };
         if rowids.iter().find(is_under_way).is_some() {
             return Ok(false);
@@ -153,7 +182,10 @@ impl Rowids {
         if let Some(highest) = rowids.iter().filter(|rowid| **rowid <= bound).max() {
             let next = highest / COORDINATORS + 1;
             if next > reserved.next {
-                reserved.advance(store, next)?;
+                reserved.advance(store, self.coordinator, next)?;
+            }
+            if next > store.rowids_floor()? {
+                store.raise_rowids_floor(next)?;
             }
         }
         Ok(true)
@@ -177,7 +209,7 @@ pub(super) struct Numbered {
 }
 
 /// The rows with what they leave open.
-pub(super) fn with_rowids(
+pub(super) async fn with_rowids(
     cluster: &Cluster,
     table: &TableInfo,
     mut columns: Vec<String>,
@@ -193,7 +225,7 @@ pub(super) fn with_rowids(
     if open == 0 && place.is_some() {
         return Ok(Numbered { columns, rows, handed: None, all_new: false });
     }
-    let handed = cluster.rowids.take(&cluster.store, open)?;
+    let handed = cluster.rowids.take(&cluster.store, open).await?;
     let mut rowids = handed.iter();
     let place = place.unwrap_or(columns.len());
     let mut filled = Batch::new(rows.width().max(place + 1));
@@ -226,57 +258,61 @@ mod tests {
     use super::*;
     use crate::settings::PlacementPolicy;
 
-    #[test]
-    fn coordinators_hand_out_none_that_another_does() {
+    fn store(folder: &Path) -> Store {
+        Store::open(folder, PlacementPolicy::Own, &["n".into()]).expect("a store")
+    }
+
+    /// The coordinators of a folder.
+    fn rowids<const COUNT: usize>(folder: &Path) -> [Arc<Rowids>; COUNT] {
+        std::array::from_fn(|number| Arc::new(Rowids::new(folder, number as u8)))
+    }
+
+    async fn take(rowids: &Arc<Rowids>, store: &Store, count: usize) -> Vec<i64> {
+        rowids.take(store, count).await.expect("rowids").iter().collect()
+    }
+
+    #[tokio::test]
+    async fn coordinators_hand_out_none_that_another_does() {
         let folder = tempfile::tempdir().expect("a folder");
+        let coordinators: Vec<_> =
+            rowids::<16>(folder.path()).into_iter().map(|rowids| (store(folder.path()), rowids)).collect();
         let mut all = BTreeSet::new();
-        let coordinators: Vec<_> = (0..COORDINATORS)
-            .map(|coordinator| {
-                let path = folder.path().join(format!("{coordinator}.db"));
-                let store = Store::open(&path, PlacementPolicy::Own, &["n".into()]).expect("a store");
-                (store, Arc::new(Rowids { coordinator, ..Rowids::default() }))
-            })
-            .collect();
         for round in 0..50 {
             for (store, rowids) in &coordinators {
-                for rowid in rowids.take(store, 1 + round).expect("rowids").iter() {
+                for rowid in take(rowids, store, 1 + round).await {
                     assert!(rowid < 1 << 53 && all.insert(rowid), "{rowid} was handed out twice");
                 }
             }
         }
     }
 
-    #[test]
-    fn what_is_handed_out_grows_over_restarts_and_clocks() {
+    #[tokio::test]
+    async fn what_is_handed_out_grows_over_restarts_and_clocks() {
         let folder = tempfile::tempdir().expect("a folder");
-        let open =
-            || Store::open(&folder.path().join("store.db"), PlacementPolicy::Own, &["n".into()]).expect("a store");
-        let store = open();
-        let rowids = Arc::new(Rowids::default());
+        let next = async || {
+            let [rowids] = rowids(folder.path());
+            take(&rowids, &store(folder.path()), 1).await[0]
+        };
+        let (first_store, [first]) = (store(folder.path()), rowids(folder.path()));
         let mut last = 0;
         for count in [1, 5000, 1, 300] {
-            let taken: Vec<i64> = rowids.take(&store, count).expect("rowids").iter().collect();
+            let taken = take(&first, &first_store, count).await;
             assert_eq!(taken.len(), count);
             assert!(taken[0] > last && taken.windows(2).all(|pair| pair[0] < pair[1]));
             last = taken[count - 1];
         }
         assert!(last < 1 << 53);
-        drop(store);
-        let store = open();
         // As if the clock had been set back before all that was reserved.
-        let next = Arc::new(Rowids::default()).take(&store, 1).expect("a rowid").iter().next().expect("one");
-        assert!(next > last);
-        store.reserve_rowids(1 << 48).expect("reserved");
-        let rowids = Arc::new(Rowids::default());
-        assert_eq!(rowids.take(&store, 1).expect("a rowid").iter().next(), Some((1 << 48) * COORDINATORS));
+        assert!(next().await > last);
+        first_store.reserve_rowids(3, 1 << 48).expect("reserved");
+        assert_eq!(next().await, (1 << 48) * COORDINATORS, "that another reserved is not handed out either");
     }
 
-    #[test]
-    fn what_sqlite_gives_and_what_is_handed_out_do_not_meet() {
+    #[tokio::test]
+    async fn what_sqlite_gives_and_what_is_handed_out_do_not_meet() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&folder.path().join("store.db"), PlacementPolicy::Own, &["n".into()]).expect("a store");
-        let rowids = Arc::new(Rowids::default());
-        let handed = rowids.take(&store, 2).expect("two");
+        let (store, [rowids]) = (store(folder.path()), rowids(folder.path()));
+        let handed = rowids.take(&store, 2).await.expect("two");
         let first = handed.iter().next().expect("the first");
         let given: Vec<i64> = (first - 3..first + 40).collect();
         assert!(
@@ -289,9 +325,30 @@ mod tests {
         drop(watch);
         let ahead: Vec<i64> = (rowids.above(&store).expect("a rowid")..).take(10_000).collect();
         assert!(rowids.are_free(&store, &ahead, 10_000).expect("an answer"));
-        let next = rowids.take(&store, 1).expect("one").iter().next().expect("one");
+        let next = take(&rowids, &store, 1).await[0];
         assert!(next > ahead[ahead.len() - 1], "{next} behind {ahead:?}");
         assert!(rowids.are_free(&store, &[i64::MAX, 1 << 60], 2).expect("given by a client"));
         assert!(rowids.above(&store).expect("a rowid") < 1 << 53);
+    }
+
+    #[tokio::test]
+    async fn what_sqlite_gives_at_one_coordinator_no_other_hands_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [one, other] = rowids(folder.path());
+        let (one_store, other_store) = (store(folder.path()), store(folder.path()));
+        let handed = other.take(&other_store, 5000).await.expect("rowids");
+        let highest = handed.iter().last().expect("the last");
+        let patient = |wait| tokio::time::timeout(Duration::from_millis(50), wait);
+        assert!(patient(one.nobody_else()).await.is_err(), "what the other handed out may not be there to be seen");
+        drop(handed);
+        let alone = one.nobody_else().await.expect("nobody else");
+        assert!(one.above(&one_store).expect("a rowid") > highest);
+        assert!(tokio::time::timeout(Duration::from_millis(50), other.take(&other_store, 1)).await.is_err());
+        let given: Vec<i64> = (highest + 1..).take(10_000).collect();
+        assert!(one.are_free(&one_store, &given, 10_000).expect("an answer"));
+        drop(alone);
+        for (rowids, store) in [(&one, &one_store), (&other, &other_store)] {
+            assert!(take(rowids, store, 1).await[0] > given[given.len() - 1]);
+        }
     }
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::{try_join, try_join_all};
 use souk_merge::{Batch, MergeSpec};
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use crate::catalog::{NewShards, Snapshot};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::exec::{FragmentPart, FragmentRequest, InsertRequest, ShardRows, TableRows};
+use crate::locks::Alone;
 use crate::settings::PlacementPolicy;
 use crate::sql::{TableInfo, quote};
 
@@ -21,7 +21,7 @@ const TIME_MAX: Duration = Duration::from_secs(600);
 
 /// A new cluster's shards: those of the ring, or one for the rows that every shard has.
 pub(crate) async fn first_shards(cluster: &Arc<Cluster>, policy: PlacementPolicy) -> Result<()> {
-    let _changing = cluster.changing.lock().await;
+    let _changing = cluster.changing().await?;
     if cluster.snapshot().topology.shard_count() > 0 {
         return Ok(());
     }
@@ -39,7 +39,7 @@ const SETTLED_WAIT_MAX: Duration = Duration::from_secs(10);
 pub(super) async fn house(
     cluster: &Arc<Cluster>,
     keys: impl Iterator<Item = &Vec<u8>>,
-    alone: &mut Option<OwnedMutexGuard<()>>,
+    alone: &mut Option<Alone>,
 ) -> Result<()> {
     let topology = cluster.snapshot().topology;
     let mut homeless: Vec<Vec<u8>> = keys.filter(|key| topology.owner_of_bytes(key).is_none()).cloned().collect();
@@ -61,17 +61,13 @@ pub(super) async fn pin_keys(cluster: &Arc<Cluster>, keys: Vec<Vec<u8>>) -> Resu
 }
 
 /// As [`pin_keys`]; gives back what is held, or was taken, that nobody else makes shards.
-async fn pin_keys_alone(
-    cluster: &Arc<Cluster>,
-    keys: Vec<Vec<u8>>,
-    held: Option<OwnedMutexGuard<()>>,
-) -> Result<OwnedMutexGuard<()>> {
+async fn pin_keys_alone(cluster: &Arc<Cluster>, keys: Vec<Vec<u8>>, held: Option<Alone>) -> Result<Alone> {
     let cluster = Arc::clone(cluster);
     // A client that goes away must not leave them half made: their keys could not be given shards again before the next start.
     let pinned = tokio::spawn(async move {
         let changing = match held {
             Some(held) => held,
-            None => Arc::clone(&cluster.changing).lock_owned().await,
+            None => cluster.changing().await?,
         };
         let topology = cluster.snapshot().topology;
         let unknown: Vec<Vec<u8>> = keys.into_iter().filter(|key| topology.owner_of_bytes(key).is_none()).collect();

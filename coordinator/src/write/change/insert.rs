@@ -51,7 +51,7 @@ impl Changing<'_> {
         let rows = if insert.given.is_empty() { self.rows(source).await? } else { Some(self.given(&insert.given)?) };
         let Some(rows) = rows else { return Ok(Plan::Nothing) };
         let (columns, rows) = self.with_defaults(table, columns, rows)?;
-        let Numbered { columns, rows, handed, all_new } = with_rowids(self.cluster, table, columns, rows)?;
+        let Numbered { columns, rows, handed, all_new } = with_rowids(self.cluster, table, columns, rows).await?;
         self.handed.lock().extend(handed);
         let is_unrepeated = clauses().any(|clause| clause.mentions(&UNREPEATED));
         if is_unrepeated && table.key().is_none() && self.are_several() {

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use souk_merge::{Batch, Value};
 use souk_proto::Reason;
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
 use super::rowids::Handed;
@@ -30,6 +29,7 @@ use crate::cluster::Cluster;
 use crate::commit::{Judged, Part, Work, commit};
 use crate::error::{Error, Result};
 use crate::exec::{Done, ShardStatement, WriteRequest};
+use crate::locks::Alone;
 use crate::session::{Session, order_parameters};
 use crate::sql::{Change, ChangeStatement, TableInfo, Touched, mentions};
 
@@ -219,7 +219,7 @@ impl Changing<'_> {
         Statement { text: text.to_owned(), parameters, columns, touched, is_read: false, expectation: None }
     }
 
-    async fn alone(&self) -> Result<OwnedMutexGuard<()>> {
+    async fn alone(&self) -> Result<Alone> {
         alone(self.cluster, self.deadline).await
     }
 
@@ -240,12 +240,7 @@ impl Changing<'_> {
         self.run_alone(parts, together, None).await
     }
 
-    async fn run_alone(
-        &self,
-        parts: Vec<Part>,
-        together: Together,
-        alone: Option<OwnedMutexGuard<()>>,
-    ) -> Result<Executed> {
+    async fn run_alone(&self, parts: Vec<Part>, together: Together, alone: Option<Alone>) -> Result<Executed> {
         if parts.is_empty() {
             return Ok(self.nothing());
         }
@@ -254,7 +249,7 @@ impl Changing<'_> {
     }
 
     /// Does the parts, all or none; what the statements of each did.
-    async fn do_parts(&self, mut parts: Vec<Part>, alone: Option<OwnedMutexGuard<()>>) -> Result<Vec<Vec<Done>>> {
+    async fn do_parts(&self, mut parts: Vec<Part>, alone: Option<Alone>) -> Result<Vec<Vec<Done>>> {
         let (version, deadline) = (self.snapshot.catalog.version, self.deadline);
         let bytes_max = self.cluster.limits.result_bytes_max.min(RETURNED_BYTES_MAX);
         if parts.len() > 1 {
@@ -276,9 +271,8 @@ impl Changing<'_> {
 }
 
 /// From now on nobody else changes what every shard has, and no shard is made.
-pub(super) async fn alone(cluster: &Cluster, deadline: Instant) -> Result<OwnedMutexGuard<()>> {
-    let alone = timeout_at(deadline, Arc::clone(&cluster.changing).lock_owned()).await;
-    alone.map_err(|_| Error::deadline())
+pub(super) async fn alone(cluster: &Cluster, deadline: Instant) -> Result<Alone> {
+    timeout_at(deadline, cluster.changing()).await.map_err(|_| Error::deadline())?
 }
 
 /// What the parts did, of which each is one statement.

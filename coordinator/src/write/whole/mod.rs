@@ -17,16 +17,17 @@ use std::time::Duration;
 
 use souk_merge::{Batch, Value, ValueRef};
 use souk_proto::{Expectation, Reason};
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
 use super::change::{RETURNED_BYTES_MAX, alone};
+use super::rowids::NobodyElse;
 use super::{Executed, Writing, numbered, unsupported, write_alone};
 use crate::catalog::{Catalog, Snapshot};
 use crate::cluster::Cluster;
 use crate::commit::{Judged, Part, Work, commit};
 use crate::error::{Error, Result};
 use crate::exec::{Done, WriteRequest};
+use crate::locks::Alone;
 use crate::scratch::{CancelOnDrop, ChangedRows, Kept, Ran, Scratch, Stop, StoredTable, WholeStatement};
 use crate::session::Session;
 use crate::sql::{TableInfo, Touched};
@@ -85,9 +86,9 @@ struct Scratched {
 /// What is held until it is over.
 struct Held {
     /// Nobody else changes a replicated table, and no shard is made.
-    alone: Option<OwnedMutexGuard<()>>,
-    /// Nobody else numbers rows as SQLite does, after the highest that is there.
-    numbering: Option<OwnedMutexGuard<()>>,
+    alone: Option<Alone>,
+    /// Nobody else numbers rows as SQLite does, after the highest that is there, and no other coordinator hands out rowids.
+    numbering: Option<(Alone, NobodyElse)>,
 }
 
 /// What came of one try.
@@ -239,11 +240,15 @@ impl<'c> Whole<'c> {
         write_alone(self.cluster, request, (held.alone, held.numbering, Arc::clone(&self.writing))).await.map(drop)
     }
 
+    /// From now on no other statement has SQLite number rows, and no other coordinator hands out rowids.
+    async fn numbering(&self) -> Result<(Alone, NobodyElse)> {
+        Ok((self.cluster.numbering().await?, self.cluster.rowids.nobody_else().await?))
+    }
+
     async fn hold(&self) -> Result<Held> {
         let numbering = match self.numbered().next() {
             Some(_) => {
-                let numbering = timeout_at(self.deadline, Arc::clone(&self.cluster.numbering).lock_owned()).await;
-                let numbering = numbering.map_err(|_| Error::deadline())?;
+                let numbering = timeout_at(self.deadline, self.numbering()).await.map_err(|_| Error::deadline())??;
                 // What the one before decided must be there to be seen.
                 self.cluster.transactions.settled(self.deadline).await?;
                 Some(numbering)

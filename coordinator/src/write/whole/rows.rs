@@ -5,13 +5,13 @@ use std::ops::Range;
 
 use souk_merge::{Batch, ValueRef};
 use souk_proto::Reason;
-use tokio::sync::OwnedMutexGuard;
 
 use super::Whole;
 use super::work::{Work, WorkByShard};
 use crate::commit::Part;
 use crate::error::{Error, Result};
 use crate::exec::ShardStatement;
+use crate::locks::Alone;
 use crate::scratch::ChangedRows;
 use crate::sql::{ColumnInfo, Schema, TableInfo};
 use crate::write::router::keys;
@@ -19,11 +19,7 @@ use crate::write::shards;
 
 impl Whole<'_> {
     /// What each shard is to do. Keys that have no shard get one: `alone` is held meanwhile, if it is.
-    pub(super) async fn parts(
-        &self,
-        rows: Vec<(String, ChangedRows)>,
-        alone: &mut Option<OwnedMutexGuard<()>>,
-    ) -> Result<Vec<Part>> {
+    pub(super) async fn parts(&self, rows: Vec<(String, ChangedRows)>, alone: &mut Option<Alone>) -> Result<Vec<Part>> {
         let table = |name: &String| self.snapshot.catalog.schema.table(name);
         let changed = rows.iter().filter(|(_, rows)| !rows.is_empty());
         let changed: Vec<(&TableInfo, &ChangedRows)> =
@@ -57,7 +53,7 @@ impl Whole<'_> {
         &self,
         table: &'t TableInfo,
         rows: &ChangedRows,
-        alone: &mut Option<OwnedMutexGuard<()>>,
+        alone: &mut Option<Alone>,
     ) -> Result<WorkByShard<'t>> {
         let ChangedRows { deleted, updated, inserted } = rows;
         let names: Vec<String> = table.stored().map(|column| column.name.clone()).collect();
