@@ -3,21 +3,65 @@
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use souk_coordinator::{Database, Limits, PlacementPolicy, Statement};
-use souk_marketplace::{Market, Settings, TestPayment};
+use souk_marketplace::{Market, Money, Payment, PaymentError, Settings, TestPayment};
 use souk_merge::Value;
 use souk_proto::{
     Reason,
     v1::{self, catalog_service_client::CatalogServiceClient, order_service_client::OrderServiceClient},
 };
 use tempfile::TempDir;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    task::JoinHandle,
+};
 use tonic::{Status, transport::Channel};
 
 use crate::node::{listen, start_node, stop_of};
 
+/// The test provider, which for the token `gate` takes its time: until it is let through.
+pub(crate) struct Gate {
+    provider: Arc<TestPayment>,
+    open: Semaphore,
+    asked: mpsc::UnboundedSender<String>,
+}
+
+#[async_trait::async_trait]
+impl Payment for Gate {
+    async fn authorize(&self, key: &str, token: &str, amount: &Money) -> Result<(), PaymentError> {
+        if token != "gate" {
+            return self.provider.authorize(key, token, amount).await;
+        }
+        self.asked.send(key.to_owned()).expect("the test listens");
+        self.open.acquire().await.expect("a gate").forget();
+        self.provider.authorize(key, "ok", amount).await
+    }
+
+    async fn capture(&self, key: &str) -> Result<(), PaymentError> {
+        self.provider.capture(key).await
+    }
+
+    async fn void(&self, key: &str) -> Result<(), PaymentError> {
+        self.provider.void(key).await
+    }
+
+    async fn refund(&self, key: &str, refund: &str, amount: &Money) -> Result<(), PaymentError> {
+        self.provider.refund(key, refund, amount).await
+    }
+}
+
+impl Gate {
+    /// Lets one through.
+    pub(crate) fn let_through(&self) {
+        self.open.add_permits(1);
+    }
+}
+
 pub(crate) struct Cluster {
     pub(crate) database: Database,
     pub(crate) payment: Arc<TestPayment>,
+    pub(crate) gate: Arc<Gate>,
+    /// The orders that wait at the gate, as they come.
+    pub(crate) at_gate: mpsc::UnboundedReceiver<String>,
     pub(crate) address: String,
     channel: Channel,
     /// Of a second marketplace over the same shards, with nothing in common but those and the provider.
@@ -61,8 +105,10 @@ impl Cluster {
             souk_coordinator::Settings { data, nodes, placement: PlacementPolicy::Own, limits: Limits::default() };
         let opened = souk_coordinator::open(coordinator).expect("a coordinator");
         let (database, payment) = (opened.database(), Arc::new(TestPayment::default()));
-        let market = Market::new(database.clone(), Arc::<TestPayment>::clone(&payment), settings.clone());
-        let second = Market::new(database.clone(), Arc::<TestPayment>::clone(&payment), settings);
+        let (asked, at_gate) = mpsc::unbounded_channel();
+        let gate = Arc::new(Gate { provider: Arc::clone(&payment), open: Semaphore::new(0), asked });
+        let market = Market::new(database.clone(), Arc::<Gate>::clone(&gate), settings.clone());
+        let second = Market::new(database.clone(), Arc::<Gate>::clone(&gate), settings);
         let (listener, second_address) = listen().await;
         let (routes, shutdown) = (second.routes(), stop_of(stopped.clone()));
         let incoming = tonic::transport::server::TcpIncoming::from(listener);
@@ -81,7 +127,7 @@ impl Cluster {
         let channel =
             |address: &str| Channel::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
         let (channel, second) = (channel(&address), channel(&second_address));
-        Cluster { database, payment, address, channel, second, stop, stop_nodes, tasks, folder }
+        Cluster { database, payment, gate, at_gate, address, channel, second, stop, stop_nodes, tasks, folder }
     }
 
     pub(crate) async fn stop(self) {

@@ -5,6 +5,7 @@ mod carts;
 mod cluster;
 mod events;
 mod http;
+mod late;
 #[path = "../support/node.rs"]
 mod node;
 mod orders;
