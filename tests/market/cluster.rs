@@ -1,8 +1,15 @@
 //! A cluster in this process, with the marketplace's services.
 
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use souk_coordinator::{Database, Limits, PlacementPolicy, Statement};
+use rusqlite::{Connection, OpenFlags};
+use souk_coordinator::{Database, Limits, NodeAddress, PlacementPolicy, Statement};
 use souk_marketplace::{Market, Money, Payment, PaymentError, Settings, TestPayment};
 use souk_merge::Value;
 use souk_proto::{
@@ -11,14 +18,21 @@ use souk_proto::{
 };
 use tempfile::TempDir;
 use tokio::{
+    net::TcpListener,
     sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
 };
 use tonic::{Status, transport::Channel};
 
-use crate::node::{listen, start_node, stop_of};
+use crate::node::{listen, serve_node, start_node, stop_of};
 
-/// The test provider, which for the token `gate` takes its time: until it is let through.
+struct Node {
+    address: NodeAddress,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// The test provider, which takes its time for tokens with `gate ` before them: until it is let through.
 pub(crate) struct Gate {
     provider: Arc<TestPayment>,
     open: Semaphore,
@@ -28,12 +42,12 @@ pub(crate) struct Gate {
 #[async_trait::async_trait]
 impl Payment for Gate {
     async fn authorize(&self, key: &str, token: &str, amount: &Money) -> Result<(), PaymentError> {
-        if token != "gate" {
+        let Some(token) = token.strip_prefix("gate ") else {
             return self.provider.authorize(key, token, amount).await;
-        }
+        };
         self.asked.send(key.to_owned()).expect("the test listens");
         self.open.acquire().await.expect("a gate").forget();
-        self.provider.authorize(key, "ok", amount).await
+        self.provider.authorize(key, token, amount).await
     }
 
     async fn capture(&self, key: &str) -> Result<(), PaymentError> {
@@ -67,16 +81,9 @@ pub(crate) struct Cluster {
     /// Of a second marketplace over the same shards, with nothing in common but those and the provider.
     second: Channel,
     stop: watch::Sender<bool>,
-    stop_nodes: Vec<watch::Sender<bool>>,
+    nodes: Vec<Node>,
     tasks: Vec<JoinHandle<()>>,
     folder: TempDir,
-}
-
-async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
-    tokio::select! {
-        () = one => {}
-        () = other => {}
-    }
 }
 
 async fn until(stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {
@@ -90,19 +97,21 @@ impl Cluster {
     pub(crate) async fn start(settings: Settings) -> Cluster {
         let folder = tempfile::tempdir().expect("a folder");
         let (stop, stopped) = watch::channel(false);
-        let (mut nodes, mut tasks, mut stop_nodes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut nodes, mut tasks) = (Vec::new(), Vec::new());
         for index in 0..2 {
-            let (stop_one, one_stopped) = watch::channel(false);
-            let shutdown = either(stop_of(stopped.clone()), stop_of(one_stopped));
-            let (address, task) =
-                start_node(format!("n{index}"), folder.path(), souk_vendor_node::KEPT_BYTES_MAX, shutdown).await;
-            nodes.push(address);
-            tasks.push(task);
-            stop_nodes.push(stop_one);
+            let (stop, stopped) = watch::channel(false);
+            let kept = souk_vendor_node::KEPT_BYTES_MAX;
+            let (address, task) = start_node(format!("n{index}"), folder.path(), kept, stop_of(stopped)).await;
+            nodes.push(Node { address, stop, task });
         }
+        let addresses = nodes.iter().map(|node| node.address.clone()).collect();
         let data = folder.path().join("coordinator");
-        let coordinator =
-            souk_coordinator::Settings { data, nodes, placement: PlacementPolicy::Own, limits: Limits::default() };
+        let coordinator = souk_coordinator::Settings {
+            data,
+            nodes: addresses,
+            placement: PlacementPolicy::Own,
+            limits: Limits::default(),
+        };
         let opened = souk_coordinator::open(coordinator).expect("a coordinator");
         let (database, payment) = (opened.database(), Arc::new(TestPayment::default()));
         let (asked, at_gate) = mpsc::unbounded_channel();
@@ -127,7 +136,7 @@ impl Cluster {
         let channel =
             |address: &str| Channel::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
         let (channel, second) = (channel(&address), channel(&second_address));
-        Cluster { database, payment, gate, at_gate, address, channel, second, stop, stop_nodes, tasks, folder }
+        Cluster { database, payment, gate, at_gate, address, channel, second, stop, nodes, tasks, folder }
     }
 
     pub(crate) async fn stop(self) {
@@ -135,12 +144,38 @@ impl Cluster {
         for task in self.tasks {
             task.await.expect("it stops");
         }
+        for node in self.nodes {
+            let _ = node.stop.send(true);
+            node.task.await.expect("it stops");
+        }
         drop(self.folder);
     }
 
     /// Has one of the two nodes stop.
     pub(crate) fn stop_node(&self, index: usize) {
-        self.stop_nodes[index].send(true).expect("it runs");
+        self.nodes[index].stop.send(true).expect("it runs");
+    }
+
+    /// The node that has a row of a table; read in the files, which are not changed.
+    pub(crate) fn node_with(&self, table: &str, condition: &str) -> usize {
+        let sql = format!("SELECT count(*) FROM {table} WHERE {condition}");
+        let has = |file: &Path| {
+            let file = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a shard");
+            file.query_row(&sql, [], |row| row.get::<_, i64>(0)).expect("a count") > 0
+        };
+        let has = |node: &Node| shard_files(&self.folder.path().join(&node.address.id)).iter().any(|file| has(file));
+        self.nodes.iter().position(has).expect("some node has it")
+    }
+
+    /// Has a node that is told to stop end, and starts it again where it was.
+    pub(crate) async fn start_node_again(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        (&mut node.task).await.expect("it stops");
+        let listener = TcpListener::bind(&node.address.address).await.expect("where it was");
+        let (stop, stopped) = watch::channel(false);
+        let kept = souk_vendor_node::KEPT_BYTES_MAX;
+        node.task = serve_node(&node.address, self.folder.path(), kept, listener, stop_of(stopped)).await;
+        node.stop = stop;
     }
 
     pub(crate) fn channel(&self) -> Channel {
@@ -220,6 +255,15 @@ impl Cluster {
         };
         rows.expect("events").into_iter().map(event).collect()
     }
+}
+
+/// The files of a node's shards.
+fn shard_files(node: &Path) -> Vec<PathBuf> {
+    let folders =
+        std::fs::read_dir(node.join("shards")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder).expect("a folder"));
+    let files = files.map(|entry| entry.expect("an entry").path());
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "db")).collect()
 }
 
 /// An order of a customer, paid with a token.

@@ -27,11 +27,23 @@ pub(crate) async fn start_node(
     kept_bytes_max: u64,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> (NodeAddress, JoinHandle<()>) {
-    let data = folder.join(&id);
+    let (listener, address) = listen().await;
+    let node = NodeAddress { id, address };
+    let task = serve_node(&node, folder, kept_bytes_max, listener, shutdown).await;
+    (node, task)
+}
+
+/// As [`start_node`], where it is to listen.
+pub(crate) async fn serve_node(
+    NodeAddress { id, .. }: &NodeAddress,
+    folder: &Path,
+    kept_bytes_max: u64,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let data = folder.join(id);
     let settings =
         souk_vendor_node::Settings { id: id.clone(), data, threads: 2, open_shards_max: None, kept_bytes_max };
-    let (listener, address) = listen().await;
     let opened = souk_vendor_node::open(settings).await.expect("a node");
-    let run = async move { souk_vendor_node::run(opened, listener, shutdown).await.expect("a node") };
-    (NodeAddress { id, address }, tokio::spawn(run))
+    tokio::spawn(async move { souk_vendor_node::run(opened, listener, shutdown).await.expect("a node") })
 }

@@ -1,6 +1,6 @@
 //! What a crash left half way: orders that nobody drives any more, and money that is due.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use souk_coordinator::Statement;
@@ -11,13 +11,17 @@ use crate::error::Result;
 use crate::ids::houses;
 use crate::market::Market;
 use crate::rows::{Row, text};
-use crate::time::now_ms;
+use crate::time::{day_and_time, now_ms};
 
 /// How old an order is that is looked after: younger ones are mostly driven by who accepted them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Orders of a house that are driven in one round.
 const ROUND_MAX: u32 = 100;
+
+/// An order is overdue after so many times the time that it may take, and that is said so often.
+const OVERDUE_AFTER: u32 = 5;
+const ALARM_EVERY: Duration = Duration::from_secs(60);
 
 /// In one round of so many, money that is due is looked for: that asks all shards, though no more than whether anything has changed.
 const DUE_EVERY: u64 = 5;
@@ -28,12 +32,20 @@ const DUE_MAX: u32 = 1000;
 /// Looks for ever. At first without patience: what is there when the process starts was left by one before.
 pub(crate) async fn sweep(market: &Market) {
     let mut patience = Duration::ZERO;
+    let mut alarmed: Option<Instant> = None;
     for round in 0u64.. {
         if market.database.has_table("purchases") {
             // The oldest and the youngest in turn: what cannot be done now does not keep the rest from being looked at.
             let order = if round.is_multiple_of(2) { "ASC" } else { "DESC" };
             let before_ms = now_ms() - patience.as_millis() as i64;
-            join_all(houses().map(|house| drive_left(market, house, before_ms, order))).await;
+            let oldest = join_all(houses().map(|house| drive_left(market, house, before_ms, order))).await;
+            if let Some(oldest) = oldest.into_iter().flatten().min_by_key(|purchase| purchase.created_ms)
+                && is_overdue(market, &oldest)
+                && alarmed.is_none_or(|at| at.elapsed() >= ALARM_EVERY)
+            {
+                alarmed = Some(Instant::now());
+                alarm(&oldest);
+            }
             if round.is_multiple_of(DUE_EVERY) {
                 pay_back_due(market).await;
             }
@@ -43,12 +55,31 @@ pub(crate) async fn sweep(market: &Market) {
     }
 }
 
-/// Drives what is left in a house; one whose node is away is looked at later.
-async fn drive_left(market: &Market, house: String, before_ms: i64, order: &str) {
+/// Whether an order should have been done long ago.
+fn is_overdue(market: &Market, purchase: &Purchase) -> bool {
+    let allowed = market.settings.order_deadline * OVERDUE_AFTER;
+    now_ms() - purchase.created_ms > i64::try_from(allowed.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn alarm(Purchase { id, state, created_ms, parts, .. }: &Purchase) {
+    let vendors: Vec<&str> = parts.iter().map(|part| part.vendor.as_str()).collect();
+    tracing::error!(
+        "order {id} is {state:?} and not done since {} UTC, the longest of all: look at the nodes of `{}` and at the payment provider",
+        day_and_time(*created_ms),
+        vendors.join("`, `")
+    );
+}
+
+/// Drives what is left in a house; one whose node is away is looked at later. Gives the oldest that was found.
+async fn drive_left(market: &Market, house: String, before_ms: i64, order: &str) -> Option<Purchase> {
     let left = match left(market, &house, before_ms, order).await {
         Ok(left) => left,
-        Err(error) => return tracing::debug!("orders of {house} are not looked after: {error}"),
+        Err(error) => {
+            tracing::debug!("orders of {house} are not looked after: {error}");
+            return None;
+        }
     };
+    let oldest = left.iter().min_by_key(|purchase| purchase.created_ms).cloned();
     for purchase in left {
         let market = market.clone();
         // Each by itself: one whose vendor is away does not keep the others waiting.
@@ -59,6 +90,7 @@ async fn drive_left(market: &Market, house: String, before_ms: i64, order: &str)
             }
         });
     }
+    oldest
 }
 
 /// Orders that are neither done nor refused.
