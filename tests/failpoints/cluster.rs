@@ -60,7 +60,7 @@ impl Cluster {
         let client = Client::new(&processes[2].address);
         let vendors: Vec<String> = (1..=VENDORS).map(|vendor| format!("({vendor}, 0)")).collect();
         let rows = format!("INSERT INTO t VALUES {}", vendors.join(", "));
-        let cluster = Cluster { processes, client, folder };
+        let mut cluster = Cluster { processes, client, folder };
         for sql in SCHEMA.into_iter().chain([rows.as_str()]) {
             cluster.execute(sql).await;
         }
@@ -68,7 +68,7 @@ impl Cluster {
     }
 
     /// Has something done; again when it was not, as on a machine that does much else.
-    pub(crate) async fn execute(&self, sql: &str) {
+    pub(crate) async fn execute(&mut self, sql: &str) {
         let mut told = self.client.execute(sql).await;
         for _ in 0..EXECUTE_TRIES {
             if !matches!(told, Told::NotDone(..)) {
