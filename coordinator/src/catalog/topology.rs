@@ -16,7 +16,8 @@ pub(crate) struct Topology {
     /// How many keys are pinned to a shard.
     pinned: HashMap<u64, usize>,
     ring_members: Vec<u64>,
-    /// All shards by node: what most statements ask for.
+    /// All shards, and all by node: what most statements ask for.
+    shards: Arc<[u64]>,
     all: Vec<Target>,
 }
 
@@ -33,7 +34,8 @@ impl Topology {
         let mut pinned = HashMap::new();
         pins.values().for_each(|shard| *pinned.entry(*shard).or_default() += 1);
         let all = by_node(nodes.iter().map(|(&shard, node)| (shard, node.as_str())));
-        Ok(Topology { epoch, placement: Placement { pins, ring }, nodes, pinned, ring_members, all })
+        let shards = nodes.keys().copied().collect();
+        Ok(Topology { epoch, placement: Placement { pins, ring }, nodes, pinned, ring_members, shards, all })
     }
 
     /// The shard that a key lives on; none for one that lives nowhere.
@@ -52,8 +54,8 @@ impl Topology {
     }
 
     /// All shards, sorted.
-    pub(crate) fn shards(&self) -> Vec<u64> {
-        self.nodes.keys().copied().collect()
+    pub(crate) fn shards(&self) -> Arc<[u64]> {
+        Arc::clone(&self.shards)
     }
 
     pub(crate) fn shard_count(&self) -> usize {

@@ -236,7 +236,7 @@ struct Everywhere<'l> {
     rows: &'l PendingRows,
     /// The statement that inserts one row.
     sql: String,
-    shards: Vec<u64>,
+    shards: Arc<[u64]>,
     /// Bytes of rows in one transaction, about.
     bytes_max: usize,
     keep_going: bool,
@@ -248,7 +248,7 @@ impl<'l> Everywhere<'l> {
         let topology = cluster.snapshot().topology;
         let shards = topology.shards();
         let mut by_node: HashMap<&str, usize> = HashMap::new();
-        for shard in &shards {
+        for shard in shards.iter() {
             let node = topology.node_of(*shard).ok_or_else(|| Error::internal("a shard has no node"))?;
             *by_node.entry(node).or_default() += 1;
         }

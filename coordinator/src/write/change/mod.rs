@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::exec::{Done, ShardStatement, WriteRequest};
 use crate::locks::Alone;
 use crate::session::{Session, order_parameters};
-use crate::sql::{Change, ChangeStatement, TableInfo, Touched, mentions};
+use crate::sql::{Change, ChangeStatement, TableInfo, mentions};
 
 /// Bytes that RETURNING may give: it travels as one message.
 pub(super) const RETURNED_BYTES_MAX: u64 = 16 << 20;
@@ -44,8 +44,7 @@ pub(super) struct Changing<'c> {
     snapshot: Snapshot,
     text: &'c str,
     parameters: Vec<Value>,
-    pub(super) columns: Vec<(String, Option<String>)>,
-    touched: Touched,
+    pub(super) statement: Arc<ChangeStatement>,
     /// Rowids that were handed out for it.
     pub(super) handed: AllHanded,
     deadline: Instant,
@@ -111,8 +110,8 @@ async fn change_once(
     given: Vec<(String, Value)>,
     deadline: Instant,
 ) -> Result<Executed> {
-    let (changing, change) = Changing::read(cluster, writing, text, given, deadline).await?;
-    match changing.plan(&change).await? {
+    let changing = Changing::read(cluster, writing, text, given, deadline).await?;
+    match changing.plan().await? {
         Plan::Nothing => Ok(changing.nothing()),
         Plan::Parts { parts, together, .. } => changing.run(parts, together).await,
         Plan::Everywhere { statement, .. } => changing.run_everywhere(statement).await,
@@ -128,35 +127,30 @@ impl<'c> Changing<'c> {
         text: &'c str,
         given: Vec<(String, Value)>,
         deadline: Instant,
-    ) -> Result<(Changing<'c>, Change)> {
+    ) -> Result<Changing<'c>> {
         let snapshot = cluster.snapshot();
         let statement = cluster.prepared_change(&snapshot.catalog, text, deadline).await?;
-        let ChangeStatement { columns, parameters, touched, change } = ChangeStatement::clone(&statement);
-        let parameters = order_parameters(&parameters, given)?;
-        let session = Session::new(Arc::clone(cluster));
-        Ok((
-            Changing {
-                cluster,
-                writing: Arc::clone(writing),
-                session,
-                snapshot,
-                text,
-                parameters,
-                columns,
-                touched,
-                handed: AllHanded::default(),
-                deadline,
-            },
-            change,
-        ))
+        let parameters = order_parameters(&statement.parameters, given)?;
+        Ok(Changing {
+            cluster,
+            writing: Arc::clone(writing),
+            session: Session::new(Arc::clone(cluster)),
+            snapshot,
+            text,
+            parameters,
+            statement,
+            handed: AllHanded::default(),
+            deadline,
+        })
     }
 
     /// How it is done. Its rows are read for that, where a query gives them; nothing is written but new shards.
-    pub(super) async fn plan(&self, change: &Change) -> Result<Plan> {
-        if self.touched.fires {
+    pub(super) async fn plan(&self) -> Result<Plan> {
+        if self.statement.touched.fires {
             // Shards fire no triggers.
             return Ok(Plan::Whole);
         }
+        let change = &self.statement.change;
         let table = self.table(change.table())?;
         match change {
             Change::Insert(insert) => self.insert(table, insert).await,
@@ -189,7 +183,7 @@ impl Changing<'_> {
 
     /// The tables that it may change, be it by a foreign key, in lower case.
     pub(super) fn written(&self) -> impl Iterator<Item = String> {
-        self.touched.written.iter().map(|name| name.to_ascii_lowercase())
+        self.statement.touched.written.iter().map(|name| name.to_ascii_lowercase())
     }
 
     /// Whether other shards are asked which rowids they have, before rows are inserted.
@@ -215,7 +209,8 @@ impl Changing<'_> {
 
     /// The statement as it is run over whole tables.
     pub(super) fn into_whole(self) -> Statement {
-        let Changing { text, parameters, columns, touched, .. } = self;
+        let Changing { text, parameters, statement, .. } = self;
+        let ChangeStatement { columns, touched, .. } = ChangeStatement::clone(&statement);
         Statement { text: text.to_owned(), parameters, columns, touched, is_read: false, expectation: None }
     }
 
@@ -232,7 +227,7 @@ impl Changing<'_> {
             return Err(Error::new(Reason::StaleTopology, "shards were made meanwhile; try again"));
         }
         let part = |shard| Part { shard, statements: vec![statement.clone()] };
-        self.run_alone(shards.into_iter().map(part).collect(), Together::Replicated, Some(alone)).await
+        self.run_alone(shards.iter().copied().map(part).collect(), Together::Replicated, Some(alone)).await
     }
 
     /// Does the parts, all or none.
@@ -266,7 +261,7 @@ impl Changing<'_> {
 
     /// The outcome of a statement that no row was there for.
     fn nothing(&self) -> Executed {
-        Executed { columns: self.columns.clone(), ..Executed::at(self.snapshot.catalog.version) }
+        Executed { columns: self.statement.columns.clone(), ..Executed::at(self.snapshot.catalog.version) }
     }
 }
 

@@ -58,7 +58,7 @@ struct Changed {
 
 /// A statement, with what is given for it.
 enum Read<'c> {
-    Change(Box<Changing<'c>>, Change),
+    Change(Box<Changing<'c>>),
     Select(Select<'c>),
 }
 
@@ -81,8 +81,7 @@ async fn read<'c>(
     let given = parameters.clone();
     match kind(cluster, sql)? {
         WriteStatement::Change => {
-            let (changing, change) = Changing::read(cluster, writing, sql, given, deadline).await?;
-            Ok(Read::Change(Box::new(changing), change))
+            Ok(Read::Change(Box::new(Changing::read(cluster, writing, sql, given, deadline).await?)))
         }
         WriteStatement::Other(word) if word == "SELECT" || word == "VALUES" => {
             let prepared = cluster.prepared(&cluster.snapshot().catalog, sql, deadline).await?;
@@ -107,7 +106,7 @@ pub(super) async fn read_all(
     for (number, statement) in (1..).zip(statements) {
         let read = read(cluster, writing, statement, deadline).await.map_err(|error| numbered(number, error))?;
         let whole = match read {
-            Read::Change(changing, _) => changing.into_whole(),
+            Read::Change(changing) => changing.into_whole(),
             Read::Select(Select { sql, parameters, columns, touched }) => {
                 let text = sql.to_owned();
                 whole::Statement { text, parameters, columns, touched, is_read: true, expectation: None }
@@ -147,7 +146,7 @@ async fn plan(
 ) -> Result<Option<Planned>> {
     let expectation = statement.expectation;
     let planned = match read(cluster, writing, statement, deadline).await? {
-        Read::Change(changing, change) => changes(*changing, &change, changed).await?,
+        Read::Change(changing) => changes(*changing, changed).await?,
         Read::Select(select) => reads(cluster, select, deadline).await?,
     };
     let Some(planned) = planned else { return Ok(None) };
@@ -160,7 +159,8 @@ async fn plan(
 }
 
 /// Plans an INSERT, UPDATE or DELETE; what the coordinator reads for that must not be what statements before it change.
-async fn changes(changing: Changing<'_>, change: &Change, changed: &mut Changed) -> Result<Option<Planned>> {
+async fn changes(changing: Changing<'_>, changed: &mut Changed) -> Result<Option<Planned>> {
+    let change = &changing.statement.change;
     let name = change.table().to_ascii_lowercase();
     if let Change::Insert(insert) = change {
         let reads_changed = !changing.reads_of(insert).await?.is_disjoint(&changed.all);
@@ -172,7 +172,7 @@ async fn changes(changing: Changing<'_>, change: &Change, changed: &mut Changed)
             return Ok(None);
         }
     }
-    let (what, repeats) = match changing.plan(change).await? {
+    let (what, repeats) = match changing.plan().await? {
         Plan::Nothing => (What::Nothing, true),
         Plan::Parts { parts, together, repeats } => (What::Parts { parts, together }, repeats),
         Plan::Everywhere { statement, repeats } => (What::Everywhere(statement), repeats),
@@ -182,8 +182,8 @@ async fn changes(changing: Changing<'_>, change: &Change, changed: &mut Changed)
         changed.rows.extend(changing.written());
     }
     changed.all.extend(changing.written());
-    let Changing { columns, handed, .. } = changing;
-    Ok(Some(Planned { what, repeats, columns, expectation: None, handed }))
+    let Changing { statement, handed, .. } = changing;
+    Ok(Some(Planned { what, repeats, columns: statement.columns.clone(), expectation: None, handed }))
 }
 
 /// Plans a SELECT, which its shards run between the other statements.
