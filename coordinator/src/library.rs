@@ -10,7 +10,7 @@ use crate::changes::Changes;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::exec::Event;
-use crate::session::{QueryRequest, Session};
+use crate::session::{QueryOptions, QueryRequest, Session};
 use crate::write::{self, Executed, TransactRequest, TransactStatement};
 
 /// Calls take as long as the coordinator is set to.
@@ -80,18 +80,36 @@ impl Database {
     ///
     /// As [`Database::query`].
     pub async fn table(&self, statement: Statement) -> Result<Table> {
-        let request = QueryRequest {
-            sql: statement.sql,
-            parameters: positional(statement.parameters),
-            ..QueryRequest::default()
-        };
+        Ok(self.ask(statement, QueryOptions::default()).await?.0)
+    }
+
+    /// The rows of the shards that answer, and how many do not: for what is looked after again and again, where a node that is away must not stop the rest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] as of [`Database::query`], but for shards that are not there.
+    pub async fn query_reachable(&self, statement: Statement) -> Result<(Vec<Vec<Value>>, usize)> {
+        // Whole answers are kept, others are not.
+        match self.query(statement.clone()).await {
+            Err(error) if error.reason == Reason::ShardUnavailable => {}
+            answer => return Ok((answer?, 0)),
+        }
+        let options = QueryOptions { partial: true, ..QueryOptions::default() };
+        let (table, missing) = self.ask(statement, options).await?;
+        Ok((table.rows, missing))
+    }
+
+    /// What a SELECT gives, and how many shards are missing from it.
+    async fn ask(&self, statement: Statement, options: QueryOptions) -> Result<(Table, usize)> {
+        let Statement { sql, parameters, .. } = statement;
+        let request = QueryRequest { sql, parameters: positional(parameters), options, ..QueryRequest::default() };
         let mut answer = Session::new(Arc::clone(&self.cluster)).query(request).await?;
         let columns = answer.columns.iter().map(|(name, _)| name.clone()).collect();
         let mut rows = Vec::new();
         while let Some(event) = answer.events.recv().await {
             match event? {
                 Event::Rows(batch) => rows.extend(batch.into_rows()),
-                Event::End(_) => return Ok(Table { columns, rows }),
+                Event::End(ending) => return Ok((Table { columns, rows }, ending.failed.len())),
             }
         }
         Err(Error::internal("the executor ended without an answer"))

@@ -152,6 +152,60 @@ async fn events_come_in_order_and_a_cursor_goes_on_behind_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_missed_much_is_told_on_the_way_how_far_it_is() {
+    let cluster = Cluster::start(quick()).await;
+    cluster.open_shops(&["v1", "v2"], &[], 1, 1).await;
+    let old = cluster.listening(of(&[])).await.cursor;
+    // Each vendor's first event is that it was made.
+    for (vendor, last) in [("v1", 901), ("v2", 701)] {
+        for from in (2..=last).step_by(350) {
+            let rows = (from..from + 350).map(|seq| format!("('{vendor}','{seq}',{seq},'app.x','',0,'')"));
+            let rows: Vec<String> = rows.take((last - from + 1).min(350) as usize).collect();
+            let insert =
+                format!("INSERT INTO events(vendor_id,id,seq,kind,customer,at_ms,data) VALUES {}", rows.join(","));
+            cluster.database.execute(Statement::new(insert, [])).await.unwrap();
+        }
+    }
+    let mut heard: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    let (mut cursor, mut cut_off) = (old, 0);
+    while heard.values().map(Vec::len).sum::<usize>() < 1600 {
+        let mut read = cluster.subscribe(v1::SubscribeRequest { cursor: cursor.clone(), ..of(&[]) }).await.unwrap();
+        while read.cursor.is_empty() {
+            if let Some(event) = read.next().await.unwrap() {
+                heard.entry(event.vendor_id).or_default().push(event.seq);
+            }
+        }
+        cursor = read.cursor;
+        cut_off += 1;
+    }
+    assert!(cut_off > 2, "it got on though it was cut off at each cursor");
+    assert_eq!(heard["v1"], (2..=901).collect::<Vec<_>>());
+    assert_eq!(heard["v2"], (2..=701).collect::<Vec<_>>());
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_away_silences_only_its_own_vendors() {
+    let mut cluster = Cluster::start(quick()).await;
+    let vendors = ["v1", "v2", "v3", "v4"];
+    cluster.open_shops(&vendors, &[], 1, 1).await;
+    let node_of = |cluster: &Cluster, vendor: &str| cluster.node_with("vendors", &format!("vendor_id = '{vendor}'"));
+    let away = node_of(&cluster, "v1");
+    let other = vendors.into_iter().find(|vendor| node_of(&cluster, vendor) != away).unwrap();
+    let mut subscription = cluster.listening(of(&[])).await;
+    cluster.stop_node(away);
+    cluster.publish(other, "here", "app.x", "{}").await.unwrap();
+    assert_eq!(subscription.event().await.vendor_id, other);
+    cluster.start_node_again(away).await;
+    let mut published = cluster.publish("v1", "back", "app.x", "{}").await;
+    while published.is_err() {
+        published = cluster.publish("v1", "back", "app.x", "{}").await;
+    }
+    assert_eq!(subscription.event().await.vendor_id, "v1");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_is_too_old_or_too_new_is_refused() {
     let cluster = Cluster::start(quick()).await;
     cluster.open_shops(&["v1", "v2"], &[], 1, 1).await;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use souk_proto::v1;
+use souk_proto::{Reason, v1};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -15,6 +15,9 @@ use crate::market::Market;
 
 /// Letters that wait for a cart; who writes more waits.
 const MAILBOX: usize = 4;
+
+/// Carts at a time: about 700 MiB of them.
+const CARTS_MAX: usize = 250_000;
 
 /// All carts, by customer. Cheap to clone.
 #[derive(Clone, Default)]
@@ -62,21 +65,27 @@ impl Market {
         word_is_sound("customer", customer)?;
         let (sender, answer) = oneshot::channel();
         let broken = || Error::internal("the cart broke down");
-        self.cart_of(customer).send(Box::new(ask(sender))).await.map_err(|_| broken())?;
+        self.cart_of(customer)?.send(Box::new(ask(sender))).await.map_err(|_| broken())?;
         answer.await.map_err(|_| broken())?
     }
 
-    /// The mailbox of a customer's cart, which is made when there is none.
-    fn cart_of(&self, customer: &str) -> mpsc::Sender<Letter> {
+    /// The mailbox of a customer's cart, which is made when there is none. No cart makes room for another: what is in it is somebody's.
+    fn cart_of(&self, customer: &str) -> Result<mpsc::Sender<Letter>> {
         let mut carts = self.carts.0.lock();
         if let Some(cart) = carts.get(customer).filter(|cart| !cart.is_closed()) {
-            return cart.clone();
+            return Ok(cart.clone());
+        }
+        if carts.len() >= CARTS_MAX {
+            let message = format!(
+                "{CARTS_MAX} customers have a cart here, which is the most: try again later, or at another coordinator"
+            );
+            return Err(Error::new(Reason::Overloaded, message));
         }
         let (sender, letters) = mpsc::channel(MAILBOX);
         let customer: Arc<str> = customer.into();
         carts.insert(Arc::clone(&customer), sender.clone());
         tokio::spawn(live(self.clone(), customer, letters));
-        sender
+        Ok(sender)
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 use parking_lot::Mutex;
 use souk_coordinator::{Database, Statement};
+use souk_merge::Value;
 use souk_proto::v1;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -215,7 +216,9 @@ impl Hub {
     /// `to_all`: everybody is told how far it is, those too that were given nothing.
     async fn round(&self, to_all: bool) -> Result<()> {
         let known = self.state.lock().heads.clone().unwrap_or_default();
-        let now = read_heads(&self.database).await?;
+        // Vendors whose node is away have nothing new until it is back, of which everybody is told.
+        let (rows, _) = self.database.query_reachable(heads_query()).await?;
+        let now = heads_of(rows)?;
         for (vendor, seq) in now.iter().filter(|(vendor, seq)| known.get(*vendor).is_some_and(|known| *seq < known)) {
             self.set_back(vendor, *seq);
         }
@@ -301,7 +304,14 @@ async fn run(hub: Hub, mut changes: souk_coordinator::Changes) {
 
 /// The last number of every vendor.
 async fn read_heads(database: &Database) -> Result<Heads> {
-    let rows = database.query(Statement::new("SELECT vendor_id, max(seq) FROM events GROUP BY vendor_id", [])).await?;
+    heads_of(database.query(heads_query()).await?)
+}
+
+fn heads_query() -> Statement {
+    Statement::new("SELECT vendor_id, max(seq) FROM events GROUP BY vendor_id", [])
+}
+
+fn heads_of(rows: Vec<Vec<Value>>) -> Result<Heads> {
     let head = |row| {
         let mut row = Row::new(row);
         Ok((Arc::from(row.text()?), row.integer()?))

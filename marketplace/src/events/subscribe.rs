@@ -35,11 +35,13 @@ impl Market {
         let (consumed, heads) = self.hub.join(scope.clone(), patterns.clone()).await?;
         let at_heads = cursor::write(heads.iter());
         let first = stream::once(async move { Ok(v1::SubscribeResponse { event: None, cursor: at_heads }) });
-        let missed = match known {
-            Some(known) => missed(&scope.cut(&known), &heads)?,
+        let known = known.map(|known| scope.cut(&known));
+        let missed = match &known {
+            Some(known) => missed(known, &heads)?,
             None => Vec::new(),
         };
-        let read = read_missed(self.clone(), missed, scope, patterns);
+        let catching_up = CatchingUp { market: self.clone(), missed, at: known.unwrap_or_default(), since_cursor: 0 };
+        let read = read_missed(catching_up, scope, patterns);
         Ok(Box::pin(read.chain(first).chain(live(consumed))))
     }
 }
@@ -65,31 +67,54 @@ fn missed(known: &Heads, heads: &Heads) -> Result<Vec<Missed>> {
     Ok(missed.collect())
 }
 
-fn read_missed(
+/// A consumer on its way to where the hub is.
+struct CatchingUp {
     market: Market,
     missed: Vec<Missed>,
+    /// How far it has come.
+    at: Heads,
+    /// Events that were read since it was told.
+    since_cursor: usize,
+}
+
+impl CatchingUp {
+    /// The next events of some vendor, and a cursor behind them when there were many: who is cut off need not begin anew. None at the end.
+    async fn next(&mut self) -> Result<Option<(Vec<v1::Event>, Option<String>)>> {
+        let Some(last) = self.missed.last_mut() else { return Ok(None) };
+        let events = page(&self.market, last).await?;
+        self.at.insert(Arc::clone(&last.vendor), last.behind);
+        if last.behind >= last.to {
+            self.missed.pop();
+        }
+        self.since_cursor += events.len();
+        let is_told = self.since_cursor >= PAGE_ROWS;
+        if is_told {
+            self.since_cursor = 0;
+        }
+        Ok(Some((events, is_told.then(|| cursor::write(self.at.iter())))))
+    }
+}
+
+fn read_missed(
+    catching_up: CatchingUp,
     scope: Scope,
     patterns: Patterns,
 ) -> impl Stream<Item = Result<v1::SubscribeResponse>> {
-    let pages = stream::unfold(Some((market, missed)), |state| async move {
-        let (market, mut missed) = state?;
-        let last = missed.last_mut()?;
-        match page(&market, last).await {
-            Ok(events) => {
-                if last.behind >= last.to {
-                    missed.pop();
-                }
-                Some((Ok(events), Some((market, missed))))
-            }
-            Err(error) => Some((Err(error), None)),
-        }
+    let pages = stream::unfold(Some(catching_up), |catching_up| async move {
+        let mut catching_up = catching_up?;
+        let next = catching_up.next().await.transpose()?;
+        let rest = next.is_ok().then_some(catching_up);
+        Some((next, rest))
     });
     let wanted = move |event: &v1::Event| {
         patterns.want(event) && scope.customer.as_ref().is_none_or(|customer| event.customer == *customer)
     };
     pages.flat_map(move |page| {
         let responses: Vec<Result<v1::SubscribeResponse>> = match page {
-            Ok(events) => events.into_iter().filter(&wanted).map(|event| Ok(given(event))).collect(),
+            Ok((events, cursor)) => {
+                let events = events.into_iter().filter(&wanted).map(given);
+                events.chain(cursor.map(|cursor| v1::SubscribeResponse { event: None, cursor })).map(Ok).collect()
+            }
             Err(error) => vec![Err(error)],
         };
         stream::iter(responses)

@@ -123,10 +123,10 @@ async fn pay_back_due(market: &Market) {
     }
 }
 
-/// Parts whose money is to be given back.
+/// Parts whose money is to be given back, of vendors whose nodes are there: of the others later.
 async fn due(market: &Market) -> Result<Vec<(String, String)>> {
     let sql = format!("SELECT vendor_id, id FROM orders WHERE refund = 'due' ORDER BY id LIMIT {DUE_MAX}");
-    let rows = market.database.query(Statement::new(sql, [])).await?;
+    let (rows, _) = market.database.query_reachable(Statement::new(sql, [])).await?;
     let key = |row| {
         let mut row = Row::new(row);
         Ok((row.text()?, row.text()?))

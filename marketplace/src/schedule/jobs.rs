@@ -26,7 +26,8 @@ pub(super) async fn low_stock(market: &Market, due_ms: i64) -> Result<()> {
 pub(super) async fn expiry(market: &Market) -> Result<()> {
     let sql =
         format!("SELECT id FROM orders WHERE status = 'reserved' AND expires_ms < ?1 ORDER BY id LIMIT {ROUND_MAX}");
-    for row in market.database.query(Statement::new(sql, [Value::Integer(now_ms())])).await? {
+    let (rows, _) = market.database.query_reachable(Statement::new(sql, [Value::Integer(now_ms())])).await?;
+    for row in rows {
         let id = Row::new(row).text()?;
         let market = market.clone();
         // Each by itself: one whose vendor is away does not keep the others waiting.
