@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use tokio::sync::{Mutex, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio::time::sleep;
 
 use crate::error::{Error, Result};
@@ -25,6 +25,8 @@ pub(crate) struct Lock {
     here: Arc<RwLock<()>>,
     file: PathBuf,
     next: PathBuf,
+    /// Of those in this process who wait for a file one looks whether it is free.
+    looking: Mutex<()>,
 }
 
 /// Held together with others who share it.
@@ -46,35 +48,40 @@ impl Lock {
     /// A lock of a folder, by its name.
     pub(crate) fn new(folder: &Path, name: &str) -> Lock {
         let file = |ending: &str| folder.join(format!("{name}.{ending}"));
-        Lock { here: Arc::default(), file: file("lock"), next: file("next") }
+        Lock { here: Arc::default(), file: file("lock"), next: file("next"), looking: Mutex::default() }
     }
 
     /// Waits until nobody has it alone.
     pub(crate) async fn shared(&self) -> Result<Shared> {
         let here = Arc::clone(&self.here).read_owned().await;
         // Behind those who wait to have it alone.
-        let _turn = wait(&self.next, File::try_lock_shared).await?;
-        Ok(Shared { _file: wait(&self.file, File::try_lock_shared).await?, _here: here })
+        let _turn = self.wait(&self.next, File::try_lock_shared).await?;
+        Ok(Shared { _file: self.wait(&self.file, File::try_lock_shared).await?, _here: here })
     }
 
     /// Waits until nobody has it.
     pub(crate) async fn alone(&self) -> Result<Alone> {
         let here = Arc::clone(&self.here).write_owned().await;
-        let _turn = wait(&self.next, File::try_lock).await?;
-        Ok(Alone { _file: wait(&self.file, File::try_lock).await?, _here: here })
+        let _turn = self.wait(&self.next, File::try_lock).await?;
+        Ok(Alone { _file: self.wait(&self.file, File::try_lock).await?, _here: here })
     }
-}
 
-/// Waits until a file can be locked.
-async fn wait(path: &Path, lock: impl Fn(&File) -> std::result::Result<(), TryLockError>) -> Result<File> {
-    let broken = |error: io::Error| Error::internal(format!("the lock `{}`: {error}", path.display()));
-    let file = open(path).map_err(broken)?;
-    loop {
-        match lock(&file) {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => sleep(LOOK_EVERY).await,
-            Err(TryLockError::Error(error)) => return Err(broken(error)),
+    /// Waits until a file can be locked.
+    async fn wait(&self, path: &Path, lock: impl Fn(&File) -> std::result::Result<(), TryLockError>) -> Result<File> {
+        let broken = |error: io::Error| Error::internal(format!("the lock `{}`: {error}", path.display()));
+        let file = open(path).map_err(broken)?;
+        let is_locked = || match lock(&file) {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(broken(error)),
+        };
+        if !is_locked()? {
+            let _looking = self.looking.lock().await;
+            while !is_locked()? {
+                sleep(LOOK_EVERY).await;
+            }
         }
+        Ok(file)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::cluster::Cluster;
 use crate::commit::sweep;
 use crate::exec::{GrpcNodes, Nodes};
 use crate::library::Database;
-use crate::locks::Number;
+use crate::locks::{Number, lock_now};
 use crate::rpc::{ClusterRpc, QueryRpc, WriteRpc};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -153,6 +153,10 @@ pub async fn run(
 fn cluster(settings: &Settings) -> Result<Cluster, StartError> {
     let folder = |source| StartError::Folder { path: settings.data.clone(), source };
     std::fs::create_dir_all(&settings.data).map_err(folder)?;
+    // SQLite makes nobody wait while a file gets its journal.
+    let _opening = lock_now(&settings.data.join("opening.lock")).map_err(folder)?;
+    // A connection of a client takes one, and each write that runs up to three, for its locks.
+    rlimit::increase_nofile_limit(u64::MAX).map_err(folder)?;
     let names: Vec<String> = settings.nodes.iter().map(|node| node.id.clone()).collect();
     let store = Store::open(&settings.data, settings.placement, &names)?;
     let number = Number::claim(&settings.data).map_err(folder)?;

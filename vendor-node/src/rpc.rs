@@ -156,7 +156,7 @@ impl v1::shard_service_server::ShardService for Service {
             last.send(answer(&node, &fragment, Way { sender, runtime, ticket: &fragment.ticket, few: None }));
             drop(admitted);
         });
-        let mut answer = Answer { first: None, receiver, ticket };
+        let mut answer = Answer { first: None, receiver, _awaited: Awaited(ticket) };
         // Then the head of the response and a short answer leave as one.
         answer.first = answer.receiver.recv().await.transpose()?.map(Ok);
         Ok(Response::new(answer))
@@ -199,6 +199,8 @@ impl v1::shard_service_server::ShardService for Service {
         let request = request.into_inner();
         let shard = request.shard;
         let ticket = self.node.ticket(Duration::from_millis(request.deadline_ms.into()));
+        // Of a coordinator that is gone nothing more is begun: another changes the schema, or makes shards, as if it were over.
+        let _awaited = Awaited(Arc::clone(&ticket));
         let request = from_wire::write(request, ticket).map_err(Fault::status)?;
         self.run_admitted(self.admit_write()?, move |node| Ok(to_wire::written(node.write(shard, request)?))).await
     }
@@ -298,11 +300,20 @@ fn stalled() -> Fault {
     Fault::new(Reason::Deadline, format!("the client read nothing for `{seconds}` s: ask again, and read"))
 }
 
+/// Somebody awaits a call; dropping it cancels that.
+struct Awaited(Arc<Ticket>);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
 /// An answer as it goes to the client; dropping it cancels the call.
 pub(crate) struct Answer {
     first: Option<Part>,
     receiver: mpsc::Receiver<Part>,
-    ticket: Arc<Ticket>,
+    _awaited: Awaited,
 }
 
 impl Stream for Answer {
@@ -313,11 +324,5 @@ impl Stream for Answer {
             Some(first) => Poll::Ready(Some(first)),
             None => self.receiver.poll_recv(context),
         }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.ticket.cancel();
     }
 }

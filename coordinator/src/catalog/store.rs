@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::{DeclaredDistribution, SchemaChange, Topology};
-use crate::locks::{COORDINATORS_MAX, lock_now};
+use crate::locks::COORDINATORS_MAX;
 use crate::settings::PlacementPolicy;
 use crate::sql::Declared;
 
@@ -98,11 +98,8 @@ const TABLES: &str = "
 ";
 
 impl Store {
-    /// Opens the file of a folder, or makes it.
+    /// Opens the file of a folder, or makes it. Nobody else does so at the same time.
     pub(crate) fn open(folder: &Path, policy: PlacementPolicy, nodes: &[String]) -> Result<Store, StoreError> {
-        // SQLite makes nobody wait while a file gets its journal.
-        let lock = folder.join("opening.lock");
-        let _opening = lock_now(&lock).map_err(|source| StoreError::Folder { path: lock, source })?;
         let path = folder.join("coordinator.db");
         let mut connection = Connection::open(&path)?;
         connection.busy_timeout(BUSY_MAX)?;

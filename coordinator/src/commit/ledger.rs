@@ -1,9 +1,11 @@
 //! The ledger: one durable decision a transaction, and one a request that its client has named. The first decision stands and answers every later wish.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
@@ -114,7 +116,7 @@ type Told<T> = oneshot::Sender<Result<T>>;
 /// How long is waited for another coordinator that decides.
 const BUSY_MAX: Duration = Duration::from_secs(10);
 
-/// How long what is only to be noted waits for a decision, whose sync it shares: others wait until they see it.
+/// How long what is only to be noted waits for a decision, whose sync it shares, whatever else is asked: others wait until they see it.
 const NOTE_AFTER: Duration = Duration::from_millis(20);
 
 /// Decisions asked for at the same time share one transaction, and with it one sync.
@@ -135,11 +137,13 @@ impl SqliteLedger {
         let notes = Connection::open(file)?;
         notes.busy_timeout(BUSY_MAX)?;
         notes.execute_batch("PRAGMA synchronous = NORMAL")?;
+        let lock = File::options().create(true).truncate(false).write(true).open(file.with_extension("lock"));
+        let lock = lock.map_err(|source| StoreError::Folder { path: file.with_extension("lock"), source })?;
         let (jobs, waiting) = mpsc::channel();
         // Ends when the ledger is dropped, and with it the last sender.
         thread::Builder::new()
             .name("souk-ledger".into())
-            .spawn(move || work(connection, notes, &waiting))
+            .spawn(move || work(connection, notes, &lock, &waiting))
             .map_err(|error| StoreError::Thread(error.to_string()))?;
         Ok(SqliteLedger { jobs })
     }
@@ -191,12 +195,14 @@ impl Ledger for SqliteLedger {
     }
 }
 
-fn work(mut connection: Connection, mut notes: Connection, waiting: &mpsc::Receiver<Job>) {
+fn work(mut connection: Connection, mut notes: Connection, lock: &File, waiting: &mpsc::Receiver<Job>) {
     let mut finished = Vec::new();
+    // When the first of them has waited long enough.
+    let mut note_at: Option<Instant> = None;
     loop {
-        let first = match finished.is_empty() {
-            true => waiting.recv().map_err(RecvTimeoutError::from),
-            false => waiting.recv_timeout(NOTE_AFTER),
+        let first = match note_at {
+            None => waiting.recv().map_err(RecvTimeoutError::from),
+            Some(at) => waiting.recv_timeout(at.saturating_duration_since(Instant::now())),
         };
         let first = match first {
             Ok(job) => Some(job),
@@ -204,20 +210,23 @@ fn work(mut connection: Connection, mut notes: Connection, waiting: &mpsc::Recei
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let mut deciding = Vec::new();
-        let is_idle = first.is_none();
         for job in first.into_iter().chain(waiting.try_iter().take(TOGETHER_MAX)) {
             match job {
                 Job::Decide(wish) => deciding.push(wish),
                 Job::Finish { name } => finished.push(name),
                 Job::Unfinished { told } => tell(told, unfinished(&connection, &finished)),
                 Job::Ended { id, told } => tell(told, ended(&connection, &id)),
-                Job::Forget { age, told } => tell(told, forget(&mut connection, age)),
+                Job::Forget { age, told } => tell(told, alone(lock, || forget(&mut connection, age))),
             }
         }
+        if !finished.is_empty() {
+            note_at.get_or_insert_with(|| Instant::now() + NOTE_AFTER);
+        }
+        let is_time = note_at.is_some_and(|at| Instant::now() >= at) || finished.len() >= TOGETHER_MAX;
         let noted = match deciding.is_empty() {
-            true if is_idle || finished.len() >= TOGETHER_MAX => note(&mut notes, &finished),
+            true if is_time => alone(lock, || note(&mut notes, &finished)),
             true => continue,
-            false => match decide(&mut connection, &deciding, &finished) {
+            false => match alone(lock, || decide(&mut connection, &deciding, &finished)) {
                 Ok(decisions) => {
                     deciding.into_iter().zip(decisions).for_each(|(wish, decided)| wish.tell(decided));
                     Ok(())
@@ -229,10 +238,25 @@ fn work(mut connection: Connection, mut notes: Connection, waiting: &mpsc::Recei
             },
         };
         match noted {
-            Ok(()) => finished.clear(),
-            Err(error) => tracing::warn!("the coordinator's ledger: {error}"),
+            Ok(()) => {
+                finished.clear();
+                note_at = None;
+            }
+            Err(error) => {
+                tracing::warn!("the coordinator's ledger: {error}");
+                note_at = note_at.map(|_| Instant::now() + NOTE_AFTER);
+            }
         }
     }
+}
+
+/// Writes while no other coordinator does: each has its turn, where SQLite would look now and then whether it may.
+fn alone<T>(lock: &File, write: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let broken = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
+    lock.lock().map_err(broken)?;
+    let written = write();
+    lock.unlock().map_err(broken)?;
+    written
 }
 
 /// Who does not wait any more is not told.

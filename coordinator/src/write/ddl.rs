@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::Executed;
-use crate::catalog::{Catalog, DeclaredDistribution, SchemaChange, default_distribution};
+use crate::catalog::{Catalog, DeclaredDistribution, SchemaChange, Target, Topology, default_distribution};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::exec::ShardFailure;
@@ -55,6 +55,7 @@ async fn change(cluster: &Arc<Cluster>, statement: SchemaStatement) -> Result<Ex
     let Some(change) = check(&log, &statement)? else {
         return Ok(Executed::at(snapshot.catalog.version));
     };
+    check_nodes(cluster, &snapshot.topology)?;
     log.push(change.clone());
     let catalog = Catalog::new(log)?;
     let scripts: Vec<String> = catalog.log.iter().map(|change| change.sql.clone()).collect();
@@ -90,6 +91,21 @@ async fn quiet(cluster: &Cluster, until: Instant) -> Result<Alone> {
     let quiet = quiet.map_err(busy)??;
     cluster.transactions.settled(until).await?;
     Ok(quiet)
+}
+
+/// Shards of a node that another coordinator was given, and this was not, could not try it.
+fn check_nodes(cluster: &Cluster, topology: &Topology) -> Result<()> {
+    let is_given = |target: &&Target| cluster.nodes_given.iter().any(|node| node.id == target.node);
+    match topology.all().iter().find(|target| !is_given(target)) {
+        None => Ok(()),
+        Some(target) => Err(Error::new(
+            Reason::ShardUnavailable,
+            format!(
+                "nothing was changed: node `{}` serves shards, and this coordinator does not know its address; start it with that",
+                target.node
+            ),
+        )),
+    }
 }
 
 /// Has every shard try the schema. A node that is away could not: nothing is changed then.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::router::{Routed, RoutedRows, route, target};
 use super::rowids::{Handed, Numbered, with_rowids};
-use super::{Writing, shards};
+use super::{OneWrite, Writing, shards, writing};
 use crate::cluster::Cluster;
 use crate::commit::{Judged, Part, Work, commit};
 use crate::error::{Error, Result};
@@ -65,13 +65,9 @@ pub(crate) struct Loader {
     policy: PlacementPolicy,
     /// Whether rows that are refused leave the others in place.
     keep_going: bool,
-    pending: Pending,
-    /// The schema number that the pending rows were routed by.
-    routed_by: Option<u64>,
+    /// What is to be written, as it came.
+    pushed: Vec<LoadRows>,
     bytes: usize,
-    refused: Vec<RejectedRow>,
-    /// Rowids that were handed out for the pending rows.
-    handed: Vec<Handed>,
 }
 
 /// Rows for one table of one shard, and their numbers.
@@ -87,27 +83,10 @@ struct Pending {
     everywhere: Vec<PendingRows>,
 }
 
-/// Rows of one table may belong elsewhere now.
-fn schema_changed() -> Error {
-    Error::new(
-        Reason::SchemaMismatch,
-        "the schema changed while rows were loaded; load those that are not durable again",
-    )
-}
-
 impl Loader {
     pub(crate) fn new(cluster: Arc<Cluster>, keep_going: bool) -> Loader {
         let policy = cluster.policy;
-        Loader {
-            cluster,
-            policy,
-            keep_going,
-            pending: Pending::default(),
-            routed_by: None,
-            bytes: 0,
-            refused: Vec::new(),
-            handed: Vec::new(),
-        }
+        Loader { cluster, policy, keep_going, pushed: Vec::new(), bytes: 0 }
     }
 
     /// Takes rows; writes what has been gathered when it is much.
@@ -120,44 +99,46 @@ impl Loader {
         self.bytes += batch.byte_size();
         self.cluster.refresh()?;
         let snapshot = self.cluster.snapshot();
-        let info = target(&snapshot, &table, &columns)?;
-        if info.has_insert_triggers {
+        if target(&snapshot, &table, &columns)?.has_insert_triggers {
             let message =
                 format!("rows of `{table}` fire triggers, which bulk load does not run; send INSERT statements");
             return Err(Error::new(Reason::UnsupportedSql, message));
         }
-        let version = snapshot.catalog.version;
-        if *self.routed_by.get_or_insert(version) != version {
-            return Err(schema_changed());
-        }
-        let Numbered { columns, rows: batch, handed, .. } = with_rowids(&self.cluster, info, columns, batch).await?;
-        self.handed.extend(handed);
-        match route(info, &columns, batch, first_row, &self.cluster.evaluator)? {
-            Routed::Everywhere(rows) => append(&mut self.pending.everywhere, info.name.clone(), &columns, rows),
-            Routed::ByKey { keys, refused } => {
-                for (key, rows) in keys {
-                    append(self.pending.by_key.entry(key).or_default(), info.name.clone(), &columns, rows);
+        self.pushed.push(LoadRows { table, columns, batch, first_row });
+        if self.bytes >= FLUSH_BYTES { self.flush().await.map(Some) } else { Ok(None) }
+    }
+
+    /// Rows by where they go, those that cannot have a key, and the rowids that were handed out.
+    async fn route(&mut self, writing: &OneWrite) -> Result<(Pending, Vec<RejectedRow>, Vec<Handed>)> {
+        let (mut pending, mut refused, mut all_handed) = (Pending::default(), Vec::new(), Vec::new());
+        let (snapshot, deadline) = (self.cluster.snapshot(), Instant::now() + INSERT_MAX);
+        for LoadRows { table, columns, batch, first_row } in std::mem::take(&mut self.pushed) {
+            // Once more: the schema may have changed since they came.
+            let info = target(&snapshot, &table, &columns)?;
+            let numbered = with_rowids(&self.cluster, writing, deadline, info, columns, batch).await?;
+            let Numbered { columns, rows: batch, handed, .. } = numbered;
+            all_handed.extend(handed);
+            match route(info, &columns, batch, first_row, &self.cluster.evaluator)? {
+                Routed::Everywhere(rows) => append(&mut pending.everywhere, info.name.clone(), &columns, rows),
+                Routed::ByKey { keys, refused: keyless } => {
+                    for (key, rows) in keys {
+                        append(pending.by_key.entry(key).or_default(), info.name.clone(), &columns, rows);
+                    }
+                    let reason = Reason::Constraint;
+                    refused.extend(keyless.into_iter().map(|(row, message)| RejectedRow { row, reason, message }));
                 }
-                self.refused.extend(refused.into_iter().map(|(row, message)| RejectedRow {
-                    row,
-                    reason: Reason::Constraint,
-                    message,
-                }));
             }
         }
-        if self.bytes >= FLUSH_BYTES { self.flush().await.map(Some) } else { Ok(None) }
+        Ok((pending, refused, all_handed))
     }
 
     /// Writes all that has been gathered.
     pub(crate) async fn flush(&mut self) -> Result<Loaded> {
         self.bytes = 0;
-        let writing = Arc::new(self.cluster.writing().await?);
-        let version = self.cluster.snapshot().catalog.version;
-        if self.routed_by.take().is_some_and(|routed_by| routed_by != version) {
-            return Err(schema_changed());
-        }
-        let pending = std::mem::take(&mut self.pending);
-        let mut loaded = Loaded { rejected: std::mem::take(&mut self.refused), ..Loaded::default() };
+        let writing = writing(&self.cluster, Instant::now() + INSERT_MAX).await?;
+        // Kept until the rows can be read.
+        let (pending, refused, _handed) = self.route(&writing).await?;
+        let mut loaded = Loaded { rejected: refused, ..Loaded::default() };
         if self.policy == PlacementPolicy::Own {
             let keys: Vec<Vec<u8>> = pending.by_key.keys().cloned().collect();
             shards::pin_keys(&self.cluster, keys).await?;
@@ -179,7 +160,6 @@ impl Loader {
             rejected.extend(Everywhere::new(&self.cluster, &rows, self.keep_going, held)?.write().await?);
         }
         rejected.extend(self.write(by_shard).await?);
-        self.handed.clear();
         rejected.sort_by_key(|rejected| rejected.row);
         loaded.rows = (taken - rejected.len()) as u64;
         loaded.rejected.extend(rejected);

@@ -9,7 +9,7 @@ mod shards;
 mod transact;
 mod whole;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use souk_merge::{Batch, Value};
@@ -65,13 +65,20 @@ fn unsupported(message: impl Into<String>) -> Error {
 }
 
 /// Held by a write until it is over, so that no schema change comes between its parts.
-pub(crate) type Writing = Arc<Shared>;
+pub(crate) type Writing = Arc<OneWrite>;
+
+/// What a write holds.
+pub(crate) struct OneWrite {
+    _writing: Shared,
+    /// That it hands out rowids, as long as it has some: taken once, since who waits to have it alone comes before a second time.
+    handing: tokio::sync::Mutex<Weak<Shared>>,
+}
 
 /// Waits while the schema changes.
 async fn writing(cluster: &Cluster, deadline: Instant) -> Result<Writing> {
     let writing = timeout_at(deadline, cluster.writing()).await;
     let late = |_| Error::new(Reason::Deadline, "the deadline passed while the schema was being changed; try again");
-    Ok(Arc::new(writing.map_err(late)??))
+    Ok(Arc::new(OneWrite { _writing: writing.map_err(late)??, handing: tokio::sync::Mutex::default() }))
 }
 
 /// Has one shard do something, all or none, in a transaction of its own. `held` is held until it is over, also when the client goes away.

@@ -9,13 +9,15 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::try_join_all;
 use parking_lot::Mutex;
 use souk_merge::{Batch, Value, ValueRef};
+use tokio::time::{Instant, timeout_at};
 
+use super::OneWrite;
 use crate::catalog::Store;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -68,7 +70,7 @@ pub(crate) struct Handed {
     rowids: Arc<Rowids>,
     number: u64,
     range: Range<i64>,
-    _handing: Shared,
+    _handing: Arc<Shared>,
 }
 
 /// As long as it is there, no other coordinator hands out rowids, and what it had handed out is there to be seen.
@@ -130,10 +132,20 @@ impl Rowids {
         Rowids { coordinator, handing: (0..COORDINATORS_MAX).map(lock).collect(), state: Mutex::default() }
     }
 
+    /// What a statement holds that hands out: for all that it does, one.
+    async fn handing(&self, held: &tokio::sync::Mutex<Weak<Shared>>) -> Result<Arc<Shared>> {
+        let mut held = held.lock().await;
+        if let Some(handing) = held.upgrade() {
+            return Ok(handing);
+        }
+        let handing = Arc::new(self.handing[usize::from(self.coordinator)].shared().await?);
+        *held = Arc::downgrade(&handing);
+        Ok(handing)
+    }
+
     /// So many, rising.
-    async fn take(self: &Arc<Rowids>, store: &Store, count: usize) -> Result<Handed> {
+    fn take(self: &Arc<Rowids>, store: &Store, handing: Arc<Shared>, count: usize) -> Result<Handed> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let handing = self.handing[usize::from(self.coordinator)].shared().await?;
         let floor = store.rowids_floor()?;
         let state = &mut *self.state.lock();
         let reserved = state.reserved(store)?;
@@ -176,9 +188,10 @@ impl Rowids {
         if rowids.iter().find(is_under_way).is_some() {
             return Ok(false);
         }
+        let others = store.rowids_reserved_by_others(self.coordinator)?;
         let reserved = state.reserved(store)?;
         // One that is further ahead was given by the client.
-        let bound = reserved.next.max(now()).saturating_mul(COORDINATORS).saturating_add_unsigned(given);
+        let bound = reserved.next.max(others).max(now()).saturating_mul(COORDINATORS).saturating_add_unsigned(given);
         if let Some(highest) = rowids.iter().filter(|rowid| **rowid <= bound).max() {
             let next = highest / COORDINATORS + 1;
             if next > reserved.next {
@@ -211,6 +224,8 @@ pub(super) struct Numbered {
 /// The rows with what they leave open.
 pub(super) async fn with_rowids(
     cluster: &Cluster,
+    writing: &OneWrite,
+    deadline: Instant,
     table: &TableInfo,
     mut columns: Vec<String>,
     rows: Batch,
@@ -225,7 +240,8 @@ pub(super) async fn with_rowids(
     if open == 0 && place.is_some() {
         return Ok(Numbered { columns, rows, handed: None, all_new: false });
     }
-    let handed = cluster.rowids.take(&cluster.store, open).await?;
+    let handing = timeout_at(deadline, cluster.rowids.handing(&writing.handing)).await;
+    let handed = cluster.rowids.take(&cluster.store, handing.map_err(|_| Error::deadline())??, open)?;
     let mut rowids = handed.iter();
     let place = place.unwrap_or(columns.len());
     let mut filled = Batch::new(rows.width().max(place + 1));
@@ -267,8 +283,13 @@ mod tests {
         std::array::from_fn(|number| Arc::new(Rowids::new(folder, number as u8)))
     }
 
+    async fn hand(rowids: &Arc<Rowids>, store: &Store, count: usize) -> Handed {
+        let handing = rowids.handing(&tokio::sync::Mutex::default()).await.expect("a lock");
+        rowids.take(store, handing, count).expect("rowids")
+    }
+
     async fn take(rowids: &Arc<Rowids>, store: &Store, count: usize) -> Vec<i64> {
-        rowids.take(store, count).await.expect("rowids").iter().collect()
+        hand(rowids, store, count).await.iter().collect()
     }
 
     #[tokio::test]
@@ -312,7 +333,7 @@ mod tests {
     async fn what_sqlite_gives_and_what_is_handed_out_do_not_meet() {
         let folder = tempfile::tempdir().expect("a folder");
         let (store, [rowids]) = (store(folder.path()), rowids(folder.path()));
-        let handed = rowids.take(&store, 2).await.expect("two");
+        let handed = hand(&rowids, &store, 2).await;
         let first = handed.iter().next().expect("the first");
         let given: Vec<i64> = (first - 3..first + 40).collect();
         assert!(
@@ -336,19 +357,28 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let [one, other] = rowids(folder.path());
         let (one_store, other_store) = (store(folder.path()), store(folder.path()));
-        let handed = other.take(&other_store, 5000).await.expect("rowids");
+        // Each has handed out before, and knows what it has reserved.
+        let first = take(&one, &one_store, 1).await[0];
+        let handed = hand(&other, &other_store, 50_000).await;
+        assert!(handed.iter().all(|rowid| rowid > first));
         let highest = handed.iter().last().expect("the last");
         let patient = |wait| tokio::time::timeout(Duration::from_millis(50), wait);
         assert!(patient(one.nobody_else()).await.is_err(), "what the other handed out may not be there to be seen");
         drop(handed);
         let alone = one.nobody_else().await.expect("nobody else");
         assert!(one.above(&one_store).expect("a rowid") > highest);
-        assert!(tokio::time::timeout(Duration::from_millis(50), other.take(&other_store, 1)).await.is_err());
-        let given: Vec<i64> = (highest + 1..).take(10_000).collect();
-        assert!(one.are_free(&one_store, &given, 10_000).expect("an answer"));
-        drop(alone);
-        for (rowids, store) in [(&one, &one_store), (&other, &other_store)] {
-            assert!(take(rowids, store, 1).await[0] > given[given.len() - 1]);
+        let held = tokio::sync::Mutex::default();
+        assert!(tokio::time::timeout(Duration::from_millis(50), other.handing(&held)).await.is_err());
+        // As SQLite gives them: behind the highest, or behind whatever was handed out.
+        for from in [highest + 1, one.above(&one_store).expect("a rowid")] {
+            let given: Vec<i64> = (from..).take(10_000).collect();
+            assert!(one.are_free(&one_store, &given, 10_000).expect("an answer"));
+            let last = given[given.len() - 1];
+            assert!(take(&one, &one_store, 1).await[0] > last);
+            assert!(other.state.lock().reserved(&other_store).expect("what is reserved").next <= last / COORDINATORS);
         }
+        let last = one.state.lock().reserved(&one_store).expect("what is reserved").next * COORDINATORS;
+        drop(alone);
+        assert!(take(&other, &other_store, 1).await[0] > last - COORDINATORS * 2);
     }
 }

@@ -51,7 +51,7 @@ impl Changing<'_> {
         let rows = if insert.given.is_empty() { self.rows(source).await? } else { Some(self.given(&insert.given)?) };
         let Some(rows) = rows else { return Ok(Plan::Nothing) };
         let (columns, rows) = self.with_defaults(table, columns, rows)?;
-        let Numbered { columns, rows, handed, all_new } = with_rowids(self.cluster, table, columns, rows).await?;
+        let Numbered { columns, rows, handed, all_new } = self.numbered(table, columns, rows).await?;
         self.handed.lock().extend(handed);
         let is_unrepeated = clauses().any(|clause| clause.mentions(&UNREPEATED));
         if is_unrepeated && table.key().is_none() && self.are_several() {
@@ -72,6 +72,10 @@ impl Changing<'_> {
                 Ok(Plan::Parts { parts, together, repeats: !is_unrepeated })
             }
         }
+    }
+
+    async fn numbered(&self, table: &TableInfo, columns: Vec<String>, rows: Batch) -> Result<Numbered> {
+        with_rowids(self.cluster, &self.writing, self.deadline, table, columns, rows).await
     }
 
     /// An INSERT whose rows are read from the shard that they go to, since their key is a parameter or a literal: its text goes there, as that of an UPDATE does. None

@@ -20,7 +20,7 @@ use souk_proto::{Expectation, Reason};
 use tokio::time::{Instant, timeout_at};
 
 use super::change::{RETURNED_BYTES_MAX, alone};
-use super::rowids::NobodyElse;
+use super::rowids::{NobodyElse, Watch};
 use super::{Executed, Writing, numbered, unsupported, write_alone};
 use crate::catalog::{Catalog, Snapshot};
 use crate::cluster::Cluster;
@@ -88,8 +88,11 @@ struct Held {
     /// Nobody else changes a replicated table, and no shard is made.
     alone: Option<Alone>,
     /// Nobody else numbers rows as SQLite does, after the highest that is there, and no other coordinator hands out rowids.
-    numbering: Option<(Alone, NobodyElse)>,
+    numbering: Option<Numbering>,
 }
+
+/// Ends in this order: a statement that numbers rows next must not lose its watch.
+type Numbering = (Watch, NobodyElse, Alone);
 
 /// What came of one try.
 enum Tried<T> {
@@ -195,7 +198,6 @@ impl<'c> Whole<'c> {
         conclude: impl Fn(Vec<Executed>) -> Result<Judged<T>> + Send + Sync + 'static,
     ) -> Result<Tried<T>> {
         let mut held = self.hold().await?;
-        let _watch = held.numbering.is_some().then(|| self.cluster.rowids.watch());
         let scratched = {
             // For no longer: who waits for a lock would keep others from their turns.
             let turn = timeout_at(self.deadline, self.cluster.turn()).await;
@@ -241,8 +243,10 @@ impl<'c> Whole<'c> {
     }
 
     /// From now on no other statement has SQLite number rows, and no other coordinator hands out rowids.
-    async fn numbering(&self) -> Result<(Alone, NobodyElse)> {
-        Ok((self.cluster.numbering().await?, self.cluster.rowids.nobody_else().await?))
+    async fn numbering(&self) -> Result<Numbering> {
+        let alone = self.cluster.numbering().await?;
+        let nobody_else = self.cluster.rowids.nobody_else().await?;
+        Ok((self.cluster.rowids.watch(), nobody_else, alone))
     }
 
     async fn hold(&self) -> Result<Held> {

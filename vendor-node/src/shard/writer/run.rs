@@ -57,7 +57,7 @@ impl Writer {
 
     /// Runs a request in a savepoint. Its own failure is its outcome; an error ends the transaction.
     fn run_request(&self, request: &WriteRequest) -> Result<Outcome, Fault> {
-        if let Err(fault) = self.check_schema(request) {
+        if let Err(fault) = request.ticket.check().and_then(|()| self.check_schema(request)) {
             return Ok(Err(fault));
         }
         let control = |sql| self.control(sql).map_err(|error| self.place.sqlite(Phase::Run, &error));
