@@ -3,6 +3,8 @@
 
 mod client;
 mod cluster;
+#[path = "../support/loud.rs"]
+mod loud;
 mod service;
 
 mod command;
