@@ -11,6 +11,7 @@ mod command;
 mod disk;
 mod folders;
 mod killed;
+mod listeners;
 mod orders;
 mod power;
 mod python;

@@ -41,8 +41,31 @@ fn orders() -> usize {
     std::env::var("SOUK_ORDERS").ok().map_or(2000, |orders| orders.parse().expect("SOUK_ORDERS is a number"))
 }
 
-fn vendor(number: u64) -> String {
+pub(crate) fn vendor(number: u64) -> String {
     format!("v{number:02}")
+}
+
+/// Vendors with products `p0`, `p1` and so on, [`STOCK`] pieces of each; three or fewer are little.
+pub(crate) async fn open_shops(channel: &Channel, vendors: u64, products: u64) {
+    let mut catalog = CatalogServiceClient::new(channel.clone());
+    for vendor_id in (0..vendors).map(vendor) {
+        let request =
+            v1::CreateVendorRequest { vendor_id: vendor_id.clone(), name: "Shop".into(), ..Default::default() };
+        catalog.create_vendor(request).await.unwrap();
+        for product in 0..products {
+            let request = v1::PutProductRequest {
+                vendor_id: vendor_id.clone(),
+                sku: format!("p{product}"),
+                name: "Lamp".into(),
+                category: "lighting".into(),
+                price: 100 + product as i64,
+                stock: STOCK,
+                low_stock: 3,
+                ..Default::default()
+            };
+            catalog.put_product(request).await.unwrap();
+        }
+    }
 }
 
 /// What a buyer was told in the end.
@@ -188,26 +211,7 @@ async fn kills_leave_no_order_half_done() {
     println!("SOUK_SEED={seed} SOUK_ORDERS={}", orders());
     let mut cluster = Cluster::start(2);
     let channel = Endpoint::from_shared(format!("http://{}", cluster.coordinator.address)).unwrap().connect_lazy();
-    let mut catalog = CatalogServiceClient::new(channel.clone());
-    for number in 0..VENDORS {
-        let vendor_id = vendor(number);
-        let request =
-            v1::CreateVendorRequest { vendor_id: vendor_id.clone(), name: "Shop".into(), ..Default::default() };
-        catalog.create_vendor(request).await.unwrap();
-        for product in 0..PRODUCTS {
-            let request = v1::PutProductRequest {
-                vendor_id: vendor_id.clone(),
-                sku: format!("p{product}"),
-                name: "Lamp".into(),
-                category: "lighting".into(),
-                price: 100 + product as i64,
-                stock: STOCK,
-                low_stock: 3,
-                ..Default::default()
-            };
-            catalog.put_product(request).await.unwrap();
-        }
-    }
+    open_shops(&channel, VENDORS, PRODUCTS).await;
     let (begun, stop) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
     let listener = tokio::spawn(listen(channel.clone(), Arc::clone(&begun), Arc::clone(&stop)));
     begun.notified().await;
