@@ -419,17 +419,26 @@ function checkout(event) {
   });
 }
 
-/** What became of an order whose answer did not come before the page was left. If nothing did, its key is the next one's. */
+/** What became of an order whose answer did not come. If nothing did, its key is the next one's. */
 async function settle() {
   const idempotency_key = kept.get('key');
   if (!idempotency_key) return;
   try {
     const known = await get('order', { customer, idempotency_key });
-    if (known.state !== 'pending') kept.forget('key');
+    if (known.state === 'pending') return;
+    kept.forget('key');
+    say('cart');
   } catch (error) {
     if (error.reason !== 'NOT_FOUND') throw error;
   }
 }
+
+/** The cart after a time in which nobody listened: it is in the marketplace's memory, and may be gone. */
+const findCart = () =>
+  withCart(async () => {
+    await settle();
+    await readCart();
+  });
 
 // --- Orders ---------------------------------------------------------------------------------------------------------------------------
 
@@ -514,11 +523,12 @@ const readOrder = (order_id) =>
  * Listens to what becomes of orders. After each new connection orders are read: what was told in between is in them. The browser connects again by itself;
  * where it gives up, as when its place among the events is too old, this begins anew.
  */
-function listen() {
+function listen(wasAway = false) {
   const source = new EventSource(new URL(`events?${new URLSearchParams({ patterns: 'order.*', customer })}`, API));
   source.onopen = () => {
     showState(byId('live'), 'live');
     readOrders();
+    if (wasAway) findCart().catch((error) => sayError('cart', error));
   };
   for (const kind of ['placed', 'shipped', 'delivered', 'cancelled', 'refunded']) {
     source.addEventListener(`order.${kind}`, async ({ data }) => {
@@ -528,10 +538,11 @@ function listen() {
     });
   }
   source.onerror = async () => {
+    wasAway = true;
     showState(byId('live'), 'waiting');
     if (source.readyState !== EventSource.CLOSED) return;
     await pause(2000);
-    listen();
+    listen(true);
   };
 }
 
@@ -565,7 +576,7 @@ function begin() {
   byId('older').onclick = () => readPage(olderCursor);
   attempt('shop', showCategories);
   browse();
-  withCart(() => attempt('cart', async () => { await settle(); await readCart(); }));
+  attempt('cart', findCart);
   listen();
 }
 

@@ -1,7 +1,7 @@
 //! The example shop in a real browser: `tests/browser/shop.mjs` buys something there.
 //!
-//! `SOUK_TEST_CHROMIUM` names a Chromium; without it `chromium` is tried. It is driven by node, with the packages of `tests/browser/package-lock.json` in that
-//! folder. With `SOUK_TEST_PICTURES` pictures of the page are left in the folder that it names.
+//! `SOUK_TEST_CHROMIUM` names a Chromium; without it `chromium` is tried. It is driven by node, with the packages that `npm ci --prefix tests/browser` puts there.
+//! With `SOUK_TEST_PICTURES` pictures of the page are left in the folder that it names.
 
 use std::{env, path::Path, process::Command};
 
