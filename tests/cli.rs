@@ -2,6 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 #[cfg(target_os = "linux")]
+#[path = "cli/browser.rs"]
+mod browser;
+#[cfg(target_os = "linux")]
 #[path = "cli/demo.rs"]
 mod demo;
 #[path = "cli/fake.rs"]
@@ -10,6 +13,9 @@ mod fake;
 mod help;
 #[path = "cli/import.rs"]
 mod import;
+#[cfg(target_os = "linux")]
+#[path = "support/loud.rs"]
+mod loud;
 #[path = "cli/serve.rs"]
 mod serve;
 #[path = "cli/sql.rs"]

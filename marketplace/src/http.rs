@@ -59,6 +59,8 @@ macro_rules! call {
 pub(crate) fn router(market: &Market) -> Router {
     let api = Router::new()
         .route("/vendors", call!(post create_vendor))
+        .route("/vendor", call!(get get_vendor))
+        .route("/categories", call!(get list_categories))
         .route("/products", call!(post put_product).merge(call!(get browse)))
         .route("/product", call!(get get_product))
         .route("/stock", call!(post adjust_stock))

@@ -24,6 +24,10 @@ impl v1::catalog_service_server::CatalogService for Market {
         Ok(Response::new(Market::create_vendor(self, request.into_inner()).await?))
     }
 
+    async fn get_vendor(&self, request: Request<v1::GetVendorRequest>) -> Result<Response<v1::Vendor>, Status> {
+        Ok(Response::new(Market::get_vendor(self, request.into_inner()).await?))
+    }
+
     async fn put_product(&self, request: Request<v1::PutProductRequest>) -> Result<Response<v1::Product>, Status> {
         Ok(Response::new(Market::put_product(self, request.into_inner()).await?))
     }
@@ -34,6 +38,13 @@ impl v1::catalog_service_server::CatalogService for Market {
 
     async fn browse(&self, request: Request<v1::BrowseRequest>) -> Result<Response<v1::BrowseResponse>, Status> {
         Ok(Response::new(Market::browse(self, request.into_inner()).await?))
+    }
+
+    async fn list_categories(
+        &self,
+        request: Request<v1::ListCategoriesRequest>,
+    ) -> Result<Response<v1::ListCategoriesResponse>, Status> {
+        Ok(Response::new(Market::list_categories(self, request.into_inner()).await?))
     }
 
     async fn get_product(

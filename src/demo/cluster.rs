@@ -58,7 +58,7 @@ fn node(folder: &Path, number: u32, listen: &str) -> Arguments {
 
 fn coordinator(folder: &Path, listen: &str, nodes: &[&str]) -> Arguments {
     let data = folder.join("coordinator").display().to_string();
-    let fixed = ["coordinator", "--listen", listen, "--data", &data, "--placement", "own"];
+    let fixed = ["coordinator", "--listen", listen, "--data", &data, "--placement", "own", "--shop"];
     let mut arguments = fixed.map(str::to_owned).to_vec();
     for (number, address) in (1..).zip(nodes) {
         arguments.extend(["--node".to_owned(), format!("n{number}={address}")]);
@@ -84,7 +84,7 @@ mod tests {
         let arguments = coordinator(Path::new("/a b'c"), "127.0.0.1:7070", &["127.0.0.1:7071"]);
         assert_eq!(
             shell_words(&arguments),
-            "coordinator --listen 127.0.0.1:7070 --data '/a b'\\''c/coordinator' --placement own --node n1=127.0.0.1:7071"
+            "coordinator --listen 127.0.0.1:7070 --data '/a b'\\''c/coordinator' --placement own --shop --node n1=127.0.0.1:7071"
         );
     }
 }

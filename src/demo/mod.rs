@@ -158,7 +158,7 @@ fn say_how_to_connect(address: &str) -> Result<(), Failure> {
     say(format!("The marketplace answers SQL over gRPC at {address}. From another terminal:\n"))?;
     say(format!("  souk sql --addr http://{address}\n  souk status --addr http://{address}\n"))?;
     say(format!(
-        "Its shops sell over HTTP too; examples/shop/shop.sh goes shopping:\n\n  curl 'http://{address}/api/v1/products?text=lamp&sort=-rating&page_size=3'\n"
+        "Its shops sell over HTTP too, to a browser and to curl; examples/shop/shop.sh goes shopping:\n\n  http://{address}/shop/\n  curl 'http://{address}/api/v1/products?text=lamp&sort=-rating&page_size=3'\n"
     ))
 }
 

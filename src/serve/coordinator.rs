@@ -7,7 +7,7 @@ use serde::Deserialize;
 use souk_coordinator::{PlacementPolicy, Settings};
 use souk_marketplace::{BadSchedule, Market, Schedule, TestPayment};
 
-use super::{address, file, limits::RawLimits, listen};
+use super::{address, file, limits::RawLimits, listen, shop};
 use crate::{failure::Failure, stop::StopSignals};
 
 /// Shards on the ring when nothing is said.
@@ -23,6 +23,9 @@ pub(crate) struct CoordinatorArguments {
     /// A TOML file with the same settings: `listen`, `data`, `nodes`, `placement`, `ring_shards`, and a table `[limits]`
     #[arg(long, env = "SOUK_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Serve the example shop as well, a page for browsers: for the demonstration
+    #[arg(long, hide = true)]
+    shop: bool,
     /// Stop when stdin ends: for a parent process
     #[arg(long, hide = true)]
     stop_with_stdin: bool,
@@ -113,7 +116,7 @@ fn placement(raw: RawPlacement, ring_shards: Option<u32>) -> Result<PlacementPol
 
 /// Serves a coordinator until a signal.
 pub(crate) async fn run(arguments: CoordinatorArguments) -> Result<(), Failure> {
-    let CoordinatorArguments { raw, config, stop_with_stdin } = arguments;
+    let CoordinatorArguments { raw, config, shop, stop_with_stdin } = arguments;
     let (address, settings, market) = raw.over(file::read(config.as_deref())?).checked()?;
     listen::log();
     let signals = StopSignals::catch()?;
@@ -127,7 +130,8 @@ pub(crate) async fn run(arguments: CoordinatorArguments) -> Result<(), Failure> 
     listen::announce("coordinator", &listener)?;
     let behind = tokio::spawn(market.clone().run());
     let shutdown = listen::shutdown(signals, stop_with_stdin);
-    let stopped = souk_coordinator::run(opened, market.routes(), listener, shutdown).await;
+    let services = if shop { shop::beside(market.routes()) } else { market.routes() };
+    let stopped = souk_coordinator::run(opened, services, listener, shutdown).await;
     behind.abort();
     stopped.map_err(|error| Failure::Failed(error.into()))
 }

@@ -9,6 +9,7 @@ mod file;
 mod limits;
 mod listen;
 mod node;
+mod shop;
 
 pub(crate) use coordinator::{CoordinatorArguments, run as coordinator};
 pub(crate) use node::{NodeArguments, run as node};

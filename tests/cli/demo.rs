@@ -35,6 +35,45 @@ fn begun(folder: &Path) -> Child {
     child
 }
 
+/// A demonstration that goes on serving, with few shops.
+pub(crate) struct Served {
+    child: Child,
+    /// Its stdout: what it says at its end goes nowhere else.
+    _lines: Box<dyn Iterator<Item = String>>,
+    folder: TempDir,
+    /// `http://HOST:PORT` of the marketplace.
+    pub(crate) address: String,
+}
+
+impl Served {
+    pub(crate) fn start() -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command(&["demo", "--vendors", "30", "--nodes", "2", "--serve"]);
+        command.env("TMPDIR", folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let address =
+            lines.find_map(|line| Some(line.trim().strip_prefix("http://")?.strip_suffix("/shop/")?.to_owned()));
+        let address = format!("http://{}", address.expect("it says where the shop is"));
+        Served { child, _lines: Box::new(lines), folder, address }
+    }
+
+    /// Ends it by an interrupt; it leaves nothing behind.
+    pub(crate) fn stop(mut self) {
+        let id = i32::try_from(self.child.id()).unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGINT).unwrap();
+        self.child.wait().unwrap();
+        assert_eq!((entries(&self.folder), processes(self.folder.path())), (0, 0));
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Processes that were started with a path under `folder`.
 fn processes(folder: &Path) -> usize {
     let folder = folder.to_str().unwrap();
@@ -143,22 +182,13 @@ fn a_folder_in_use_is_refused() {
 
 #[test]
 fn its_shops_sell_to_a_script() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = command(&["demo", "--vendors", "30", "--nodes", "2", "--serve"]);
-    command.env("TMPDIR", folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut demo = command.spawn().unwrap();
-    let lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut addresses = lines.filter_map(|line| line.trim().strip_prefix("souk status --addr ").map(str::to_owned));
-    let address = addresses.next().expect("it says where it listens");
+    let demo = Served::start();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop/shop.sh");
-    let ran = Command::new("bash").arg(script).arg(&address).output().unwrap();
+    let ran = Command::new("bash").arg(script).arg(&demo.address).output().unwrap();
     let (said, complaints) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "{said}{complaints}");
     for told in ["is placed", "it is shipped", "  order.placed", "  order.shipped"] {
         assert!(said.contains(told), "no `{told}` in {said}");
     }
-    let id = i32::try_from(demo.id()).unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGINT).unwrap();
-    demo.wait().unwrap();
-    assert_eq!((entries(&folder), processes(folder.path())), (0, 0));
+    demo.stop();
 }

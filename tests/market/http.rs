@@ -39,6 +39,9 @@ async fn a_shop_is_opened_browsed_and_bought_from() {
         });
         assert_eq!(ask(&cluster, "POST", "products", &product.to_string()).await.0, 200);
     }
+    assert_eq!(ask(&cluster, "GET", "vendor?vendor_id=v1", "").await.1["name"], "Lamps");
+    let (status, known) = ask(&cluster, "GET", "categories", "").await;
+    assert_eq!((status, known), (200, json!({ "categories": [{ "name": "lighting", "products": 3 }] })));
     let (status, page) =
         ask(&cluster, "GET", "products?category=lighting&text=100%25_&sort=price&page_size=2", "").await;
     let skus = |page: &Value| page["products"].as_array().unwrap().iter().map(|p| p["sku"].clone()).collect::<Vec<_>>();
@@ -149,6 +152,8 @@ async fn what_makes_no_sense_is_refused_in_json() {
         ("GET", "products?cursor=zzz", "", 400, "INVALID_ARGUMENT"),
         ("GET", "products?page_size=-1", "", 400, "INVALID_ARGUMENT"),
         ("GET", "product?vendor_id=v1&sku=zzz", "", 404, "NOT_FOUND"),
+        ("GET", "vendor?vendor_id=v9", "", 404, "NOT_FOUND"),
+        ("GET", "vendor?vendor_id=v9&colour=1", "", 400, "INVALID_ARGUMENT"),
         ("GET", "order?order_id=99-x&customer=ada", "", 404, "NOT_FOUND"),
         ("GET", "nothing", "", 404, "NOT_FOUND"),
         ("DELETE", "orders", "", 405, "INVALID_ARGUMENT"),

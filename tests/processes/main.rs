@@ -3,6 +3,8 @@
 
 mod client;
 mod cluster;
+#[path = "../support/loud.rs"]
+mod loud;
 mod service;
 
 mod command;
@@ -10,6 +12,7 @@ mod coordinators;
 mod disk;
 mod folders;
 mod killed;
+mod listeners;
 mod orders;
 mod power;
 mod python;

@@ -41,8 +41,31 @@ fn orders() -> usize {
     std::env::var("SOUK_ORDERS").ok().map_or(2000, |orders| orders.parse().expect("SOUK_ORDERS is a number"))
 }
 
-fn vendor(number: u64) -> String {
+pub(crate) fn vendor(number: u64) -> String {
     format!("v{number:02}")
+}
+
+/// Vendors with products `p0`, `p1` and so on, [`STOCK`] pieces of each; three or fewer are little.
+pub(crate) async fn open_shops(channel: &Channel, vendors: u64, products: u64) {
+    let mut catalog = CatalogServiceClient::new(channel.clone());
+    for vendor_id in (0..vendors).map(vendor) {
+        let request =
+            v1::CreateVendorRequest { vendor_id: vendor_id.clone(), name: "Shop".into(), ..Default::default() };
+        catalog.create_vendor(request).await.unwrap();
+        for product in 0..products {
+            let request = v1::PutProductRequest {
+                vendor_id: vendor_id.clone(),
+                sku: format!("p{product}"),
+                name: "Lamp".into(),
+                category: "lighting".into(),
+                price: 100 + product as i64,
+                stock: STOCK,
+                low_stock: 3,
+                ..Default::default()
+            };
+            catalog.put_product(request).await.unwrap();
+        }
+    }
 }
 
 /// What a buyer was told in the end.
@@ -204,10 +227,7 @@ fn channels(cluster: &mut Cluster) -> Channels {
 async fn the_same_order_is_placed_once_whichever_coordinator_is_asked() {
     let mut cluster = Cluster::start(2);
     let channels = channels(&mut cluster);
-    let mut catalog = CatalogServiceClient::new(channels[0].clone());
-    for number in 0..2 {
-        fill(&mut catalog, number).await;
-    }
+    open_shops(&channels[0], 2, 1).await;
     for round in 0..5 {
         let line =
             |number, quantity| v1::OrderLine { vendor_id: vendor(number), sku: "p0".into(), quantity, price: None };
@@ -242,36 +262,13 @@ async fn the_same_order_is_placed_once_whichever_coordinator_is_asked() {
     assert_eq!(charges(&cluster).len(), 5, "a charge for each order");
 }
 
-/// Makes a vendor's shop.
-async fn fill(catalog: &mut CatalogServiceClient<Channel>, number: u64) {
-    let vendor_id = vendor(number);
-    let request = v1::CreateVendorRequest { vendor_id: vendor_id.clone(), name: "Shop".into(), ..Default::default() };
-    catalog.create_vendor(request).await.unwrap();
-    for product in 0..PRODUCTS {
-        let request = v1::PutProductRequest {
-            vendor_id: vendor_id.clone(),
-            sku: format!("p{product}"),
-            name: "Lamp".into(),
-            category: "lighting".into(),
-            price: 100 + product as i64,
-            stock: STOCK,
-            low_stock: 3,
-            ..Default::default()
-        };
-        catalog.put_product(request).await.unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_leave_no_order_half_done() {
     let seed = std::env::var("SOUK_SEED").ok().map_or(20_261_128, |seed| seed.parse().expect("SOUK_SEED is a number"));
     println!("SOUK_SEED={seed} SOUK_ORDERS={}", orders());
     let mut cluster = Cluster::start(2);
     let channels = channels(&mut cluster);
-    let mut catalog = CatalogServiceClient::new(channels[0].clone());
-    for number in 0..VENDORS {
-        fill(&mut catalog, number).await;
-    }
+    open_shops(&channels[0], VENDORS, PRODUCTS).await;
     let (begun, stop) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
     let listener = tokio::spawn(listen(channels.clone(), Arc::clone(&begun), Arc::clone(&stop)));
     begun.notified().await;

@@ -8,7 +8,7 @@ use super::products::{PRODUCT, product};
 use crate::checks::{page, text_is_sound};
 use crate::error::{Error, Result};
 use crate::market::Market;
-use crate::rows::text;
+use crate::rows::{Row, text};
 
 /// By what products are put in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +119,18 @@ impl Market {
             _ => String::new(),
         };
         Ok(v1::BrowseResponse { products, next_cursor })
+    }
+}
+
+impl Market {
+    pub(crate) async fn list_categories(&self, _: v1::ListCategoriesRequest) -> Result<v1::ListCategoriesResponse> {
+        let sql = "SELECT category, count(*) FROM products GROUP BY category ORDER BY category";
+        let rows = self.database.query(Statement::new(sql, [])).await?;
+        let category = |row| {
+            let mut row = Row::new(row);
+            Ok(v1::Category { name: row.text()?, products: row.integer()? })
+        };
+        Ok(v1::ListCategoriesResponse { categories: rows.into_iter().map(category).collect::<Result<_>>()? })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::checks::{id_is_sound, text_is_sound};
 use crate::error::{Error, Result};
 use crate::events::{Telling, tell};
 use crate::market::Market;
-use crate::rows::text;
+use crate::rows::{Row, text};
 use crate::schema;
 use crate::time::{day_and_time, now_ms};
 
@@ -32,18 +32,28 @@ impl Market {
             at_ms: now,
             data: serde_json::json!({ "name": name }).to_string(),
         });
+        let vendor = v1::Vendor { vendor_id: vendor_id.clone(), name, country, city };
         match self.database.transact(vec![Statement::new(insert, parameters), event]).await {
             Ok(_) => {}
             Err(error) if error.reason == Reason::Constraint => {
-                let sql = "SELECT name, country, city FROM vendors WHERE vendor_id = ?1";
-                let known = self.database.query(Statement::new(sql, [text(&vendor_id)])).await?;
-                if known != [[&name, &country, &city].map(|word| text(word))] {
+                let known = self.get_vendor(v1::GetVendorRequest { vendor_id: vendor_id.clone() }).await?;
+                if known != vendor {
                     let message = format!("there is another vendor `{vendor_id}`");
                     return Err(Error::new(Reason::AlreadyExists, message));
                 }
             }
             Err(error) => return Err(error.into()),
         }
+        Ok(vendor)
+    }
+
+    pub(crate) async fn get_vendor(&self, request: v1::GetVendorRequest) -> Result<v1::Vendor> {
+        let v1::GetVendorRequest { vendor_id } = request;
+        id_is_sound(&vendor_id)?;
+        let sql = "SELECT name, country, city FROM vendors WHERE vendor_id = ?1";
+        let found = self.database.query(Statement::new(sql, [text(&vendor_id)])).await?.pop();
+        let mut row = Row::new(found.ok_or_else(|| no_vendor(&vendor_id))?);
+        let (name, country, city) = (row.text()?, row.text()?, row.text()?);
         Ok(v1::Vendor { vendor_id, name, country, city })
     }
 

@@ -33,8 +33,9 @@ mod recovery;
 mod trace;
 mod workload;
 
-use std::{env, fs, io::Write as _, path::Display, path::Path, path::PathBuf, process::Command, sync::Arc};
+use std::{env, path::Display, path::Path, path::PathBuf, process::Command, sync::Arc};
 
+use crate::loud::say;
 use cut::{Cut, Found};
 use disk::Disk;
 use image::Images;
@@ -115,10 +116,4 @@ fn strace() -> Result<String, String> {
 
 fn skipped(why: &str) {
     say(&format!("SKIPPED a_power_cut_loses_nothing_that_was_acknowledged: no strace that can trace ({why})"));
-}
-
-/// Says it whatever the test runner captures.
-fn say(words: &str) {
-    let line = format!("{words}\n");
-    let _ = fs::OpenOptions::new().append(true).open("/dev/stderr").and_then(|mut err| err.write_all(line.as_bytes()));
 }
