@@ -34,7 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let derives = "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default, deny_unknown_fields)]";
         configured = configured.message_attribute(path, derives);
     }
-    configured.compile_fds(with_numbers_as_bytes(descriptors))?;
+    let mut messages = tonic_prost_build::Config::new();
+    messages.enable_type_names();
+    configured.compile_fds_with_config(with_numbers_as_bytes(descriptors), messages)?;
     Ok(())
 }
 

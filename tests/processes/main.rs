@@ -12,4 +12,5 @@ mod killed;
 mod orders;
 mod power;
 mod python;
+mod schemathesis;
 mod transactions;
