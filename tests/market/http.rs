@@ -61,7 +61,7 @@ async fn a_shop_is_opened_browsed_and_bought_from() {
     let order = |key: &str, quantity: i64| {
         json!({
             "idempotency_key": key, "customer": "ada", "payment_token": "ok",
-            "lines": [{ "vendor_id": "v1", "sku": "a", "quantity": quantity }]
+            "lines": [{ "vendor_id": "v1", "sku": "a", "quantity": quantity as f64, "price": null }]
         })
         .to_string()
     };

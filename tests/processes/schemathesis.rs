@@ -3,14 +3,22 @@
 //! `SOUK_TEST_SCHEMATHESIS` names the command of `tests/processes/schemathesis/requirements.txt`; without it `schemathesis` is tried. `SOUK_SEED` is what the requests
 //! are made of: the same gives the same.
 
-use std::{env, io::Write as _, process::Command};
+use std::{env, io::Write as _, process::Command, time::Duration};
 
-use souk_proto::v1::{self, catalog_service_client::CatalogServiceClient};
+use souk_proto::v1::{self, catalog_service_client::CatalogServiceClient, order_service_client::OrderServiceClient};
+use tokio::time::timeout;
 use tonic::transport::Endpoint;
 
 use crate::cluster::Cluster;
 
-const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/processes/schemathesis/schemathesis.toml");
+/// The folder of `schemathesis.toml`, which says what is asked and what is checked.
+const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/processes/schemathesis");
+
+/// How long a run may take: on two idle cores it is half a minute.
+const RUN_MAX: Duration = Duration::from_secs(300);
+
+/// As many as `schemathesis.toml` knows.
+const ORDERS: usize = 4;
 
 /// The command to use; or why there is none.
 fn schemathesis() -> Result<String, String> {
@@ -26,10 +34,10 @@ fn schemathesis() -> Result<String, String> {
     Err(why)
 }
 
-/// The shops that `schemathesis.toml` knows.
-async fn open_shops(address: &str) {
-    let mut catalog =
-        CatalogServiceClient::new(Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy());
+/// The shops that `schemathesis.toml` knows, and orders at them: their numbers.
+async fn fill(address: &str) -> Vec<String> {
+    let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+    let (mut catalog, mut orders) = (CatalogServiceClient::new(channel.clone()), OrderServiceClient::new(channel));
     for vendor_id in ["v1", "v2"] {
         let name = format!("Shop {vendor_id}");
         let vendor = v1::CreateVendorRequest { vendor_id: vendor_id.to_owned(), name, ..Default::default() };
@@ -47,6 +55,24 @@ async fn open_shops(address: &str) {
             catalog.put_product(product).await.unwrap();
         }
     }
+    let mut numbers = Vec::new();
+    for number in 0..ORDERS {
+        let line = |vendor: &str| v1::OrderLine {
+            vendor_id: vendor.to_owned(),
+            sku: "a".to_owned(),
+            quantity: 1,
+            price: None,
+        };
+        let order = v1::PlaceOrderRequest {
+            idempotency_key: number.to_string(),
+            customer: "ada".to_owned(),
+            lines: vec![line("v1"), line("v2")],
+            payment_token: "ok".to_owned(),
+            ..Default::default()
+        };
+        numbers.push(orders.place_order(order).await.unwrap().into_inner().order.unwrap().order_id);
+    }
+    numbers
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,21 +84,18 @@ async fn every_call_answers_as_its_document_says() {
     let seed = env::var("SOUK_SEED").unwrap_or_else(|_| "20261128".to_owned());
     let cluster = Cluster::start(2);
     let address = &cluster.coordinator.address;
-    open_shops(address).await;
+    let orders = (0..).zip(fill(address).await).map(|(at, order): (usize, _)| (format!("SOUK_ORDER_{at}"), order));
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(schemathesis)
-        .current_dir(folder.path())
+    let run = tokio::process::Command::new(schemathesis)
+        .current_dir(CONFIGURATION)
+        .envs(orders)
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .args([
-            "--config-file",
-            CONFIGURATION,
-            "run",
-            &format!("http://{address}/api/v1/openapi.json"),
-            "--seed",
-            &seed,
-        ])
-        .output()
-        .unwrap();
+        .env("HYPOTHESIS_STORAGE_DIRECTORY", folder.path())
+        .args(["--no-color", "run", &format!("http://{address}/api/v1/openapi.json"), "--seed", &seed])
+        .kill_on_drop(true)
+        .output();
+    let output =
+        timeout(RUN_MAX, run).await.unwrap_or_else(|_| panic!("SOUK_SEED={seed} takes over {RUN_MAX:?}")).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "SOUK_SEED={seed} replays this:\n{said}\n{complaints}");

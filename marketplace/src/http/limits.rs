@@ -67,7 +67,7 @@ impl Limits {
             limit(
                 &["PublishRequest"],
                 &["data"],
-                json!({ "minLength": 1, "maxLength": DATA_MAX, "contentMediaType": "application/json" }),
+                json!({ "minLength": 1, "maxLength": DATA_MAX, "contentMediaType": "application/json", "format": "json" }),
             ),
             limit(
                 &["SubscribeRequest"],

@@ -118,7 +118,7 @@ fn kind(schema: &Value) -> String {
         }
     }
     if schema["type"] == "array" {
-        return format!("{} of {}{}", "list", kind(&schema["items"]), limits(schema));
+        return format!("list of {}{}", kind(&schema["items"]), limits(schema));
     }
     let types = match &schema["type"] {
         Value::Array(types) => types.iter().map(escaped).collect::<Vec<_>>().join(" or "),
@@ -133,7 +133,10 @@ fn limits(schema: &Value) -> String {
         members(schema).filter(|(key, _)| !["type", "description", "items", "properties", "required"].contains(key));
     let told: Vec<String> = told
         .filter(|(key, value)| !is_said_by_type(key, value))
-        .map(|(key, value)| format!("{} <code>{}</code>", escape(key), escape(&value.to_string())))
+        .map(|(key, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("{} <code>{}</code>", escape(key), escape(&value))
+        })
         .collect();
     if told.is_empty() { String::new() } else { format!(" <small>{}</small>", told.join(", ")) }
 }

@@ -40,7 +40,7 @@ pub(super) async fn subscribe(
     let Wanted { patterns, vendor_id, customer, cursor } = wanted;
     let patterns = patterns.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
     let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let cursor = last.unwrap_or(cursor);
+    let cursor = last.filter(|last| !last.is_empty()).unwrap_or(cursor);
     let subscription = market.subscribe(v1::SubscribeRequest { patterns, vendor_id, customer, cursor }).await?;
     let events = subscription.map(|response| match response {
         Ok(v1::SubscribeResponse { event: Some(event), .. }) => {
