@@ -4,7 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 use prost_types::{
-    FileDescriptorSet,
+    FieldDescriptorProto, FileDescriptorSet,
     field_descriptor_proto::{Label, Type},
 };
 
@@ -32,10 +32,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     for message in market.flat_map(|file| &file.message_type).filter(is_json) {
         let path = format!(".souk.v1.{}", message.name());
         let derives = "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default, deny_unknown_fields)]";
-        configured = configured.message_attribute(path, derives);
+        configured = configured.message_attribute(&path, derives);
+        for (field, reader) in message.field.iter().filter_map(|field| Some((field, integer_reader(field)?))) {
+            let reader = format!("#[serde(deserialize_with = \"crate::json::{reader}\")]");
+            configured = configured.field_attribute(format!("{path}.{}", field.name()), reader);
+        }
     }
-    configured.compile_fds(with_numbers_as_bytes(descriptors))?;
+    let mut messages = tonic_prost_build::Config::new();
+    messages.enable_type_names();
+    configured.compile_fds_with_config(with_numbers_as_bytes(descriptors), messages)?;
     Ok(())
+}
+
+/// What reads an integer of JSON, if a field is one.
+fn integer_reader(field: &FieldDescriptorProto) -> Option<&'static str> {
+    match field.r#type() {
+        Type::Int64 if field.proto3_optional() => Some("integer_or_none"),
+        Type::Int64 => Some("integer"),
+        _ => None,
+    }
 }
 
 /// The numbers of a column are packed, eight bytes each: on the wire that is what `bytes` are too, which are copied whole instead of number by

@@ -200,7 +200,7 @@ impl Souk {
     pub(crate) fn carts(&self, count: u32) -> anyhow::Result<[f64; 2]> {
         let add = |number: u32| {
             let mut carts = CartServiceClient::new(self.channels[number as usize % self.channels.len()].clone());
-            let request = v1::ChangeCartRequest {
+            let request = v1::AddToCartRequest {
                 customer: format!("customer {number}"),
                 vendor_id: vendor(u64::from(number) % u64::from(self.vendors)),
                 sku: "a".into(),

@@ -61,7 +61,7 @@ impl v1::catalog_service_server::CatalogService for Market {
 
 #[tonic::async_trait]
 impl v1::cart_service_server::CartService for Market {
-    async fn add_to_cart(&self, request: Request<v1::ChangeCartRequest>) -> Result<Response<v1::Cart>, Status> {
+    async fn add_to_cart(&self, request: Request<v1::AddToCartRequest>) -> Result<Response<v1::Cart>, Status> {
         Ok(Response::new(Market::add_to_cart(self, request.into_inner()).await?))
     }
 

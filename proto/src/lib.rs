@@ -13,6 +13,7 @@ mod error;
 mod expectation;
 mod from_wire;
 mod identity;
+mod json;
 mod rows;
 mod to_wire;
 

@@ -19,7 +19,7 @@ impl Cluster {
 
     async fn add(&self, customer: &str, vendor: &str, sku: &str, quantity: i64) -> Result<v1::Cart, Status> {
         let request =
-            v1::ChangeCartRequest { customer: customer.into(), vendor_id: vendor.into(), sku: sku.into(), quantity };
+            v1::AddToCartRequest { customer: customer.into(), vendor_id: vendor.into(), sku: sku.into(), quantity };
         self.carts().add_to_cart(request).await.map(tonic::Response::into_inner)
     }
 
@@ -60,7 +60,7 @@ async fn a_cart_is_filled_changed_and_ordered() {
     // The answer was lost, and it is sent again.
     let again = cluster.checkout("ada", "k").await.unwrap();
     assert_eq!((again.order, again.repeated), (placed.order, true));
-    assert_eq!(reason(&cluster.checkout("ada", "l").await.unwrap_err()), Reason::InvalidArgument, "it is empty");
+    assert_eq!(reason(&cluster.checkout("ada", "l").await.unwrap_err()), Reason::WrongState, "it is empty");
     for (vendor, sku, quantity, why) in [
         ("v1", "zzz", 1, Reason::NotFound),
         ("v9", "a", 1, Reason::NotFound),

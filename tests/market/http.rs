@@ -1,6 +1,6 @@
 //! The same calls as HTTP/JSON.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -13,17 +13,23 @@ use crate::cluster::{Cluster, quick};
 
 /// Status and body of one request.
 async fn ask(cluster: &Cluster, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(&cluster.address).await.unwrap();
+    let (status, said) = ask_text(cluster, method, &format!("/{path}"), body).await;
+    (status, serde_json::from_str(&said).unwrap_or_else(|error| panic!("{path}: {error}: {said}")))
+}
+
+/// As [`ask`], of anything.
+async fn ask_text(cluster: &Cluster, method: &str, path: &str, body: &str) -> (u16, String) {
     let length = body.len();
+    let mut stream = TcpStream::connect(&cluster.address).await.unwrap();
     let request = format!(
-        "{method} /api/v1/{path} HTTP/1.1\r\nhost: souk\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        "{method} /api/v1{path} HTTP/1.1\r\nhost: souk\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).await.unwrap();
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{path}: {response}"));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}: {response}")))
+    (status, body.to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +60,7 @@ async fn a_shop_is_opened_browsed_and_bought_from() {
     let order = |key: &str, quantity: i64| {
         json!({
             "idempotency_key": key, "customer": "ada", "payment_token": "ok",
-            "lines": [{ "vendor_id": "v1", "sku": "a", "quantity": quantity }]
+            "lines": [{ "vendor_id": "v1", "sku": "a", "quantity": quantity as f64, "price": null }]
         })
         .to_string()
     };
@@ -94,8 +100,9 @@ async fn events_are_sent_to_browsers() {
         // Until something stands there, and a cursor behind it.
         let mut read = async |what: &str| {
             let cursor_behind = |all: &str| {
-                let behind = all.split_once(what)?.1.rsplit_once("id: ")?.1;
-                Some(behind.split_once('\n')?.0.to_owned())
+                // With data: without, a browser does not tell its page of it.
+                let behind = all.split_once(what)?.1.rsplit_once("\ndata: {}\n\n")?.0.rsplit_once("id: ")?.1;
+                Some(behind.to_owned())
             };
             loop {
                 if let Some(cursor) = cursor_behind(&all) {
@@ -118,6 +125,32 @@ async fn events_are_sent_to_browsers() {
         last_id = Some(cursor);
         drop(stream);
         publish(&format!("missed {round}"), "app.missed").await;
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_what_can_be_called() {
+    let cluster = Cluster::start(quick()).await;
+    let (status, document) = ask(&cluster, "GET", "openapi.json", "").await;
+    assert_eq!((status, &document["openapi"]), (200, &json!("3.1.0")));
+    let ours = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/marketplace.md")).unwrap();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        assert!(ours.contains(path.as_str()), "docs/marketplace.md has no `{path}`");
+        for (method, call) in methods.as_object().unwrap() {
+            let (status, answer) = ask_text(&cluster, "PATCH", path, "").await;
+            assert_eq!(status, 405, "{path} is not there: {answer}");
+            assert!(call["responses"]["200"].is_object(), "{method} {path}");
+        }
+    }
+    let order = &document["components"]["schemas"]["PlaceOrderRequest"];
+    assert_eq!(order["required"], json!(["idempotency_key", "customer", "lines", "payment_token"]));
+    assert_eq!(order["properties"]["idempotency_key"]["maxLength"], 128);
+    for root in ["", "/"] {
+        let (status, page) = ask_text(&cluster, "GET", root, "").await;
+        assert_eq!(status, 200);
+        assert!(page.contains("/api/v1/cart/checkout") && page.contains("id=\"PlaceOrderRequest\""), "{page}");
+        assert!(!page.contains("http://") && !page.contains("https://"), "it needs nothing of other hosts");
     }
     cluster.stop().await;
 }
@@ -157,6 +190,10 @@ async fn what_makes_no_sense_is_refused_in_json() {
         ("GET", "order?order_id=99-x&customer=ada", "", 404, "NOT_FOUND"),
         ("GET", "nothing", "", 404, "NOT_FOUND"),
         ("DELETE", "orders", "", 405, "INVALID_ARGUMENT"),
+        ("TRACE", "", "", 405, "INVALID_ARGUMENT"),
+        ("GET", "orders", "", 400, "INVALID_ARGUMENT"),
+        ("POST", "order/ship", "{}", 400, "INVALID_ARGUMENT"),
+        ("POST", "order/ship", "{\"order_id\": \"x\"}", 404, "NOT_FOUND"),
     ] {
         let (status, answer) = ask(&cluster, method, path, body).await;
         assert_eq!(
@@ -165,8 +202,20 @@ async fn what_makes_no_sense_is_refused_in_json() {
             "{method} {path} {body}: {answer}"
         );
     }
+    // One byte too many: all that is sent is read.
+    let (status, answer) = ask(&cluster, "POST", "vendors", &" ".repeat((2 << 20) + 1)).await;
+    assert_eq!((status, &answer["reason"]), (413, &json!("TOO_LARGE")), "{answer}");
+    // Characters are counted, not bytes.
+    for (length, expected) in [(4097, 400), (4096, 200)] {
+        let vendor = json!({ "vendor_id": "v2", "name": "Lamps", "city": "ü".repeat(length) }).to_string();
+        let (status, answer) = ask(&cluster, "POST", "vendors", &vendor).await;
+        assert_eq!(status, expected, "{length}: {answer}");
+    }
+    let checkout = json!({ "customer": "ada", "idempotency_key": "k", "payment_token": "ok" });
+    let (status, answer) = ask(&cluster, "POST", "cart/checkout", &checkout.to_string()).await;
+    assert_eq!((status, &answer["reason"]), (409, &json!("WRONG_STATE")), "the cart is empty: {answer}");
     assert_eq!(cluster.product("v1", "a").await.stock, 3);
-    // What is not there has no shard made for it: there are the cluster's first, the vendor's, and perhaps the house's where schedules are.
-    assert!(cluster.shards().await <= 3);
+    // What is not there has no shard made for it: there are the cluster's first, the two vendors', and perhaps the house's where schedules are.
+    assert!(cluster.shards().await <= 4);
     cluster.stop().await;
 }

@@ -16,4 +16,5 @@ mod listeners;
 mod orders;
 mod power;
 mod python;
+mod schemathesis;
 mod transactions;

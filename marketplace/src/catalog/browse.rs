@@ -5,7 +5,7 @@ use souk_merge::Value;
 use souk_proto::v1;
 
 use super::products::{PRODUCT, product};
-use crate::checks::{page, text_is_sound};
+use crate::checks::{page, text_fits};
 use crate::error::{Error, Result};
 use crate::market::Market;
 use crate::rows::{Row, text};
@@ -19,15 +19,24 @@ enum Sort {
     RatingDown,
 }
 
+/// The words for them.
+const SORTS: [(&str, Sort); 5] = [
+    ("", Sort::Name),
+    ("name", Sort::Name),
+    ("price", Sort::Price),
+    ("-price", Sort::PriceDown),
+    ("-rating", Sort::RatingDown),
+];
+
+/// See [`SORTS`].
+pub(crate) fn sorts() -> [&'static str; SORTS.len()] {
+    SORTS.map(|(word, _)| word)
+}
+
 impl Sort {
     fn of(word: &str) -> Result<Sort> {
-        match word {
-            "" | "name" => Ok(Sort::Name),
-            "price" => Ok(Sort::Price),
-            "-price" => Ok(Sort::PriceDown),
-            "-rating" => Ok(Sort::RatingDown),
-            _ => Err(Error::invalid("`sort` is `name`, `price`, `-price` or `-rating`")),
-        }
+        let known = SORTS.iter().find(|(known, _)| *known == word);
+        known.map(|(_, sort)| *sort).ok_or_else(|| Error::invalid("`sort` is `name`, `price`, `-price` or `-rating`"))
     }
 
     /// The term, and whether it goes down. Every product has one: those without a rating come last.
@@ -59,7 +68,7 @@ impl Filter {
             }
         }
         if !part.is_empty() {
-            text_is_sound("text", part)?;
+            text_fits("text", part)?;
             let pattern = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
             let place = filter.bind(text(&format!("%{pattern}%")));
             filter.terms.push(format!("name LIKE {place} ESCAPE '\\'"));

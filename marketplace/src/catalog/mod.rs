@@ -8,3 +8,5 @@ mod browse;
 mod products;
 mod reviews;
 mod vendors;
+
+pub(crate) use browse::sorts;

@@ -6,16 +6,13 @@ use souk_proto::{Expectation, Reason, v1};
 use uuid::Uuid;
 
 use super::vendors::no_vendor;
-use crate::checks::{text_is_sound, word_is_sound};
+use crate::checks::{NUMBER_MAX, number_is_sound, text_is_sound, word_is_sound};
 use crate::error::{Error, Result};
 use crate::events::low_stock_of;
 use crate::ids::row_id;
 use crate::market::Market;
 use crate::rows::{Row, text};
 use crate::time::now_ms;
-
-/// An amount or a number of pieces is at most this: sums of many of them are no more than an integer holds.
-const NUMBER_MAX: i64 = 1_000_000_000_000;
 
 /// In the order in which [`product`] reads them.
 pub(super) const PRODUCT: &str =
@@ -51,9 +48,7 @@ impl Market {
             return Err(Error::invalid("`currency` is three capital letters: `EUR`"));
         }
         for (name, number) in [("price", price), ("stock", stock), ("low_stock", low_stock)] {
-            if !(0..=NUMBER_MAX).contains(&number) {
-                return Err(Error::invalid(format!("`{name}` is {number}: it is 0 to {NUMBER_MAX}")));
-            }
+            number_is_sound(name, number)?;
         }
         let is_there = self.has_vendor(&vendor_id).await?;
         let put = "INSERT INTO products(vendor_id, id, sku, name, category, price_cents, currency, stock, low_stock)
@@ -83,6 +78,8 @@ impl Market {
 
     pub(crate) async fn adjust_stock(&self, request: v1::AdjustStockRequest) -> Result<v1::Product> {
         let v1::AdjustStockRequest { vendor_id, sku, by } = request;
+        word_is_sound("vendor_id", &vendor_id)?;
+        word_is_sound("sku", &sku)?;
         if !(-NUMBER_MAX..=NUMBER_MAX).contains(&by) {
             return Err(Error::invalid(format!("`by` is {by}: it is {} to {NUMBER_MAX}", -NUMBER_MAX)));
         }

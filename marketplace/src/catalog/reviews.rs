@@ -5,7 +5,7 @@ use souk_merge::Value;
 use souk_proto::{Expectation, Reason, v1};
 
 use super::products::no_product;
-use crate::checks::{TEXT_BYTES_MAX, word_is_sound};
+use crate::checks::{text_fits, word_is_sound};
 use crate::error::{Error, Result};
 use crate::events::{Telling, tell};
 use crate::ids::row_id;
@@ -19,6 +19,8 @@ const REVIEWS_SHOWN: u32 = 20;
 impl Market {
     pub(crate) async fn get_product(&self, request: v1::GetProductRequest) -> Result<v1::GetProductResponse> {
         let v1::GetProductRequest { vendor_id, sku } = request;
+        word_is_sound("vendor_id", &vendor_id)?;
+        word_is_sound("sku", &sku)?;
         let product = self.product(&vendor_id, &sku).await?;
         let sql = format!(
             "SELECT customer, stars, body, written FROM reviews WHERE vendor_id = ?1
@@ -37,13 +39,13 @@ impl Market {
     /// Adds a review, and its stars to the product's, in one transaction.
     pub(crate) async fn add_review(&self, request: v1::AddReviewRequest) -> Result<v1::Review> {
         let v1::AddReviewRequest { vendor_id, sku, customer, stars, body } = request;
+        word_is_sound("vendor_id", &vendor_id)?;
+        word_is_sound("sku", &sku)?;
         word_is_sound("customer", &customer)?;
         if !(1..=5).contains(&stars) {
             return Err(Error::invalid(format!("`stars` is {stars}: it is 1 to 5")));
         }
-        if body.len() > TEXT_BYTES_MAX {
-            return Err(Error::invalid(format!("`body` has {} bytes, over {TEXT_BYTES_MAX}", body.len())));
-        }
+        text_fits("body", &body)?;
         let sql = "SELECT id FROM products WHERE vendor_id = ?1 AND sku = ?2";
         let found = self.database.query(Statement::new(sql, [text(&vendor_id), text(&sku)])).await?.pop();
         let product_id = Row::new(found.ok_or_else(|| no_product(&vendor_id, &sku))?).integer()?;

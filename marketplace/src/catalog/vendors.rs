@@ -3,7 +3,7 @@
 use souk_coordinator::Statement;
 use souk_proto::{Expectation, Reason, v1};
 
-use crate::checks::{id_is_sound, text_is_sound};
+use crate::checks::{id_is_sound, text_fits, text_is_sound};
 use crate::error::{Error, Result};
 use crate::events::{Telling, tell};
 use crate::market::Market;
@@ -17,6 +17,8 @@ impl Market {
         let v1::CreateVendorRequest { vendor_id, name, country, city } = request;
         id_is_sound(&vendor_id)?;
         text_is_sound("name", &name)?;
+        text_fits("country", &country)?;
+        text_fits("city", &city)?;
         {
             let _making = self.making.lock().await;
             schema::make(&self.database).await?;

@@ -15,4 +15,6 @@ mod told;
 mod watch;
 
 pub(crate) use hub::Hub;
+pub(crate) use pattern::{KIND_MAX, PATTERNS_MAX};
+pub(crate) use publish::{DATA_MAX, OWN, STREAM};
 pub(crate) use told::{Telling, low_stock_after_order, low_stock_at, low_stock_of, tell};

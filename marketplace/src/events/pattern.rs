@@ -5,7 +5,10 @@ use souk_proto::v1;
 use crate::error::{Error, Result};
 
 /// Patterns of a subscription.
-const PATTERNS_MAX: usize = 32;
+pub(crate) const PATTERNS_MAX: usize = 32;
+
+/// Characters of a kind, and of a pattern: what is longer matches none.
+pub(crate) const KIND_MAX: usize = 64;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +42,7 @@ impl Patterns {
 }
 
 fn pattern(word: &str) -> Result<Pattern> {
-    match word.strip_suffix('*') {
+    match word.strip_suffix('*').filter(|_| word.len() <= KIND_MAX) {
         Some("") => Ok(Pattern::All),
         Some(beginning) if beginning.strip_suffix('.').is_some_and(is_kind) => Ok(Pattern::Under(beginning.to_owned())),
         None if is_kind(word) => Ok(Pattern::Exactly(word.to_owned())),
@@ -53,7 +56,7 @@ fn pattern(word: &str) -> Result<Pattern> {
 /// Words of lower case letters, digits, `-` and `_`, with dots between.
 pub(super) fn is_kind(kind: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    kind.len() <= 64 && kind.split('.').all(|word| !word.is_empty() && word.bytes().all(is_plain))
+    kind.len() <= KIND_MAX && kind.split('.').all(|word| !word.is_empty() && word.bytes().all(is_plain))
 }
 
 #[cfg(test)]

@@ -11,14 +11,14 @@ use crate::market::Market;
 use crate::rows::text;
 use crate::time::now_ms;
 
-/// Bytes of what is told.
-const DATA_BYTES_MAX: usize = 16 << 10;
+/// Characters of what is told.
+pub(crate) const DATA_MAX: usize = 16 << 10;
 
 /// What begins so is told by the marketplace alone.
-const OWN: [&str; 4] = ["order", "inventory", "vendor", "review"];
+pub(crate) const OWN: [&str; 4] = ["order", "inventory", "vendor", "review"];
 
 /// What server-sent events are called that tell of the stream.
-const STREAM: [&str; 2] = ["cursor", "error"];
+pub(crate) const STREAM: [&str; 2] = ["cursor", "error"];
 
 impl Market {
     pub(crate) async fn publish(&self, request: v1::PublishRequest) -> Result<v1::Event> {
@@ -44,8 +44,8 @@ impl Market {
                 OWN.join(", ")
             )));
         }
-        if data.len() > DATA_BYTES_MAX || serde_json::from_str::<serde_json::Value>(&data).is_err() {
-            return Err(Error::invalid(format!("`data` is JSON of at most {DATA_BYTES_MAX} bytes")));
+        if data.chars().count() > DATA_MAX || serde_json::from_str::<serde_json::Value>(&data).is_err() {
+            return Err(Error::invalid(format!("`data` is JSON of at most {DATA_MAX} characters")));
         }
         let telling = Telling {
             vendor: &vendor_id,

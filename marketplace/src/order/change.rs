@@ -7,6 +7,7 @@ use souk_proto::{Expectation, Reason, v1};
 use super::drive::in_time;
 use super::purchase::{Part, Purchase, State};
 use super::vendor::{note, tell_of};
+use crate::checks::word_is_sound;
 use crate::error::{Error, Result};
 use crate::market::Market;
 use crate::payment::Money;
@@ -102,6 +103,7 @@ impl Market {
     /// Changes the parts of an order, or one of them. All are looked at first: when one cannot be changed, none is. What is as it shall be, or further on
     /// when all parts are meant, is left as it is.
     pub(crate) async fn change_order(&self, request: v1::ChangeOrderRequest, change: Change) -> Result<v1::Order> {
+        word_is_sound("order_id", &request.order_id)?;
         let purchase = self.purchase_of_id(&request.order_id).await?;
         if purchase.state != State::Done {
             let message = format!("order `{}` is not placed", purchase.id);

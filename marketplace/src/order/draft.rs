@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use souk_proto::v1::{OrderLine, PlaceOrderRequest};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::checks::word_is_sound;
+use crate::checks::{number_is_sound, word_is_sound};
 use crate::error::{Error, Result};
 
 /// Lines of an order.
@@ -54,8 +54,8 @@ impl Draft {
                 let message = format!("`quantity` of `{sku}` is {quantity}: it is 1 to {QUANTITY_MAX}");
                 return Err(Error::invalid(message));
             }
-            if let Some(price) = price.filter(|price| *price < 0) {
-                return Err(Error::invalid(format!("`price` of `{sku}` is {price}: no price is below zero")));
+            if let Some(price) = price {
+                number_is_sound("price", price)?;
             }
             let wanted = Wanted { quantity, price };
             match vendors.entry(vendor_id).or_default().entry(sku) {
@@ -115,7 +115,7 @@ mod tests {
         }
         assert!(message(vec![line("a", 1), line("a", 2)]).contains("`a` is on two lines"));
         assert!(message((0..10_000).map(|n| line(&n.to_string(), 1)).collect()).contains("10000 lines"));
-        assert!(message(vec![OrderLine { price: Some(-1), ..line("a", 1) }]).contains("`price` of `a`"));
+        assert!(message(vec![OrderLine { price: Some(-1), ..line("a", 1) }]).contains("`price` is -1"));
         assert!(message(vec![line("", 1)]).contains("`sku`"));
     }
 

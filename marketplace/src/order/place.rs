@@ -78,7 +78,7 @@ impl Market {
         let mut currencies = priced.iter().map(|priced| priced.currency.as_str());
         let currency = currencies.next().unwrap_or_default().to_owned();
         if let Some(other) = currencies.find(|other| *other != currency) {
-            return Err(Error::invalid(format!("the order is in {currency} and {other}: place one for each currency")));
+            return Err(two_currencies(&currency, other));
         }
         if !draft.currency.is_empty() && draft.currency != currency {
             let message = format!("the order is in {}, and its products cost {currency} now", draft.currency);
@@ -118,9 +118,7 @@ impl Market {
             let (sku, product_id, name, price, of) =
                 (row.text()?, row.integer()?, row.text()?, row.integer()?, row.text()?);
             if !currency.is_empty() && of != currency {
-                return Err(Error::invalid(format!(
-                    "the order is in {currency} and {of}: place one for each currency"
-                )));
+                return Err(two_currencies(&currency, &of));
             }
             currency = of;
             known.insert(sku, (product_id, name, price));
@@ -141,6 +139,11 @@ impl Market {
         let total = sum(items.iter().map(|item| item.price.checked_mul(item.quantity)))?;
         Ok(Priced { part: Part { vendor: vendor.to_owned(), total, items }, currency, missing })
     }
+}
+
+/// What the products cost does not allow it.
+fn two_currencies(one: &str, other: &str) -> Error {
+    Error::new(Reason::WrongState, format!("the order is in {one} and {other}: place one for each currency"))
 }
 
 /// The sum of amounts, none of which is beyond what an integer holds.
