@@ -25,6 +25,7 @@ use crate::{client::integers, cluster::Cluster, transactions::Chance};
 
 const VENDORS: u64 = 50;
 const PRODUCTS: u64 = 4;
+/// Of each product, for 2,000 orders; scarce, for so many and for more.
 const STOCK: i64 = 25;
 const BUYERS: usize = 200;
 
@@ -41,11 +42,16 @@ fn orders() -> usize {
     std::env::var("SOUK_ORDERS").ok().map_or(2000, |orders| orders.parse().expect("SOUK_ORDERS is a number"))
 }
 
+/// Pieces of each product.
+fn stock() -> i64 {
+    STOCK * (orders() as i64 / 2000).max(1)
+}
+
 pub(crate) fn vendor(number: u64) -> String {
     format!("v{number:02}")
 }
 
-/// Vendors with products `p0`, `p1` and so on, [`STOCK`] pieces of each; three or fewer are little.
+/// Vendors with products `p0`, `p1` and so on, [`stock`] pieces of each; three or fewer are little.
 pub(crate) async fn open_shops(channel: &Channel, vendors: u64, products: u64) {
     let mut catalog = CatalogServiceClient::new(channel.clone());
     for vendor_id in (0..vendors).map(vendor) {
@@ -59,7 +65,7 @@ pub(crate) async fn open_shops(channel: &Channel, vendors: u64, products: u64) {
                 name: "Lamp".into(),
                 category: "lighting".into(),
                 price: 100 + product as i64,
-                stock: STOCK,
+                stock: stock(),
                 low_stock: 3,
                 ..Default::default()
             };
@@ -258,7 +264,7 @@ async fn the_same_order_is_placed_once_whichever_coordinator_is_asked() {
     }
     settle(&cluster).await;
     let sold = texts(&cluster, "SELECT sold, stock FROM products WHERE sku = 'p0' ORDER BY vendor_id").await;
-    assert_eq!(sold, [[10, STOCK - 10], [5, STOCK - 5]].map(|row| row.map(|number| number.to_string()).to_vec()));
+    assert_eq!(sold, [[10, stock() - 10], [5, stock() - 5]].map(|row| row.map(|number| number.to_string()).to_vec()));
     assert_eq!(charges(&cluster).len(), 5, "a charge for each order");
 }
 
@@ -330,7 +336,7 @@ async fn texts(cluster: &Cluster, sql: &str) -> Vec<Vec<String>> {
 async fn check(cluster: &Cluster, told: &[Told], heard: &BTreeMap<(String, i64), String>) {
     // Stock.
     assert_eq!(
-        number(cluster, &format!("SELECT count(*) FROM products WHERE stock + reserved + sold <> {STOCK}")).await,
+        number(cluster, &format!("SELECT count(*) FROM products WHERE stock + reserved + sold <> {}", stock())).await,
         0
     );
     assert_eq!(number(cluster, "SELECT sum(reserved) FROM products").await, 0);
