@@ -152,8 +152,8 @@ async function buyOnAWideScreen(browser) {
   await search(page, 'imported');
   await reads(page.locator('.product [data-slot=price]'), 'US$0.05');
   await page.locator('.product button').click();
-  await reads(page.locator('#shop .alert'), "the cart is in EUR, `USD` costs USD: order it by itself (INVALID_ARGUMENT)");
-  refused(complaints, 400);
+  await reads(page.locator('#shop .alert'), "the cart is in EUR, `USD` costs USD: order it by itself (WRONG_STATE)");
+  refused(complaints, 409);
   assert.deepEqual(await checkCart(page, customer), cart);
   await search(page, 'lamp');
 
