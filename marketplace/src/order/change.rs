@@ -100,11 +100,20 @@ fn only(mut order: v1::Order, vendor: &str) -> v1::Order {
 }
 
 impl Market {
+    /// A decided order: when its vendors have their parts, that is noted, so that from now on they say what becomes of it.
+    async fn surely_done(&self, purchase: Purchase) -> Result<Purchase> {
+        let driven = self.drive(purchase.clone()).await?;
+        if driven.state == State::Done { self.step(purchase, State::Done, Vec::new()).await } else { Ok(driven) }
+    }
+
     /// Changes the parts of an order, or one of them. All are looked at first: when one cannot be changed, none is. What is as it shall be, or further on
     /// when all parts are meant, is left as it is.
     pub(crate) async fn change_order(&self, request: v1::ChangeOrderRequest, change: Change) -> Result<v1::Order> {
         word_is_sound("order_id", &request.order_id)?;
-        let purchase = self.purchase_of_id(&request.order_id).await?;
+        let mut purchase = self.purchase_of_id(&request.order_id).await?;
+        if purchase.state == State::Committed {
+            purchase = self.surely_done(purchase).await?;
+        }
         if purchase.state != State::Done {
             let message = format!("order `{}` is not placed", purchase.id);
             return Err(Error::new(Reason::WrongState, message));

@@ -149,7 +149,23 @@ impl Market {
         let (captured, confirmed) = futures::join!(captured, confirmed);
         confirmed.into_iter().collect::<Result<()>>()?;
         captured.map_err(|error| unpaid(purchase, &error))?;
-        self.step(purchase.clone(), State::Done, Vec::new()).await
+        match purchase.state {
+            State::Committed => Ok(self.note_done(purchase)),
+            // Nothing but the vendor's own row says so yet.
+            _ => self.step(purchase.clone(), State::Done, Vec::new()).await,
+        }
+    }
+
+    /// Notes that everybody has what was decided. Nobody waits for that: if it fails, the sweeper finds it undone.
+    fn note_done(&self, purchase: &Purchase) -> Purchase {
+        let (market, decided) = (self.clone(), purchase.clone());
+        tokio::spawn(async move {
+            let id = decided.id.clone();
+            if let Err(error) = market.step(decided, State::Done, Vec::new()).await {
+                tracing::debug!("order {id}: that it is done is not noted: {error}");
+            }
+        });
+        Purchase { state: State::Done, ..purchase.clone() }
     }
 
     /// What is decided against is undone everywhere.
