@@ -33,7 +33,7 @@ impl Limits {
         // The first one that names a field holds.
         Limits(vec![
             limit(
-                &["CreateVendorRequest", "PutProductRequest", "PublishRequest"],
+                &["CreateVendorRequest", "GetVendorRequest", "PutProductRequest", "PublishRequest"],
                 &["vendor_id"],
                 text(1, ID_MAX, "^[A-Za-z0-9_-]+$"),
             ),
